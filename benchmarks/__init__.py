@@ -1,0 +1,1 @@
+"""One script per comparison, one table out."""

@@ -1,0 +1,1 @@
+"""One question per module; `python -m experiments --help` lists them."""

@@ -1,0 +1,61 @@
+"""The quick preset: the small model that people meet first.
+
+Against the paper it changes the network (width 64 in place of 400 or 900,
+pre-norm, usual logit scale, one GELU), the tokenisation (`words`, no space
+marks), the window, batch and learning rate, and the prompt (2 whole
+demonstrations from position 0). Languages, mixtures and counts stay.
+
+How it was chosen: `benchmarks/choose_quick.py`.
+"""
+
+from tiny_gpt.evaluate import EvaluationConfig
+from tiny_gpt.mixture import Mixture
+from tiny_gpt.model import GPTConfig
+from tiny_gpt.train import Experiment, TrainConfig
+from tiny_gpt.vocabulary import vocabulary_size
+
+TOKENS = "words"
+TRAIN = TrainConfig(
+    num_epochs=20,
+    batch_size=64,
+    learning_rate=3e-3,
+    loss_drop_window=1,
+)
+EVALUATION = EvaluationConfig(
+    decoding="cached",
+    num_sentences=256,
+    num_demonstrations=2,
+    num_fresh_sentences=0,
+)
+
+
+def build_quick(
+    name: str,
+    condition: str,
+    mixture: Mixture,
+    eval_mappings: tuple[str, ...],
+) -> Experiment:
+    """Returns the quick form of one condition."""
+    model = GPTConfig(
+        vocabulary_size=vocabulary_size(mixture, TOKENS),
+        sequence_length=30,
+        num_layers=2,
+        num_heads=4,
+        head_dim=16,
+        intermediate_ratio=4,
+        dropout_placement="weights",
+        normalization="pre",
+        logit_scale="head_dim",
+        output_activation=None,
+        num_unused_classes=0,
+    )
+    return Experiment(
+        name=name,
+        condition=condition,
+        mixture=mixture,
+        eval_mappings=eval_mappings,
+        tokens=TOKENS,
+        model=model,
+        train=TRAIN,
+        evaluation=EVALUATION,
+    )

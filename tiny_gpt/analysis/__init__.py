@@ -1,0 +1,1 @@
+"""Formulas in NumPy and SciPy, each with its source."""

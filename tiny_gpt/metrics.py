@@ -1,0 +1,101 @@
+"""Columns of the metrics frame, and scores with their sources."""
+
+import numpy as np
+
+# The one thing that crosses from training to figures: long form, one number
+# per row. `mapping`, `tier` and `prompt` are "all" where they do not apply.
+COLUMNS = (
+    "experiment",
+    "condition",
+    "seed",
+    "epoch",
+    "step",
+    "mapping",
+    "tier",
+    "prompt",
+    "metric",
+    "value",
+)
+
+# Events found in that frame, e.g. loss drops.
+EVENT_COLUMNS = (
+    "experiment",
+    "condition",
+    "seed",
+    "event",
+    "epoch",
+    "size",
+    "before",
+    "after",
+)
+
+
+def words_right(
+    predicted: np.ndarray, target: np.ndarray, tokens_per_word: int = 1
+) -> np.ndarray:
+    """Tells which words of each answer are right and in place.
+
+    Args:
+        predicted: token ids, shape (B, words * tokens_per_word).
+        target: right token ids, the same shape.
+        tokens_per_word: tokens of one word, all of which must be right.
+
+    Returns:
+        Booleans, shape (B, words).
+
+    Raises:
+        ValueError: if the shapes differ or are not whole words.
+    """
+    predicted, target = np.asarray(predicted), np.asarray(target)
+    if predicted.shape != target.shape or target.shape[1] % tokens_per_word:
+        raise ValueError(
+            "Answers must have the shape of the right answers, "
+            "(B, words * tokens_per_word). Received: "
+            f"predicted.shape={predicted.shape}, target.shape={target.shape}, "
+            f"tokens_per_word={tokens_per_word}"
+        )
+    is_right = (predicted == target).reshape(len(target), -1, tokens_per_word)
+    return is_right.all(axis=-1)
+
+
+def word_accuracy(is_right: np.ndarray) -> float:
+    """Returns the mean share of words right and in place, in [0, 1].
+
+    The score of Sinha 2024, sec. 3.1: 0, 0.25, 0.5, 0.75 or 1 for a sentence
+    of four words, averaged over sentences. It is linear in the words.
+
+    Args:
+        is_right: booleans, shape (B, words).
+    """
+    return float(np.mean(is_right))
+
+
+def exact_match(is_right: np.ndarray) -> float:
+    """Returns the share of sentences with every word right, in [0, 1].
+
+    Args:
+        is_right: booleans, shape (B, words).
+    """
+    return float(np.mean(np.all(is_right, axis=1)))
+
+
+def printed_score(is_right: np.ndarray) -> float:
+    """Returns the score as printed, where one word of four counts 0.24.
+
+    Sinha 2024, sec. 3.1, prints 1, 0.75, 0.5, 0.24, 0 and calls the score
+    non-linear; the authors' code divides by 4 and gives 0.25.
+
+    Args:
+        is_right: booleans, shape (B, 4).
+
+    Raises:
+        ValueError: if sentences do not have four words.
+    """
+    is_right = np.asarray(is_right)
+    if is_right.ndim != 2 or is_right.shape[1] != 4:
+        raise ValueError(
+            "The printed score is defined for sentences of 4 words. "
+            f"Received: shape={is_right.shape}"
+        )
+    score_by_count = np.array([0.0, 0.24, 0.5, 0.75, 1.0])
+    return float(np.mean(score_by_count[is_right.sum(axis=1)]))

@@ -1,0 +1,180 @@
+"""The GPT: its configuration, the model, and its initial weights."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tiny_gpt.layers import TokenAndPositionEmbedding, TransformerBlock
+
+
+def _check_choice(name: str, value, choices: tuple) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """A GPT, with each quirk of the published one as a field.
+
+    The defaults are the network of Sinha 2024, sec. 3.1 (4,533,631
+    parameters); `num_layers=3, num_heads=30, head_dim=30,
+    vocabulary_size=54` is that of sec. 3.2 (34,196,455).
+
+    Attributes:
+        vocabulary_size: token ids that can be read, V.
+        sequence_length: tokens that can be read at once, T.
+        num_layers: transformer blocks.
+        num_heads: attention heads, H.
+        head_dim: width of one head, K.
+        intermediate_ratio: width of the feed-forward layer over hidden_dim.
+        dropout: rate, 0 in the paper.
+        dropout_placement: "weights" drops attention weights, as usual, and
+            the output of each sub-layer; "logits" drops attention logits
+            after masking, as in Corpus2GPT, so that with a rate above 0 a
+            masked position (logit -inf) can come through as a logit of 0.
+        normalization: "post" normalises after each residual sum, as
+            published; "pre" before each sub-layer and once at the end.
+        layer_norm_epsilon: added to the variance.
+        logit_scale: factor on query-key products, "hidden_dim" for the
+            published 1/sqrt(H K), "head_dim" for the usual 1/sqrt(K).
+        activation: after the first feed-forward Dense layer.
+        output_activation: after the second; None is usual, "gelu" published.
+        positions: "learned" or "none".
+        num_unused_classes: output classes beyond the vocabulary; 1 in the
+            paper. Such a class is never a target. If it wins all the same,
+            it counts as a wrong word and is fed back as id 0, "unknown"
+            (`decode.py`); in Corpus2GPT it cannot be embedded.
+        embedding_gradient: "dense" sums the gradients of repeated tokens
+            before clipping and Adam, on every backend; "indexed_slices" is
+            what `keras.layers.Embedding` does on TensorFlow, where they stay
+            apart (the published runs; TensorFlow only).
+
+    Raises:
+        ValueError: if a size is below 1, a rate outside [0, 1), or a choice
+            unknown.
+    """
+
+    vocabulary_size: int = 30
+    sequence_length: int = 45
+    num_layers: int = 2
+    num_heads: int = 20
+    head_dim: int = 20
+    intermediate_ratio: int = 5
+    dropout: float = 0.0
+    dropout_placement: str = "logits"
+    normalization: str = "post"
+    layer_norm_epsilon: float = 1e-6
+    logit_scale: str = "hidden_dim"
+    activation: str = "gelu"
+    output_activation: str | None = "gelu"
+    positions: str = "learned"
+    num_unused_classes: int = 1
+    embedding_gradient: str = "dense"
+
+    def __post_init__(self):
+        sizes = ("vocabulary_size", "sequence_length", "num_layers")
+        for name in (*sizes, "num_heads", "head_dim", "intermediate_ratio"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
+        if self.num_unused_classes < 0:
+            raise ValueError(
+                "`num_unused_classes` cannot be negative. Received: "
+                f"num_unused_classes={self.num_unused_classes}"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(
+                f"`dropout` must lie in [0, 1). Received: dropout={self.dropout}"
+            )
+        for name, choices in (
+            ("dropout_placement", ("logits", "weights")),
+            ("normalization", ("post", "pre")),
+            ("logit_scale", ("hidden_dim", "head_dim")),
+            ("positions", ("learned", "none")),
+            ("embedding_gradient", ("dense", "indexed_slices")),
+        ):
+            _check_choice(name, getattr(self, name), choices)
+
+    @property
+    def hidden_dim(self) -> int:
+        """Width of the residual stream, D = H K."""
+        return self.num_heads * self.head_dim
+
+
+def build_gpt(config: GPTConfig) -> keras.Model:
+    """Builds the model that a configuration describes.
+
+    Its layers are named "embedding", "block_0", ..., "final_norm" (pre-norm
+    only) and "head", so that `decode.py` and probes can find them.
+
+    Args:
+        config: sizes and quirks.
+
+    Returns:
+        Model from token ids, integers of shape (B, T') with T' <= T, to
+        logits, shape (B, T', V + num_unused_classes).
+
+    Raises:
+        ValueError: if the backend lacks what the configuration asks for.
+    """
+    token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+    x = TokenAndPositionEmbedding(
+        config.vocabulary_size,
+        config.sequence_length,
+        config.hidden_dim,
+        positions=config.positions,
+        embedding_gradient=config.embedding_gradient,
+        name="embedding",
+    )(token_ids)
+    for i in range(config.num_layers):
+        x = TransformerBlock(
+            config.num_heads,
+            config.head_dim,
+            config.intermediate_ratio * config.hidden_dim,
+            logit_scale=config.logit_scale,
+            dropout=config.dropout,
+            dropout_placement=config.dropout_placement,
+            normalization=config.normalization,
+            layer_norm_epsilon=config.layer_norm_epsilon,
+            activation=config.activation,
+            output_activation=config.output_activation,
+            name=f"block_{i}",
+        )(x)
+    if config.normalization == "pre":
+        x = keras.layers.LayerNormalization(
+            epsilon=config.layer_norm_epsilon, name="final_norm"
+        )(x)
+    # Logits stay in float32 under mixed precision, for the softmax.
+    logits = keras.layers.Dense(
+        config.vocabulary_size + config.num_unused_classes,
+        dtype="float32",
+        name="head",
+    )(x)
+    return keras.Model(token_ids, logits, name="gpt")
+
+
+def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
+    """Draws initial weights in NumPy: one seed, one network, any backend.
+
+    The distributions are Keras's defaults, as published: Glorot uniform
+    for kernels, uniform in [-0.05, 0.05] for embeddings, 0 for biases. Keras
+    itself draws other numbers on each backend from the same seed.
+
+    Args:
+        model: model of `build_gpt`, changed in place.
+        rng: source of randomness.
+    """
+    for variable in model.variables:
+        if variable.name == "kernel":
+            limit = np.sqrt(6.0 / sum(variable.shape))
+            variable.assign(rng.uniform(-limit, limit, variable.shape))
+        elif variable.name in ("token_table", "position_table"):
+            variable.assign(rng.uniform(-0.05, 0.05, variable.shape))
+        elif "seed_generator_state" in variable.path:
+            state = rng.integers(0, 2**31, variable.shape)
+            variable.assign(state.astype("uint32"))
