@@ -418,10 +418,10 @@ class _Progress(keras.callbacks.Callback):
         is_last = epoch + 1 == self._num_epochs
         if self._json is None or not ((epoch + 1) % self._save_every == 0 or is_last):
             return
+        self._json.parent.mkdir(parents=True, exist_ok=True)
         if not is_last:
             temporary = self._keras.with_name(f"saving_{self._keras.name}")
             self.model.save(temporary)
-        self._json.parent.mkdir(parents=True, exist_ok=True)
         saved = {
             "config": self._config,
             "wall_s": self.wall_s,

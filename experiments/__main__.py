@@ -1,0 +1,127 @@
+"""Runs an experiment: `python -m experiments triangle --seeds 5`."""
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+EXPERIMENTS = ("triangle", "four_languages")
+BACKENDS = ("jax", "tensorflow")
+LAB = ("pandas", "matplotlib", "scipy", "rich")
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments",
+        description="Trains tiny GPTs on every condition of an experiment, "
+        "with several seeds, and writes metrics, summary and figure. The same "
+        "command continues what was interrupted.",
+    )
+    parser.add_argument(
+        "experiment",
+        choices=EXPERIMENTS,
+        help="triangle: Sinha 2024, sec. 3.1 and fig. 2; "
+        "four_languages: sec. 3.2 and table 1",
+    )
+    parser.add_argument(
+        "--preset",
+        default="quick",
+        help="quick: a small model, minutes on a laptop; paper: data, "
+        "network, optimizer and epochs as published, hours on a laptop "
+        "(default: quick)",
+    )
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        metavar="NAME",
+        help="run these conditions only (default: all)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of seeds (default: 5)",
+    )
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seeds are N, N+1, ... (default: 0)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the results (default: results/EXPERIMENT)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=os.environ.get("KERAS_BACKEND", "jax"),
+        help="Keras backend (default: KERAS_BACKEND, or else jax)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "default"),
+        default="float32",
+        help="float32: true float32 products; default: what the backend "
+        "prefers, TF32 on recent GPUs (default: float32)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results of another config in the same folder",
+    )
+    return parser.parse_args(arguments)
+
+
+def check_installed(backend: str) -> None:
+    """Checks, before keras is imported, that all it needs is there.
+
+    Raises:
+        ValueError: if the backend or a package of the `lab` extra is missing.
+    """
+    if importlib.util.find_spec(backend) is None:
+        extra = "tf-cpu" if backend == "tensorflow" else backend
+        raise ValueError(
+            f"The backend must be installed: pip install -e '.[{extra}]'. "
+            f"Received: backend={backend!r}, which is missing"
+        )
+    missing = [name for name in LAB if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            "Experiments need the lab extra: pip install -e '.[lab]'. "
+            f"Received: an environment without {', '.join(missing)}"
+        )
+
+
+def main(arguments: list[str]) -> int:
+    options = parse_arguments(arguments)
+    try:
+        check_installed(options.backend)
+        # The backend is read once, when keras is imported.
+        os.environ["KERAS_BACKEND"] = options.backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        from experiments.runner import Plan, execute
+
+        plan = Plan.from_options(options, ["python", "-m", "experiments", *arguments])
+        plan.claim()
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    try:
+        execute(plan)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "Interrupted. The same command continues from the last saved "
+            f"epoch: {' '.join(plan.command)}\n"
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""Figures drawn from the metrics frame; nothing here trains or decodes."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#777777"
+
+
+def plot_accuracy(
+    metrics: pd.DataFrame,
+    metric: str,
+    mappings: Sequence[str],
+    baselines: dict[str, float] | None = None,
+    ax: plt.Axes | None = None,
+) -> plt.Axes:
+    """Draws accuracy against epoch, one colour per language mapping.
+
+    A thick line is the mean over seeds, a thin one a seed. Dotted lines are
+    baselines.
+
+    Args:
+        metrics: metrics frame of one condition.
+        metric: metric to draw, e.g. "accuracy_aligned".
+        mappings: mappings to draw, in the order of their colours.
+        baselines: accuracy in [0, 1] by name, e.g. {"chance": 0.125}.
+        ax: axes to draw on; a new figure if `None`.
+
+    Returns:
+        The axes drawn on.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    rows = metrics[metrics["metric"] == metric]
+    for mapping, colour in zip(mappings, COLOURS, strict=False):
+        label = mapping.replace("->", " → ")
+        _plot_seeds(ax, rows[rows["mapping"] == mapping], colour, label)
+    for (name, value), style in zip(
+        (baselines or {}).items(), (":", "-."), strict=False
+    ):
+        ax.axhline(value, color=GREY, linestyle=style, linewidth=1, label=name)
+    ax.set(xlabel="Epoch", ylabel="Accuracy (fraction of words)")
+    ax.set_ylim(-0.03, 1.03)
+    return ax
+
+
+def plot_loss(metrics: pd.DataFrame, ax: plt.Axes | None = None) -> plt.Axes:
+    """Draws the training loss against epoch: mean over seeds, and each seed.
+
+    Args:
+        metrics: metrics frame of one condition.
+        ax: axes to draw on; a new figure if `None`.
+
+    Returns:
+        The axes drawn on.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    _plot_seeds(ax, metrics[metrics["metric"] == "loss"], "black", "loss")
+    ax.set(xlabel="Epoch", ylabel="Training loss (nats per token)")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def plot_conditions(
+    metrics: pd.DataFrame,
+    metric: str,
+    mappings: Sequence[str],
+    baselines: dict[str, dict[str, float]] | None = None,
+    published: pd.DataFrame | None = None,
+    title: str = "",
+) -> Figure:
+    """Draws loss and accuracy of each condition side by side (fig. 2).
+
+    The published run stands behind ours, thin and dashed. If it has another
+    number of epochs, it is stretched over the same width, with its own epochs
+    on the upper axis.
+
+    Args:
+        metrics: metrics frame, all conditions and seeds.
+        metric: metric to draw, e.g. "accuracy_aligned".
+        mappings: mappings to draw, in the order of their colours.
+        baselines: accuracy by name, by condition.
+        published: columns condition, epoch, task, metric ("loss" or
+            "accuracy"), value; None for none.
+        title: heading of the figure.
+
+    Returns:
+        The figure.
+    """
+    conditions = list(dict.fromkeys(metrics["condition"]))
+    width = 1.5 + 3.6 * len(conditions)
+    figure, axes = plt.subplots(
+        2,
+        len(conditions),
+        figsize=(max(width, 7.5), 7.0),
+        squeeze=False,
+        sharey="row",
+        layout="constrained",
+        height_ratios=(1, 2),
+    )
+    for column, condition in zip(axes.T, conditions, strict=True):
+        rows = metrics[metrics["condition"] == condition]
+        lines = (baselines or {}).get(condition)
+        plot_loss(rows, column[0])
+        plot_accuracy(rows, metric, mappings, lines, column[1])
+        if published is not None:
+            known = published[published["condition"] == condition]
+            _plot_published(column, known, mappings, rows["epoch"].max())
+        column[0].set_title(condition, fontsize=11)
+        column[0].set_xlabel("")
+    for row in axes:
+        for ax in row[1:]:
+            ax.set_ylabel("")
+    entries: dict[str, object] = {}
+    for ax in axes[1]:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+    )
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def _plot_seeds(ax, rows: pd.DataFrame, colour: str, label: str) -> None:
+    if rows.empty:
+        return
+    by_seed = rows.pivot_table(index="epoch", columns="seed", values="value")
+    ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.7, alpha=0.35)
+    mean = by_seed.mean(axis=1)
+    marker = "o" if len(mean) == 1 else None
+    ax.plot(mean.index, mean, color=colour, linewidth=2, label=label, marker=marker)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _plot_published(column, published, mappings, num_epochs) -> None:
+    if published.empty:
+        return
+    stretch = num_epochs / published["epoch"].max()
+    loss = published[published["metric"] == "loss"]
+    style = {"linestyle": "--", "linewidth": 0.8, "alpha": 0.7, "zorder": 1}
+    column[0].plot(loss["epoch"] * stretch, loss["value"], color=GREY, **style)
+    accuracy = published[published["metric"] == "accuracy"]
+    column[1].plot([], [], color=GREY, label="published run", **style)
+    for mapping, colour in zip(mappings, COLOURS, strict=False):
+        rows = accuracy[accuracy["task"] == mapping]
+        x = rows["epoch"] * stretch
+        column[1].plot(x, rows["value"], color=colour, **style)
+    if stretch != 1:
+        upper = column[1].secondary_xaxis(
+            "top", functions=(lambda x: x / stretch, lambda x: x * stretch)
+        )
+        upper.set_xlabel("Epoch of the published run", color=GREY, fontsize=8)
+        upper.tick_params(colors=GREY, labelsize=8)

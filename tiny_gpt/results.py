@@ -1,0 +1,222 @@
+"""The folder of one experiment: who may write into it, and what it holds.
+
+    metrics.csv    metrics frame of all conditions and seeds
+    events.csv     loss drops found in it
+    summary.json   accuracies over seeds
+    manifest.json  config, versions, device, command, wall seconds
+    runs/          one record per condition and seed; a run continues from it
+
+Files are written under another name first, then moved into place.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiny_gpt.metrics import COLUMNS
+
+FORMAT = 1
+LAST_EPOCHS = 10
+MANIFEST = "manifest.json"
+OWN_FILES = ("metrics.csv", "events.csv", "summary.json", MANIFEST)
+
+
+def claim_folder(
+    folder: Path, config: dict[str, Any], overwrite: bool = False
+) -> None:
+    """Makes sure that a folder may hold the results of a config.
+
+    A new or empty folder is claimed by writing a manifest that says
+    "unfinished". A folder claimed by the same config is left as it is, so
+    that its runs continue. With `overwrite`, the results of another config
+    are removed, but never files that are not ours.
+
+    Args:
+        folder: where results go; made if missing.
+        config: whatever the results depend on; JSON types.
+        overwrite: whether results of another config may be removed.
+
+    Raises:
+        ValueError: if the folder cannot be written, holds something that is
+            not ours, or results of another config or format.
+    """
+    config = json.loads(json.dumps(config))  # as it will be read back
+    manifest_path = folder / MANIFEST
+    if manifest_path.exists():
+        manifest = _read_manifest(manifest_path)
+        if manifest["format"] == FORMAT and manifest["config"] == config:
+            return
+        if not overwrite:
+            raise ValueError(
+                "A folder holds the results of one config; choose another "
+                "folder or allow overwriting. Received: "
+                f"folder={folder}, which differs in "
+                f"{_difference(manifest, config)}"
+            )
+        for name in OWN_FILES:
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / "runs", ignore_errors=True)
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(
+            f"Results go into a new or empty folder, or one with {MANIFEST}. "
+            f"Received: folder={folder}, which holds other files"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {"format": FORMAT, "status": "unfinished", "config": config}
+        write_text(manifest_path, json.dumps(manifest, indent=2))
+    except OSError as error:
+        raise ValueError(
+            f"The results folder must be writable. Received: folder={folder} "
+            f"({error.strerror})"
+        ) from error
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+        manifest["config"], manifest["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ValueError(
+            f"{MANIFEST} must be one that this package wrote. "
+            f"Received: {path}, which cannot be read"
+        ) from error
+    return manifest
+
+
+def _difference(manifest: dict[str, Any], config: dict[str, Any]) -> str:
+    if manifest["format"] != FORMAT:
+        return f"format: {manifest['format']}, now {FORMAT}"
+    old, new = _flatten(manifest["config"]), _flatten(config)
+    names = [n for n in {**old, **new} if old.get(n) != new.get(n)]
+    shown = (f"{n}: {old.get(n)}, now {new.get(n)}" for n in names[:3])
+    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def _flatten(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {name: value}
+    flat = {}
+    for key, item in value.items():
+        flat.update(_flatten(item, f"{name}.{key}" if name else key))
+    return flat
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in one move, so that no one sees half of it."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as CSV in one move."""
+    write_text(path, frame.to_csv(index=False))
+
+
+def summarise(
+    metrics: pd.DataFrame, metric: str, preset: str
+) -> dict[str, Any]:
+    """Summarises the accuracy of each condition and mapping over seeds.
+
+    Args:
+        metrics: metrics frame of one experiment.
+        metric: metric that counts, e.g. "accuracy_aligned".
+        preset: name of the preset, repeated in the summary.
+
+    Returns:
+        {"experiment", "preset", "metric", "seeds", "conditions": {condition:
+        {mapping: {"accuracy": {"mean", "low", "high"}, "accuracy_last_10":
+        {...}}}}}: fractions in [0, 1]; "accuracy" at the last epoch,
+        "accuracy_last_10" averaged over the evaluations of the last ten
+        epochs (of all, if there are fewer); mean, lowest and highest over
+        seeds.
+
+    Raises:
+        ValueError: if a column is missing, or the frame has no such metric.
+    """
+    missing = set(COLUMNS) - set(metrics.columns)
+    if missing:
+        raise ValueError(
+            f"A metrics frame has the columns {COLUMNS}. "
+            f"Received: a frame without {sorted(missing)}"
+        )
+    rows = metrics[metrics["metric"] == metric]
+    if rows.empty:
+        raise ValueError(
+            "The frame must hold the metric that is summarised. "
+            f"Received: metric={metric!r}; the frame has "
+            f"{sorted(set(metrics['metric']))}"
+        )
+    conditions: dict[str, Any] = {}
+    for (condition, mapping), group in rows.groupby(
+        ["condition", "mapping"], sort=False
+    ):
+        last = group["epoch"].max()
+        final = group[group["epoch"] == last]
+        recent = group[group["epoch"] > last - LAST_EPOCHS]
+        conditions.setdefault(condition, {})[mapping] = {
+            "accuracy": _over_seeds(final),
+            f"accuracy_last_{LAST_EPOCHS}": _over_seeds(recent),
+        }
+    return {
+        "experiment": rows["experiment"].iloc[0],
+        "preset": preset,
+        "metric": metric,
+        "seeds": sorted(int(seed) for seed in set(rows["seed"])),
+        "conditions": conditions,
+    }
+
+
+def _over_seeds(rows: pd.DataFrame) -> dict[str, float]:
+    by_seed = rows.groupby("seed")["value"].mean()
+    return {
+        "mean": float(by_seed.mean()),
+        "low": float(by_seed.min()),
+        "high": float(by_seed.max()),
+    }
+
+
+def accuracy_table(
+    summary: dict[str, Any], columns: dict[str, dict[str, dict[str, float]]]
+) -> str:
+    """Writes a summary as a Markdown table, percentages.
+
+    Args:
+        summary: what `summarise` returns.
+        columns: further columns, before ours: fraction by condition and
+            mapping, by heading.
+
+    Returns:
+        The table, one row per condition and mapping.
+    """
+    def percent(value: float | None) -> str:
+        return "" if value is None else f"{100 * value:.1f}"
+
+    def interval(values: dict[str, float]) -> str:
+        low, high = percent(values["low"]), percent(values["high"])
+        return f"{percent(values['mean'])} ({low} to {high})"
+
+    last = f"accuracy_last_{LAST_EPOCHS}"
+    ours = ("last epoch", f"last {LAST_EPOCHS} epochs")
+    headings = ["condition", "mapping", *columns, *ours]
+    lines: Sequence[Sequence[str]] = [
+        [
+            condition,
+            mapping.replace("->", " → "),
+            *(percent(c.get(condition, {}).get(mapping)) for c in columns.values()),
+            interval(values["accuracy"]),
+            interval(values[last]),
+        ]
+        for condition, by_mapping in summary["conditions"].items()
+        for mapping, values in by_mapping.items()
+    ]
+    ruler = ["---"] * 2 + ["---:"] * (len(headings) - 2)
+    rows = [headings, ruler, *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
