@@ -39,6 +39,7 @@ class Plan:
         folder: where results go.
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
+        commit: commit of the checkout when the command started.
     """
 
     module: ModuleType
@@ -49,6 +50,7 @@ class Plan:
     folder: Path
     overwrite: bool
     command: tuple[str, ...]
+    commit: str
 
     @classmethod
     def from_options(cls, options, command: list[str]) -> "Plan":
@@ -80,6 +82,7 @@ class Plan:
             folder=options.out or Path("results") / options.experiment,
             overwrite=options.overwrite,
             command=tuple(map(shlex.quote, command)),
+            commit=_commit(),
         )
 
     @property
@@ -141,7 +144,7 @@ def _write(plan, metrics, events, wall_s) -> None:
         "status": "finished",
         "config": plan.config,
         "command": " ".join(plan.command),
-        "commit": _commit(),
+        "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "wall_s": wall_s,
         **describe(),

@@ -32,7 +32,7 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     """Returns one condition.
 
     The paper preset is the default of every configuration: the published
-    data, network, optimizer, batch and epochs, and beside a sample of 128
+    data, network, optimizer, batch and epochs, and beside a sample of 64
     sentences the published evaluation of 5.
 
     Args:

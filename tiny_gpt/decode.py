@@ -54,6 +54,11 @@ class GreedyDecoder:
         self.decoding = decoding
         self.num_tokens = num_tokens
         self._embedding = model.get_layer("embedding")
+        names = [layer.name for layer in model.layers]
+        first, last = names.index("block_0"), names.index("head")
+        middle = model.layers[first:last]
+        self._blocks = [b for b in middle if b.name != "final_norm"]
+        self._after_blocks = model.layers[first + len(self._blocks) :]
         generate: Callable = {
             "published": self._generate_published,
             "aligned": self._generate_aligned,
@@ -86,10 +91,11 @@ class GreedyDecoder:
         return ops.where(is_token, ids, PADDING_ID)
 
     def _generate_published(self, window):
+        last = window.shape[1] - 1
+
         def step(i, state):
             window, answer = state
-            logits = self.model(window, training=False)
-            ids = ops.cast(ops.argmax(logits[:, -1], axis=-1), "int32")
+            ids = self._next_ids(window, last)
             answer = _write(answer, ids, i)
             readable = self._readable(ids)[:, None]
             return ops.concatenate([window[:, 1:], readable], axis=1), answer
@@ -104,9 +110,7 @@ class GreedyDecoder:
 
         def step(i, state):
             tokens, answer = state
-            logits = self.model(tokens, training=False)
-            last = ops.take(logits, num_prompt - 1 + i, axis=1)
-            ids = ops.cast(ops.argmax(last, axis=-1), "int32")
+            ids = self._next_ids(tokens, num_prompt - 1 + i)
             answer = _write(answer, ids, i)
             tokens = _write(tokens, self._readable(ids), num_prompt + i)
             return tokens, answer
@@ -114,19 +118,25 @@ class GreedyDecoder:
         answer = _empty_answer(prompts, self.num_tokens)
         return ops.fori_loop(0, self.num_tokens, step, (tokens, answer))[1]
 
+    def _next_ids(self, tokens, position):
+        """Reads all tokens, and returns the ids most probable after one."""
+        x = self._embedding(tokens)
+        for block in self._blocks[:-1]:
+            x = block(x)
+        # Nothing reads the other positions of the last block's output.
+        k, v = self._blocks[-1].keys_and_values(x)
+        row = ops.take(x, position, axis=1)[:, None]  # (B, 1, D)
+        x = self._blocks[-1].attend(row, k, v, position)
+        return self._most_probable(x[:, 0])
+
     def _generate_cached(self, prompts):
         num_prompt = prompts.shape[1]
-        blocks = [
-            layer
-            for layer in self.model.layers
-            if layer.name.startswith("block_")
-        ]
 
         # Read the prompt and keep what later positions look at.
         x = self._embedding(prompts)
         cache = []
-        for block in blocks:
-            k, v = block.attention.keys_and_values(block.attention_input(x))
+        for block in self._blocks:
+            k, v = block.keys_and_values(x)
             x = block.attend(x, k, v)
             room = ((0, 0), (0, self.num_tokens - 1), (0, 0), (0, 0))
             cache += [ops.pad(k, room), ops.pad(v, room)]  # (B, S, H, K)
@@ -137,8 +147,8 @@ class GreedyDecoder:
             ids, answer, *cache = state
             position = num_prompt - 1 + i
             x = self._embedding(self._readable(ids)[:, None], position)
-            for b, block in enumerate(blocks):
-                k, v = block.attention.keys_and_values(block.attention_input(x))
+            for b, block in enumerate(self._blocks):
+                k, v = block.keys_and_values(x)
                 at = (0, position, 0, 0)
                 cache[2 * b] = ops.slice_update(cache[2 * b], at, k)
                 cache[2 * b + 1] = ops.slice_update(cache[2 * b + 1], at, v)
@@ -150,11 +160,9 @@ class GreedyDecoder:
         return ops.fori_loop(1, self.num_tokens, step, state)[1]
 
     def _most_probable(self, x):
-        names = [layer.name for layer in self.model.layers]
-        if "final_norm" in names:
-            x = self.model.get_layer("final_norm")(x)
-        logits = self.model.get_layer("head")(x)
-        return ops.cast(ops.argmax(logits, axis=-1), "int32")
+        for layer in self._after_blocks:
+            x = layer(x)
+        return ops.cast(ops.argmax(x, axis=-1), "int32")
 
 
 def fit_to_window(prompts: np.ndarray, sequence_length: int) -> np.ndarray:

@@ -35,7 +35,7 @@ class EvaluationConfig:
     """
 
     decoding: str = "published"
-    num_sentences: int = 128
+    num_sentences: int = 64
     num_demonstrations: int = 6
     num_fresh_sentences: int = 5
     every: int = 1

@@ -311,11 +311,14 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm.build(input_shape)
 
     def call(self, x, training=False):
-        k, v = self.attention.keys_and_values(self.attention_input(x))
+        k, v = self.keys_and_values(x)
         return self.attend(x, k, v, training=training)
 
-    def attention_input(self, x):
-        """Returns what the attention reads: x, normalised if pre-norm."""
+    def keys_and_values(self, x):
+        """Returns what later positions look at, each (B, T, H, K)."""
+        return self.attention.keys_and_values(self._attention_input(x))
+
+    def _attention_input(self, x):
         return self.attention_norm(x) if self.normalization == "pre" else x
 
     def attend(self, x, k, v, first_position=0, training=False):
@@ -333,7 +336,7 @@ class TransformerBlock(keras.layers.Layer):
         """
         is_pre = self.normalization == "pre"
         attended = self.attention.attend(
-            self.attention_input(x), k, v, first_position, training=training
+            self._attention_input(x), k, v, first_position, training=training
         )
         x = x + self.drop(attended, training=training)
         x = x if is_pre else self.attention_norm(x)
