@@ -1,0 +1,54 @@
+# Every target sets itself up in .venv, from nothing but Python and the network.
+PYTHON ?= python3
+PRESET ?= quick
+SEEDS ?= 5
+BACKEND ?= jax
+OUT ?=
+VENV ?= .venv
+
+BIN = $(VENV)/bin
+EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
+RUN = $(BIN)/python -m experiments
+OPTIONS = --preset $(PRESET) --seeds $(SEEDS) --backend $(BACKEND) $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+.PHONY: help exp-triangle exp-four-languages test lint notebooks clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
+
+exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
+	@$(RUN) triangle $(OPTIONS)
+
+exp-four-languages: $(VENV)/lab-$(EXTRA)  ## four languages: table 1, curves, frames
+	@$(RUN) four_languages $(OPTIONS)
+
+test: $(VENV)/test  ## all tests, on both backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m backend
+
+lint: $(VENV)/test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
+	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) ../$(BIN)/jupyter execute --inplace "$$each" || exit 1; done
+
+clean:  ## remove what was set up, not results
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'error: Python 3.11 or newer is needed: make PYTHON=python3.11'; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+$(VENV)/lab-%: $(VENV)/pip setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[lab,$*]'
+	@touch $@
+
+$(VENV)/test: $(VENV)/pip setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,notebook,test]'
+	@touch $@
