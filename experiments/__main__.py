@@ -84,18 +84,25 @@ def check_installed(backend: str) -> None:
     Raises:
         ValueError: if the backend or a package of the `lab` extra is missing.
     """
-    if importlib.util.find_spec(backend) is None:
+    if not _is_installed(backend):
         extra = "tf-cpu" if backend == "tensorflow" else backend
         raise ValueError(
             f"The backend must be installed: pip install -e '.[{extra}]'. "
             f"Received: backend={backend!r}, which is missing"
         )
-    missing = [name for name in LAB if importlib.util.find_spec(name) is None]
+    missing = [name for name in LAB if not _is_installed(name)]
     if missing:
         raise ValueError(
             "Experiments need the lab extra: pip install -e '.[lab]'. "
             f"Received: an environment without {', '.join(missing)}"
         )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # imports of it were switched off
+        return False
 
 
 def main(arguments: list[str]) -> int:

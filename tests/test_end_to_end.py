@@ -1,0 +1,96 @@
+"""A two-epoch miniature through the whole corridor, by the command line."""
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from experiments import runner, triangle
+from experiments.__main__ import main
+from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
+from tiny_gpt.mixture import Component, Mixture
+
+pytestmark = pytest.mark.backend
+
+CONDITIONS = ["sparse_a_to_c", "a_to_c_alone"]
+build_experiment = triangle.build_experiment
+
+
+def miniature(preset, condition):
+    """The condition with 30, 20 and 10 pairs, two epochs and width 8."""
+    experiment = build_experiment(preset, condition)
+    components = tuple(
+        Component(c.mapping, n if c.num_pairs else 0)
+        for c, n in zip(experiment.mixture.components, (30, 20, 10), strict=True)
+    )
+    return dataclasses.replace(
+        experiment,
+        mixture=Mixture(components),
+        model=dataclasses.replace(experiment.model, num_heads=2, head_dim=4),
+        train=dataclasses.replace(experiment.train, num_epochs=2, batch_size=64),
+    )
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(triangle, "build_experiment", miniature)
+    out = ["--seeds", "1", "--first-seed", "3", "--out", str(tmp_path / "out")]
+    return ["triangle", "--conditions", *CONDITIONS, *out]
+
+
+def test_one_command_leaves_frames_summary_manifest_and_figure(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    assert main(arguments) == 0
+
+    metrics = pd.read_csv(out / "metrics.csv")
+    assert tuple(metrics.columns) == COLUMNS
+    # 2 conditions, 2 epochs: the loss, and 2 metrics of 3 mappings.
+    assert len(metrics) == 2 * 2 * (1 + 2 * 3)
+    assert not metrics.isna().any(axis=None)
+    assert set(metrics["seed"]) == {3}
+    assert tuple(pd.read_csv(out / "events.csv").columns) == EVENT_COLUMNS
+
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["experiment"], summary["preset"]) == ("triangle", "quick")
+    assert summary["seeds"] == [3]
+    assert list(summary["conditions"]) == CONDITIONS
+    values = summary["conditions"]["sparse_a_to_c"]["A->C"]
+    assert set(values) == {"accuracy", "accuracy_last_10"}
+    assert set(values["accuracy"]) == {"mean", "low", "high"}
+
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["config"]["precision"] == "float32"
+    assert set(manifest["wall_s"]) == set(CONDITIONS)
+    assert manifest["versions"]["keras"]
+    assert (out / "figure_2.png").stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    assert "sparse_a_to_c" in printed
+    assert "epoch 2/2" in printed
+
+    # Again: nothing is trained, all is drawn anew, and the same.
+    monkeypatch.setattr(runner, "run", None)
+    before = (out / "metrics.csv").read_bytes()
+    (out / "figure_2.png").unlink()
+    assert main(arguments) == 0
+    assert (out / "metrics.csv").read_bytes() == before
+    assert (out / "figure_2.png").exists()
+
+    # Another config in the same folder is refused.
+    assert main([*arguments, "--preset", "paper"]) == 2
+    assert (out / "metrics.csv").read_bytes() == before
+    assert "preset: quick, now paper" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupt)
+    assert main(arguments) == 130
+    error = capsys.readouterr().err
+    assert "The same command continues" in error
+    assert "--first-seed 3" in error

@@ -1,0 +1,143 @@
+"""Tests for the modules in experiments/ and their command line."""
+
+import importlib
+import json
+import math
+import sys
+
+import pandas as pd
+import pytest
+
+from experiments.__main__ import EXPERIMENTS, check_installed, main
+from experiments.runner import PUBLISHED
+from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.train import updates_per_epoch
+
+MODULES = [importlib.import_module(f"experiments.{n}") for n in EXPERIMENTS]
+ALL = [
+    (module, preset, condition)
+    for module in MODULES
+    for preset in module.PRESETS
+    for condition in module.CONDITIONS
+]
+
+
+@pytest.mark.parametrize(("module", "preset", "condition"), ALL)
+def test_every_condition_builds(module, preset, condition):
+    experiment = module.build_experiment(preset, condition)
+    assert (experiment.name, experiment.condition) == (module.NAME, condition)
+    assert set(module.SPARSE) < set(experiment.eval_mappings)
+    paper = module.PAPER_ACCURACY.get(condition, {})
+    assert set(paper) <= set(experiment.eval_mappings)
+    assert "Question" in module.__doc__
+    assert "Run       make exp-" in module.__doc__
+    json.dumps(experiment.condition)
+
+
+def test_the_paper_preset_has_the_published_numbers():
+    triangle, four = (m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES)
+    # Sec. 3.1: 9 updates an epoch, 100 epochs; sec. 3.2: 6 and 200.
+    assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
+    assert updates_per_epoch(four) * four.train.num_epochs == 1200
+    # ceil(14100 pairs * 20 tokens / 46) = 6131 windows.
+    total = sum(c.num_pairs for c in four.mixture.components)
+    assert math.ceil(total * 20 / 46) == 6131
+    assert four.mixture.num_sentences == 11880
+    for experiment in (triangle, four):
+        assert experiment.train.learning_rate == 1e-4
+        assert experiment.train.clipnorm == 1.0
+        assert experiment.model.sequence_length == 45
+
+
+def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
+    module = MODULES[0]
+    for preset in module.PRESETS:
+        one, *others = (
+            vars(module.build_experiment(preset, c)) for c in module.CONDITIONS
+        )
+        for other in others:
+            differing = {k for k in one if one[k] != other[k]}
+            assert differing == {"condition", "mixture"}
+
+
+def test_published_curves_are_whole():
+    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    sizes = triangle.groupby(["condition", "task", "metric"]).size()
+    assert set(sizes) == {100}
+    assert set(triangle["condition"]) == set(MODULES[0].CONDITIONS)
+    # Fig. 2c: last ten epochs mean 0.565, best 0.85, last 0.10.
+    sparse = triangle.query("condition == 'sparse_a_to_c' and task == 'A->C'")
+    values = sparse["value"].to_numpy()
+    assert values[-10:].mean() == pytest.approx(0.565, abs=5e-4)
+    assert (values.max(), values[-1]) == (0.85, 0.10)
+    loss = pd.read_csv(PUBLISHED / "four_languages.csv")["value"]
+    assert (len(loss), loss.iloc[-1]) == (200, 0.2547)
+
+
+def test_the_published_loss_falls_in_steps():
+    # The default rule on fig. 2c: a run that starts at 3 nats and ends at
+    # 0.476 has drops, the first of them at the first epoch that can count.
+    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    rows = triangle.query("condition == 'sparse_a_to_c' and metric == 'loss'")
+    drops = find_loss_drops(rows["value"].to_list())
+    assert drops[0].epoch == 6
+    assert all(d.before - d.after == pytest.approx(d.size) for d in drops)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--preset", "huge"], "preset='huge'"),
+        (["--conditions", "b_to_a"], "condition='b_to_a'"),
+        (["--seeds", "0"], "`--seeds` must be at least 1"),
+        (["--first-seed", "-1"], "`--first-seed` cannot be negative"),
+    ],
+)
+def test_bad_options_end_before_anything_is_written(
+    options, rule, tmp_path, capsys
+):
+    out = tmp_path / "results"
+    assert main(["triangle", "--out", str(out), *options]) == 2
+    error = capsys.readouterr().err
+    assert rule in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["no_such"], ["triangle", "--backend", "numpy"], ["triangle", "--seeds", "x"]],
+)
+def test_what_argparse_refuses_ends_with_2(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_a_used_folder_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert main(["triangle", "--out", str(tmp_path)]) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_missing_backend_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jax", None)  # as if not installed
+    assert main(["triangle", "--backend", "jax"]) == 2
+    assert "pip install -e '.[jax]'" in capsys.readouterr().err
+
+
+def test_a_missing_lab_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(ValueError, match="lab extra.*rich"):
+        check_installed("jax")
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--preset", "--seeds", "--out", "--backend", "--overwrite"):
+        assert option in text

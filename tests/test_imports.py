@@ -1,0 +1,96 @@
+"""Who may import whom: the table of the house."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("keras", "jax", "tensorflow", "pandas", "matplotlib", "scipy", "rich")
+
+# Module -> what it may import from tiny_gpt and of the heavy packages.
+# Names with "later" may be imported inside a function only.
+ALLOWED = {
+    "__init__": set(),
+    "languages": set(),
+    "mixture": {"languages"},
+    "vocabulary": {"languages", "mixture"},
+    "stream": {"languages", "mixture", "vocabulary"},
+    "layers": {"keras"},
+    "model": {"layers", "keras"},
+    "backend": {"keras", "later jax", "later tensorflow"},
+    "decode": {"backend", "keras"},
+    "metrics": set(),
+    "analysis.__init__": set(),
+    "analysis.baseline": set(),
+    "analysis.events": set(),
+    "callbacks": {"analysis.events", "keras"},
+    "evaluate": {
+        "callbacks",
+        "decode",
+        "languages",
+        "metrics",
+        "stream",
+        "keras",
+    },
+    "devices": {"keras", "later jax", "later tensorflow"},
+    "train": {
+        "analysis.events",
+        "callbacks",
+        "decode",
+        "evaluate",
+        "languages",
+        "metrics",
+        "mixture",
+        "model",
+        "stream",
+        "vocabulary",
+        "keras",
+        "pandas",
+    },
+    "results": {"metrics", "pandas"},
+    "plots": {"matplotlib", "pandas"},
+}
+
+
+def imports_of(tree):
+    """Yields the names a module imports, marked if inside a function."""
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield ("later " if id(node) in inside else "") + name
+
+
+def modules():
+    for path in sorted((ROOT / "tiny_gpt").rglob("*.py")):
+        name = path.relative_to(ROOT / "tiny_gpt").with_suffix("")
+        yield ".".join(name.parts), path
+
+
+def test_every_module_has_a_row():
+    assert {name for name, _ in modules()} == set(ALLOWED)
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_imports_keep_to_the_table(name, path):
+    used = set()
+    for imported in imports_of(ast.parse(path.read_text())):
+        bare = imported.removeprefix("later ")
+        if bare.startswith("tiny_gpt."):
+            used.add(imported.replace("tiny_gpt.", ""))
+        elif bare.split(".")[0] in HEAVY:
+            used.add(imported.split(".")[0])
+        assert not bare.startswith("experiments")
+    assert used <= ALLOWED[name], used - ALLOWED[name]

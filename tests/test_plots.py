@@ -1,0 +1,73 @@
+"""Tests for tiny_gpt/plots.py."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from tiny_gpt.metrics import COLUMNS
+from tiny_gpt.plots import plot_accuracy, plot_conditions, plot_loss
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def frame(conditions=("one",)):
+    """Two seeds, three epochs; accuracy is seed 0: 0.2 e, seed 1: 0.4."""
+    rows = []
+    for condition in conditions:
+        for seed in (0, 1):
+            for epoch in (1, 2, 3):
+                start = ("t", condition, seed, epoch, epoch)
+                rows.append((*start, "all", "all", "all", "loss", 3.0 - epoch))
+                value = 0.4 if seed else 0.2 * epoch
+                rows.append((*start, "A->C", "all", "p", "accuracy", value))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def labelled(ax, label):
+    (line,) = [line for line in ax.lines if line.get_label() == label]
+    return line
+
+
+def test_the_thick_line_is_the_mean_over_seeds():
+    ax = plot_accuracy(frame(), "accuracy", ["A->C"], {"chance": 0.125})
+    mean = labelled(ax, "A → C").get_ydata()
+    np.testing.assert_allclose(mean, [0.3, 0.4, 0.5])
+    thin = [line for line in ax.lines if line.get_linewidth() < 1]
+    assert len(thin) == 2  # the seeds
+    assert set(labelled(ax, "chance").get_ydata()) == {0.125}
+
+
+def test_the_loss_is_drawn_per_seed_and_as_a_mean():
+    ax = plot_loss(frame())
+    np.testing.assert_allclose(labelled(ax, "loss").get_ydata(), [2, 1, 0])
+    assert len(ax.lines) == 3
+
+
+def test_a_longer_published_run_is_stretched_over_ours():
+    published = pd.DataFrame(
+        {
+            "condition": "one",
+            "epoch": [1, 2, 3, 4, 5, 6],
+            "task": "A->C",
+            "metric": "accuracy",
+            "value": 0.5,
+        }
+    )
+    figure = plot_conditions(
+        frame(("one", "two")), "accuracy", ["A->C"], published=published
+    )
+    one, two = figure.axes[2], figure.axes[3]
+    dashed = [line for line in one.lines if line.get_linestyle() == "--"]
+    # Epoch 6 of 6 falls on our epoch 3 of 3.
+    assert max(x for line in dashed for x in line.get_xdata()) == 3.0
+    assert not [line for line in two.lines if line.get_linestyle() == "--"]
+    assert one.get_ylabel() == "Accuracy (fraction of words)"
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["one", "two"]
