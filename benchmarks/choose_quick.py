@@ -29,9 +29,10 @@ import pandas as pd
 
 from experiments.triangle import build_experiment
 from tiny_gpt.devices import describe
+from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.model import build_gpt
 from tiny_gpt.stream import build_stream
-from tiny_gpt.train import Experiment, compile_gpt, run, updates_per_epoch
+from tiny_gpt.train import compile_gpt, run
 
 SEEDS = (1000, 1001, 1002)
 NUM_EPOCHS = 30
@@ -73,11 +74,14 @@ def settled_at(metrics: pd.DataFrame) -> int | None:
 
 def epoch_seconds(experiments: list[Experiment]) -> list[float]:
     """Returns seconds per epoch, from steps measured in turn."""
-    trainers, step_s = [], [[] for _ in experiments]
+    trainers = []
+    step_s: list[list[float]] = [[] for _ in experiments]
     for experiment in experiments:
         length = experiment.model.sequence_length
         rng = np.random.default_rng(SEEDS[0])
-        stream = build_stream(experiment.mixture, experiment.tokens, length, rng)
+        stream = build_stream(
+            experiment.mixture, experiment.tokens, length, rng
+        )
         model = build_gpt(experiment.model)
         compile_gpt(model, experiment.train)
         batch = slice(experiment.train.batch_size)
@@ -130,7 +134,9 @@ def main(folder: Path) -> None:
                 "settled_at": settled,
                 "epochs": epochs,
                 "epoch_s": round(epoch_s, 2),
-                "cost_s": None if epochs is None else round(epochs * epoch_s, 1),
+                "cost_s": None
+                if epochs is None
+                else round(epochs * epoch_s, 1),
             }
         )
     table = pd.DataFrame(rows)

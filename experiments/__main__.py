@@ -114,7 +114,9 @@ def main(arguments: list[str]) -> int:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from experiments.runner import Plan, execute
 
-        plan = Plan.from_options(options, ["python", "-m", "experiments", *arguments])
+        plan = Plan.from_options(
+            options, ["python", "-m", "experiments", *arguments]
+        )
         plan.claim()
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")

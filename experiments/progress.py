@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from tiny_gpt.evaluate import task_name
-from tiny_gpt.train import Experiment
+from tiny_gpt.experiment import Experiment
 
 LOG_EVERY_S = 60.0
 

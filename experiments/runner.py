@@ -20,8 +20,9 @@ from experiments.progress import Reporter
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.devices import describe, set_precision
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.plots import plot_conditions
-from tiny_gpt.train import Experiment, load_finished, run
+from tiny_gpt.train import load_finished, run
 
 PUBLISHED = Path(__file__).parent / "published"
 
@@ -115,7 +116,9 @@ def execute(plan: Plan) -> None:
             line = reporter.condition(experiment, len(plan.seeds))
             total_s = 0.0
             for position, seed in enumerate(plan.seeds):
-                record = plan.folder / "runs" / experiment.condition / f"seed_{seed}"
+                record = (
+                    plan.folder / "runs" / experiment.condition / f"seed_{seed}"
+                )
                 done = load_finished(experiment, seed, record)
                 if done is None:
                     callback = line.seed(position, seed)

@@ -9,8 +9,8 @@ Run       make exp-triangle PRESET=quick SEEDS=5
 """
 
 from experiments.quick import build_quick
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.train import Experiment
 
 NAME = "triangle"
 MAPPINGS = ("A->B", "B->C", "A->C")

@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.model import GPTConfig, build_gpt, initialise_weights
-from tiny_gpt.train import TrainConfig, compile_gpt
+from tiny_gpt.train import compile_gpt
 
 NUM_STEPS = 20
 PRESETS = {

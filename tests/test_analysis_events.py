@@ -32,7 +32,9 @@ def test_the_rule_looks_only_backwards():
         assert part == [d for d in whole if d.epoch <= end]
 
 
-@pytest.mark.parametrize(("min_drop", "window"), [(0.0, 1), (-1.0, 1), (0.1, 0)])
+@pytest.mark.parametrize(
+    ("min_drop", "window"), [(0.0, 1), (-1.0, 1), (0.1, 0)]
+)
 def test_a_rule_that_finds_everything_is_refused(min_drop, window):
     with pytest.raises(ValueError, match="Received"):
         find_loss_drops([1.0], min_drop, window)

@@ -88,7 +88,9 @@ def test_a_prompt_is_cut_to_its_last_tokens():
 
 
 @pytest.mark.parametrize("decoding", ["published", "aligned", "cached"])
-def test_a_class_beyond_the_vocabulary_is_returned_and_read_as_unknown(decoding):
+def test_a_class_beyond_the_vocabulary_is_returned_and_read_as_unknown(
+    decoding,
+):
     # The head always prefers class 11 = vocabulary_size, which has no
     # embedding: decoding goes on, and is what it is for token 0.
     model = small("published")

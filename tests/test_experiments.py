@@ -11,7 +11,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS, check_installed, main
 from experiments.runner import PUBLISHED
 from tiny_gpt.analysis.events import find_loss_drops
-from tiny_gpt.train import updates_per_epoch
+from tiny_gpt.experiment import updates_per_epoch
 
 MODULES = [importlib.import_module(f"experiments.{n}") for n in EXPERIMENTS]
 ALL = [
@@ -35,7 +35,9 @@ def test_every_condition_builds(module, preset, condition):
 
 
 def test_the_paper_preset_has_the_published_numbers():
-    triangle, four = (m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES)
+    triangle, four = (
+        m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES
+    )
     # Sec. 3.1: 9 updates an epoch, 100 epochs; sec. 3.2: 6 and 200.
     assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
     assert updates_per_epoch(four) * four.train.num_epochs == 1200
@@ -107,7 +109,11 @@ def test_bad_options_end_before_anything_is_written(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["no_such"], ["triangle", "--backend", "numpy"], ["triangle", "--seeds", "x"]],
+    [
+        ["no_such"],
+        ["triangle", "--backend", "numpy"],
+        ["triangle", "--seeds", "x"],
+    ],
 )
 def test_what_argparse_refuses_ends_with_2(arguments):
     with pytest.raises(SystemExit) as stopped:
@@ -130,7 +136,7 @@ def test_a_missing_backend_is_named(monkeypatch, capsys):
 
 def test_a_missing_lab_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(ValueError, match="lab extra.*rich"):
+    with pytest.raises(ValueError, match=r"lab extra.*rich"):
         check_installed("jax")
 
 

@@ -29,9 +29,7 @@ def test_a_composition_takes_both_steps():
 def test_an_inverse_undoes_its_mapping():
     sentences = np.array([[0, 2, 1], [2, 1, 0]])
     there = A_TO_B.translate(sentences)
-    np.testing.assert_array_equal(
-        A_TO_B.inverse().translate(there), sentences
-    )
+    np.testing.assert_array_equal(A_TO_B.inverse().translate(there), sentences)
     assert A_TO_B.then(A_TO_B.inverse()).permutation == (0, 1, 2)
     assert A_TO_B.permutation != (0, 1, 2)  # it can fail
 

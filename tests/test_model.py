@@ -155,7 +155,8 @@ def test_a_saved_model_loads_equal(variant, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(loaded(TOKENS)), ops.convert_to_numpy(model(TOKENS))
+        ops.convert_to_numpy(loaded(TOKENS)),
+        ops.convert_to_numpy(model(TOKENS)),
     )
 
 

@@ -48,6 +48,8 @@ def test_a_saved_model_loads_on_the_other_backend(trained, saved_by, tmp_path):
     (reader,) = set(BACKENDS) - {saved_by}
     for network in ("published", "usual"):
         work(reader, "load", tmp_path, trained[saved_by] / f"{network}.keras")
-        expected = np.load(trained[saved_by] / "arrays.npz")[f"{network}_logits"]
+        expected = np.load(trained[saved_by] / "arrays.npz")[
+            f"{network}_logits"
+        ]
         loaded = np.load(tmp_path / f"{network}.npy")
         np.testing.assert_allclose(loaded, expected, rtol=1e-4, atol=1e-5)

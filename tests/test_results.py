@@ -31,7 +31,7 @@ def test_a_new_folder_is_claimed_and_claimed_again(tmp_path):
 def test_another_config_is_refused_with_what_differs(tmp_path):
     claim_folder(tmp_path, CONFIG)
     other = {**CONFIG, "train": {"epochs": 5, "sizes": (1, 2)}}
-    with pytest.raises(ValueError, match="train.epochs: 3, now 5"):
+    with pytest.raises(ValueError, match="epochs: 3, now 5"):
         claim_folder(tmp_path, other)
 
 
@@ -87,7 +87,7 @@ def test_writing_leaves_no_other_file(tmp_path):
 
 
 def frame():
-    """Two seeds, 12 epochs: seed 0 scores 0 and at last 1, seed 1 always 0.5."""
+    """Two seeds, 12 epochs: seed 0 scores 0, at last 1; seed 1 always 0.5."""
     rows = [
         ("t", "c", seed, epoch, epoch, "A->C", "all", "p", "accuracy", value)
         for seed in (0, 1)
@@ -122,5 +122,5 @@ def test_a_table_shows_paper_and_range():
     assert table.splitlines() == [
         "| condition | mapping | paper | last epoch | last 10 epochs |",
         "| --- | --- | ---: | ---: | ---: |",
-        "| c | A → C | 65.0 | 75.0 (50.0 to 100.0) | 30.0 (10.0 to 50.0) |",
+        "| c | A → C | 65.0 | 75.0 (50.0–100.0) | 30.0 (10.0–50.0) |",
     ]

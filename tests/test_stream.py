@@ -50,7 +50,12 @@ def test_the_corpus_follows_the_order_of_the_components():
     texts = [stream.vocabulary.decode(row) for row in windows]
     symbols = {n: lang.symbols for n, lang in stream.languages.items()}
     languages = [
-        "".join(name for w in (text[0], text[10]) for name in "ABC" if w in symbols[name])
+        "".join(
+            name
+            for w in (text[0], text[10])
+            for name in "ABC"
+            if w in symbols[name]
+        )
         for text in texts
     ]
     assert languages == ["AB"] * 3 + ["BC"] * 2 + ["AC"]
@@ -104,7 +109,11 @@ def test_a_prompt_is_demonstrations_and_a_query():
     )
     for prompt, answer in zip(prompts, answers, strict=True):
         first, second, query = stream.vocabulary.decode(prompt).split(" | ")
-        for pair in (first, second, f"{query} {stream.vocabulary.decode(answer)}"):
+        for pair in (
+            first,
+            second,
+            f"{query} {stream.vocabulary.decode(answer)}",
+        ):
             source, target = pair.split(" . ")
             assert [word[w] for w in source.split()] == target.split()
 

@@ -9,18 +9,11 @@ import pandas as pd
 import pytest
 
 from tiny_gpt.evaluate import EvaluationConfig
+from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
 from tiny_gpt.model import GPTConfig
-from tiny_gpt.train import (
-    Experiment,
-    ShuffledWindows,
-    TrainConfig,
-    load_finished,
-    metrics_frame,
-    run,
-    updates_per_epoch,
-)
+from tiny_gpt.train import ShuffledWindows, load_finished, metrics_frame, run
 
 pytestmark = pytest.mark.backend
 
@@ -171,7 +164,10 @@ def test_epochs_without_an_evaluation_have_no_row():
         ({"eval_mappings": ()}, "must name a mapping"),
         ({"eval_mappings": ("A->D",)}, "A->D"),
         # 2 * 10 + 5 words, and 4 - 1 of the answer, in a window of 20.
-        ({"evaluation": EvaluationConfig("aligned", 8, 2)}, "25 \\+ 4 - 1 = 28"),
+        (
+            {"evaluation": EvaluationConfig("aligned", 8, 2)},
+            "25 \\+ 4 - 1 = 28",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, rule):

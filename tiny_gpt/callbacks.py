@@ -92,7 +92,7 @@ class TaskAccuracy(keras.callbacks.Callback):
             return
         is_last = epoch + 1 == self.params.get("epochs")
         if (epoch + 1) % self.every and not is_last:
-            logs.update({key: math.nan for key in self.keys})
+            logs.update(dict.fromkeys(self.keys, math.nan))
             return
         model = self.model  # on JAX each access copies the training state
         tasks = self._tasks_at(epoch + 1)

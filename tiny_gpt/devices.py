@@ -6,7 +6,15 @@ import platform
 import keras
 
 PRECISIONS = ("float32", "default")
-PACKAGES = ("tiny_gpt", "keras", "jax", "jaxlib", "tensorflow", "numpy", "pandas")
+PACKAGES = (
+    "tiny_gpt",
+    "keras",
+    "jax",
+    "jaxlib",
+    "tensorflow",
+    "numpy",
+    "pandas",
+)
 
 
 def set_precision(precision: str) -> None:
@@ -60,7 +68,8 @@ def _devices() -> list[str]:
         details = tf.config.experimental.get_device_details
         names = (details(d).get("device_name", d.name) for d in physical)
         return [
-            f"{d.device_type}: {n}" for d, n in zip(physical, names, strict=True)
+            f"{d.device_type}: {n}"
+            for d, n in zip(physical, names, strict=True)
         ]
     return [keras.backend.backend()]
 

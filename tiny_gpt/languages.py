@@ -130,7 +130,9 @@ def split_label(label: str) -> tuple[str, str]:
 
 def language_names(labels: Iterable[str]) -> tuple[str, ...]:
     """Returns the languages that mapping labels name, in alphabetical order."""
-    return tuple(sorted({name for label in labels for name in split_label(label)}))
+    return tuple(
+        sorted({name for label in labels for name in split_label(label)})
+    )
 
 
 def draw_languages(
@@ -164,7 +166,9 @@ def draw_languages(
         )
     drawn = [characters[i] for i in rng.permutation(len(characters))[:needed]]
     return {
-        name: Language(name, tuple(drawn[i * alphabet_size : (i + 1) * alphabet_size]))
+        name: Language(
+            name, tuple(drawn[i * alphabet_size : (i + 1) * alphabet_size])
+        )
         for i, name in enumerate(names)
     }
 

@@ -89,7 +89,8 @@ class GPTConfig:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(
-                f"`dropout` must lie in [0, 1). Received: dropout={self.dropout}"
+                "`dropout` must lie in [0, 1). "
+                f"Received: dropout={self.dropout}"
             )
         for name, choices in (
             ("dropout_placement", ("logits", "weights")),

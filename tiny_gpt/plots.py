@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -117,7 +118,7 @@ def plot_conditions(
     for row in axes:
         for ax in row[1:]:
             ax.set_ylabel("")
-    entries: dict[str, object] = {}
+    entries: dict[str, Artist] = {}
     for ax in axes[1]:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -139,7 +140,9 @@ def _plot_seeds(ax, rows: pd.DataFrame, colour: str, label: str) -> None:
     ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.7, alpha=0.35)
     mean = by_seed.mean(axis=1)
     marker = "o" if len(mean) == 1 else None
-    ax.plot(mean.index, mean, color=colour, linewidth=2, label=label, marker=marker)
+    ax.plot(
+        mean.index, mean, color=colour, linewidth=2, label=label, marker=marker
+    )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

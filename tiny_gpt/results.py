@@ -161,7 +161,7 @@ def summarise(
         last = group["epoch"].max()
         final = group[group["epoch"] == last]
         recent = group[group["epoch"] > last - LAST_EPOCHS]
-        conditions.setdefault(condition, {})[mapping] = {
+        conditions.setdefault(str(condition), {})[mapping] = {
             "accuracy": _over_seeds(final),
             f"accuracy_last_{LAST_EPOCHS}": _over_seeds(recent),
         }
@@ -196,12 +196,13 @@ def accuracy_table(
     Returns:
         The table, one row per condition and mapping.
     """
+
     def percent(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.1f}"
 
     def interval(values: dict[str, float]) -> str:
         low, high = percent(values["low"]), percent(values["high"])
-        return f"{percent(values['mean'])} ({low} to {high})"
+        return f"{percent(values['mean'])} ({low}–{high})"
 
     last = f"accuracy_last_{LAST_EPOCHS}"
     ours = ("last epoch", f"last {LAST_EPOCHS} epochs")
@@ -210,7 +211,10 @@ def accuracy_table(
         [
             condition,
             mapping.replace("->", " → "),
-            *(percent(c.get(condition, {}).get(mapping)) for c in columns.values()),
+            *(
+                percent(c.get(condition, {}).get(mapping))
+                for c in columns.values()
+            ),
             interval(values["accuracy"]),
             interval(values[last]),
         ]

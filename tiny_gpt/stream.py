@@ -13,6 +13,7 @@ from tiny_gpt.languages import (
 from tiny_gpt.mixture import Mixture
 from tiny_gpt.vocabulary import PADDING_ID, Vocabulary
 
+
 def sample_sentences(
     num_sentences: int,
     alphabet_size: int,

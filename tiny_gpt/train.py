@@ -1,122 +1,23 @@
-"""An experiment, and one run of it: stream, model, fit, metrics frame."""
+"""One run of an experiment: stream, model, fit, metrics frame."""
 
 import dataclasses
-import json
 import math
-import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.analysis.events import LossDrop, find_loss_drops
 from tiny_gpt.callbacks import LossDropLogger
-from tiny_gpt.decode import check_fits
-from tiny_gpt.evaluate import EvaluationConfig, evaluation_callbacks, task_name
-from tiny_gpt.languages import find_route
+from tiny_gpt.evaluate import evaluation_callbacks, task_name
+from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
-from tiny_gpt.mixture import Mixture
-from tiny_gpt.model import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.model import build_gpt, initialise_weights
+from tiny_gpt.record import Record
 from tiny_gpt.stream import Stream, build_stream
-from tiny_gpt.vocabulary import vocabulary_size
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a model is trained; the defaults are Sinha 2024, sec. 3.1.
-
-    Attributes:
-        num_epochs: passes over all windows.
-        batch_size: windows per update, B; the last batch of an epoch is
-            smaller.
-        learning_rate: of Adam.
-        clipnorm: largest norm of each variable's gradient (not of all
-            together), as in Keras and as published; None for no clipping.
-        min_loss_drop: smallest fall of the loss that is an event, nats per
-            token.
-        loss_drop_window: epochs over which that fall is measured.
-
-    Raises:
-        ValueError: if a number is out of range.
-    """
-
-    num_epochs: int = 100
-    batch_size: int = 256
-    learning_rate: float = 1e-4
-    clipnorm: float | None = 1.0
-    min_loss_drop: float = 0.1
-    loss_drop_window: int = 5
-
-    def __post_init__(self):
-        for name in ("num_epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-        for name in ("learning_rate", "clipnorm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(
-                    f"`{name}` must be above 0. Received: {name}={value}"
-                )
-        find_loss_drops([], self.min_loss_drop, self.loss_drop_window)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One condition of an experiment: everything but the seed.
-
-    Attributes:
-        name: the question it belongs to, e.g. "triangle".
-        condition: e.g. "sparse_a_to_c".
-        mixture: languages and sentence pairs.
-        eval_mappings: mappings asked for, e.g. ("A->B", "B->C", "A->C").
-        tokens: tokenisation, "characters" or "words" (`Vocabulary`).
-        model: the network.
-        train: the optimisation.
-        evaluation: the questions.
-
-    Raises:
-        ValueError: if the parts do not fit together.
-    """
-
-    name: str
-    condition: str
-    mixture: Mixture
-    eval_mappings: tuple[str, ...]
-    tokens: str = "characters"
-    model: GPTConfig = GPTConfig()
-    train: TrainConfig = TrainConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-
-    def __post_init__(self):
-        needed = vocabulary_size(self.mixture, self.tokens)
-        if self.model.vocabulary_size != needed:
-            raise ValueError(
-                f"The mixture needs `vocabulary_size` {needed} as "
-                f"{self.tokens}. Received: "
-                f"vocabulary_size={self.model.vocabulary_size}"
-            )
-        if not self.eval_mappings:
-            raise ValueError("`eval_mappings` must name a mapping.")
-        for label in self.eval_mappings:
-            find_route(label, self.mixture.given)
-        if self.evaluation.decoding != "published":
-            per_word = 2 if self.tokens == "characters" else 1
-            length = self.mixture.sentence_length
-            pair, query = 2 * length + 2, length + 1
-            num_prompt = self.evaluation.num_demonstrations * pair + query
-            check_fits(
-                num_prompt * per_word,
-                length * per_word,
-                self.model.sequence_length,
-            )
 
 
 @dataclass(frozen=True)
@@ -179,16 +80,6 @@ class ShuffledWindows(keras.utils.PyDataset):
         return inputs[rows], targets[rows]
 
 
-def updates_per_epoch(experiment: Experiment) -> int:
-    """Returns optimizer updates per epoch: batches that hold all windows."""
-    mixture = experiment.mixture
-    per_word = 2 if experiment.tokens == "characters" else 1
-    per_pair = per_word * 2 * (mixture.sentence_length + 1)
-    num_tokens = per_pair * sum(c.num_pairs for c in mixture.components)
-    num_windows = math.ceil(num_tokens / (experiment.model.sequence_length + 1))
-    return math.ceil(num_windows / experiment.train.batch_size)
-
-
 def compile_gpt(model: keras.Model, config: TrainConfig) -> None:
     """Compiles a model for next-token prediction, with XLA on both backends.
 
@@ -218,10 +109,9 @@ def run(
     Args:
         experiment: what to run.
         seed: a non-negative integer.
-        record: path, without suffix, of two files that hold progress: logs
-            in `.json`, weights, optimizer and random state in `.keras`. If
-            they exist, the run continues from there; at the end the second
-            is removed. None for no files.
+        record: path of the files that hold progress (`Record`), without
+            suffix. If they exist, the run continues from there. None for no
+            files.
         callbacks: further callbacks; they see accuracies in `logs`.
         save_every: epochs between two savings of progress.
 
@@ -244,7 +134,12 @@ def run(
         stream_rng,
     )
     config = experiment.train
-    progress = _Progress(experiment, seed, record, save_every)
+    progress = Record(experiment, seed, record, save_every)
+    if progress.is_finished:
+        raise ValueError(
+            "A finished run cannot be continued. "
+            f"Received: record={record}.json"
+        )
     model = progress.load_model()
     if model is None:
         model = build_gpt(experiment.model)
@@ -319,13 +214,12 @@ def metrics_frame(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def events_frame(experiment: Experiment, seed: int, drops) -> pd.DataFrame:
+def events_frame(
+    experiment: Experiment, seed: int, drops: Iterable[LossDrop]
+) -> pd.DataFrame:
     """Turns loss drops into an events frame, columns `EVENT_COLUMNS`."""
-    rows = [
-        (experiment.name, experiment.condition, seed, "loss_drop")
-        + dataclasses.astuple(drop)
-        for drop in drops
-    ]
+    run_columns = experiment.name, experiment.condition, seed, "loss_drop"
+    rows = [(*run_columns, *dataclasses.astuple(drop)) for drop in drops]
     return pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
 
 
@@ -340,8 +234,8 @@ def load_finished(
     Raises:
         ValueError: if the record is of another experiment.
     """
-    progress = _Progress(experiment, seed, record, save_every=1)
-    if len(progress.logs) < experiment.train.num_epochs:
+    progress = Record(experiment, seed, record)
+    if not progress.is_finished:
         return None
     config = experiment.train
     drops = find_loss_drops(
@@ -354,86 +248,3 @@ def load_finished(
         events_frame(experiment, seed, drops),
         progress.wall_s,
     )
-
-
-class _Progress(keras.callbacks.Callback):
-    """Keeps the logs of all epochs, and saves them with the model."""
-
-    def __init__(self, experiment, seed, record, save_every):
-        super().__init__()
-        self.logs: list[dict[str, float]] = []
-        self._earlier_s = 0.0
-        self._start = time.perf_counter()
-        self._save_every = save_every
-        self._num_epochs = experiment.train.num_epochs
-        self._updates = updates_per_epoch(experiment)
-        # Through JSON, so that it compares equal to what was saved.
-        config = {"experiment": dataclasses.asdict(experiment), "seed": seed}
-        self._config = json.loads(json.dumps(config))
-        self._json = self._keras = None
-        if record is not None:
-            self._json = Path(f"{record}.json")
-            self._keras = Path(f"{record}.keras")
-            self._load_logs()
-
-    @property
-    def wall_s(self) -> float:
-        return self._earlier_s + time.perf_counter() - self._start
-
-    def _load_logs(self):
-        if not self._json.exists():
-            return
-        saved = json.loads(self._json.read_text())
-        if saved["config"] != self._config:
-            raise ValueError(
-                "A record can only be continued by the experiment and seed "
-                f"that wrote it. Received: record={self._json}"
-            )
-        self.logs = [
-            {k: math.nan if v is None else v for k, v in log.items()}
-            for log in saved["logs"]
-        ]
-        self._earlier_s = saved["wall_s"]
-
-    def load_model(self) -> keras.Model | None:
-        if self._keras is None:
-            return None
-        if len(self.logs) >= self._num_epochs:
-            raise ValueError(
-                "A finished run cannot be continued. "
-                f"Received: record={self._json}"
-            )
-        if not self._keras.exists():
-            self.logs = []
-            return None
-        model = keras.saving.load_model(self._keras)
-        # Logs are saved before the model and can be one saving ahead.
-        epoch = int(model.optimizer.iterations) // self._updates
-        self.logs = self.logs[:epoch]
-        return model
-
-    def on_epoch_end(self, epoch, logs=None):
-        values: dict[str, Any] = logs or {}
-        self.logs.append({key: float(value) for key, value in values.items()})
-        is_last = epoch + 1 == self._num_epochs
-        if self._json is None or not ((epoch + 1) % self._save_every == 0 or is_last):
-            return
-        self._json.parent.mkdir(parents=True, exist_ok=True)
-        if not is_last:
-            temporary = self._keras.with_name(f"saving_{self._keras.name}")
-            self.model.save(temporary)
-        saved = {
-            "config": self._config,
-            "wall_s": self.wall_s,
-            "logs": [
-                {k: None if math.isnan(v) else v for k, v in log.items()}
-                for log in self.logs
-            ],
-        }
-        text = self._json.with_name(f"saving_{self._json.name}")
-        text.write_text(json.dumps(saved))
-        os.replace(text, self._json)
-        if is_last:
-            self._keras.unlink(missing_ok=True)
-        else:
-            os.replace(temporary, self._keras)

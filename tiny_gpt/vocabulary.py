@@ -60,7 +60,7 @@ class Vocabulary:
     @property
     def tokens_per_word(self) -> int:
         """Tokens that one word or separator takes: 2 with space marks."""
-        return 2 if self.kind == "characters" else 1
+        return tokens_per_word(self.kind)
 
     @cached_property
     def _id_by_token(self) -> dict[str, int]:
@@ -93,10 +93,9 @@ class Vocabulary:
         """
         sources = self.ids(mapping.source, sentences)
         targets = self.ids(mapping.target, mapping.translate(sentences))
-        return self._with_spaces(
-            [sources, self._column(SEPARATOR, sources), targets]
-            + [self._column(END, sources)]
-        )
+        separators = self._column(SEPARATOR, sources)
+        ends = self._column(END, sources)
+        return self._with_spaces([sources, separators, targets, ends])
 
     def encode_queries(
         self, mapping: Mapping, sentences: np.ndarray
@@ -146,6 +145,11 @@ class Vocabulary:
         spaces = np.full_like(words, self._id_by_token[SPACE])
         pairs = np.stack([spaces, words], axis=-1)  # (N, words, 2)
         return pairs.reshape(len(words), 2 * words.shape[1]).astype("int32")
+
+
+def tokens_per_word(kind: str) -> int:
+    """Returns the tokens that one word or separator takes."""
+    return 2 if kind == "characters" else 1
 
 
 def vocabulary_size(mixture: Mixture, kind: str) -> int:

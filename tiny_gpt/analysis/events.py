@@ -51,7 +51,10 @@ def find_loss_drops(
         )
     drops: list[LossDrop] = []
     for epoch in range(window + 1, len(losses) + 1):
-        before, after = float(losses[epoch - window - 1]), float(losses[epoch - 1])
+        before, after = (
+            float(losses[epoch - window - 1]),
+            float(losses[epoch - 1]),
+        )
         overlaps = bool(drops) and epoch - drops[-1].epoch <= window
         if before - after >= min_drop and not overlaps:
             drops.append(LossDrop(epoch, before - after, before, after))

@@ -1,0 +1,122 @@
+"""What a run keeps on disk so that it can continue."""
+
+import dataclasses
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import keras
+
+from tiny_gpt.experiment import Experiment, updates_per_epoch
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps the logs of all epochs, and saves them with the model.
+
+    Two files: logs in `.json`; weights, optimizer and random state in
+    `.keras`, until the run is finished.
+
+    Args:
+        experiment: what is run.
+        seed: its seed.
+        path: path of both files, without suffix; None for no files.
+        save_every: epochs between two savings.
+
+    Attributes:
+        logs: Keras logs of each epoch so far.
+
+    Raises:
+        ValueError: if the files are those of another experiment or seed.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        seed: int,
+        path: Path | None = None,
+        save_every: int = 10,
+    ):
+        super().__init__()
+        self.logs: list[dict[str, float]] = []
+        self._earlier_s = 0.0
+        self._start = time.perf_counter()
+        self._save_every = save_every
+        self._num_epochs = experiment.train.num_epochs
+        self._updates = updates_per_epoch(experiment)
+        # Through JSON, so that it compares equal to what was saved.
+        config = {"experiment": dataclasses.asdict(experiment), "seed": seed}
+        self._config = json.loads(json.dumps(config))
+        self._files = None
+        if path is not None:
+            self._files = Path(f"{path}.json"), Path(f"{path}.keras")
+            self._load_logs(self._files[0])
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of this run so far, those before a break included."""
+        return self._earlier_s + time.perf_counter() - self._start
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last epoch is in the logs."""
+        return len(self.logs) >= self._num_epochs
+
+    def load_model(self) -> keras.Model | None:
+        """Loads the saved model, and forgets the epochs after it.
+
+        Returns:
+            The model with its optimizer; None if the run starts anew.
+        """
+        if self._files is None or not self._files[1].exists():
+            self.logs = []
+            return None
+        model = keras.saving.load_model(self._files[1])
+        # Logs are saved before the model and can be one saving ahead.
+        epoch = int(model.optimizer.iterations) // self._updates
+        self.logs = self.logs[:epoch]
+        return model
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = logs or {}
+        self.logs.append({key: float(value) for key, value in values.items()})
+        is_due = (epoch + 1) % self._save_every == 0
+        if self._files is not None and (is_due or self.is_finished):
+            self._save(*self._files)
+
+    def _load_logs(self, path: Path) -> None:
+        if not path.exists():
+            return
+        saved = json.loads(path.read_text())
+        if saved["config"] != self._config:
+            raise ValueError(
+                "A record can only be continued by the experiment and seed "
+                f"that wrote it. Received: record={path}"
+            )
+        self.logs = [
+            {k: math.nan if v is None else v for k, v in log.items()}
+            for log in saved["logs"]
+        ]
+        self._earlier_s = saved["wall_s"]
+
+    def _save(self, logs_path: Path, model_path: Path) -> None:
+        logs_path.parent.mkdir(parents=True, exist_ok=True)
+        new_model = model_path.with_name(f"saving_{model_path.name}")
+        if not self.is_finished:
+            self.model.save(new_model)
+        saved = {
+            "config": self._config,
+            "wall_s": self.wall_s,
+            "logs": [
+                {k: None if math.isnan(v) else v for k, v in log.items()}
+                for log in self.logs
+            ],
+        }
+        new_logs = logs_path.with_name(f"saving_{logs_path.name}")
+        new_logs.write_text(json.dumps(saved))
+        os.replace(new_logs, logs_path)
+        if self.is_finished:
+            model_path.unlink(missing_ok=True)
+        else:
+            os.replace(new_model, model_path)
