@@ -111,6 +111,7 @@ def execute(plan: Plan) -> None:
     console = Console()
     start = time.perf_counter()
     metrics, events, wall_s = [], [], {}
+    has_trained = False
     with Reporter(console) as reporter:
         for experiment in plan.experiments:
             line = reporter.condition(experiment, len(plan.seeds))
@@ -124,6 +125,7 @@ def execute(plan: Plan) -> None:
                     callback = line.seed(position, seed)
                     one = run(experiment, seed, record, [callback])
                     done = one.metrics, one.events, one.wall_s
+                    has_trained = True
                     keras.utils.clear_session()
                 else:
                     line.skip(position)
@@ -131,17 +133,23 @@ def execute(plan: Plan) -> None:
                 events.append(done[1])
                 total_s += done[2]
             wall_s[experiment.condition] = round(total_s, 1)
-    _write(plan, pd.concat(metrics), pd.concat(events), wall_s)
+    _write(plan, pd.concat(metrics), pd.concat(events))
+    # Drawing anew leaves the manifest of the runs as it is.
+    if has_trained or not results.is_finished(plan.folder):
+        _write_manifest(plan, wall_s)
     _show(plan, console, time.perf_counter() - start)
 
 
-def _write(plan, metrics, events, wall_s) -> None:
+def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
     results.write_frame(plan.folder / "metrics.csv", metrics)
     results.write_frame(plan.folder / "events.csv", events)
     metric = plan.experiments[0].evaluation.accuracy
     summary = results.summarise(metrics, metric, plan.preset)
     _write_json(plan.folder / "summary.json", summary)
     draw(plan, metrics, summary)
+
+
+def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
     manifest = {
         "format": results.FORMAT,
         "status": "finished",

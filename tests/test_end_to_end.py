@@ -78,9 +78,11 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     # Again: nothing is trained, all is drawn anew, and the same.
     monkeypatch.setattr(runner, "run", None)
     before = (out / "metrics.csv").read_bytes()
+    before_manifest = (out / "manifest.json").read_bytes()
     (out / "figure_2.png").unlink()
     assert main(arguments) == 0
     assert (out / "metrics.csv").read_bytes() == before
+    assert (out / "manifest.json").read_bytes() == before_manifest
     assert (out / "figure_2.png").exists()
 
     # Another config in the same folder is refused.

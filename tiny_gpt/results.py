@@ -77,6 +77,11 @@ def claim_folder(
         ) from error
 
 
+def is_finished(folder: Path) -> bool:
+    """Tells whether the manifest of a folder is that of finished runs."""
+    return _read_manifest(folder / MANIFEST).get("status") == "finished"
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
