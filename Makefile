@@ -14,7 +14,7 @@ OPTIONS = --preset $(PRESET) --seeds $(SEEDS) --backend $(BACKEND) $(if $(OUT),-
 .PHONY: help exp-triangle exp-four-languages test lint notebooks clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Variables: PRESET=quick|paper SEEDS=5 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
@@ -33,7 +33,7 @@ lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/mypy
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
-	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) ../$(BIN)/jupyter execute --inplace "$$each" || exit 1; done
+	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -12,6 +12,7 @@ LAB = ("pandas", "matplotlib", "scipy", "rich")
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Parses a command line; ends the process with 2 if it cannot."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
         description="Trains tiny GPTs on every condition of an experiment, "
@@ -59,9 +60,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--backend",
-        choices=BACKENDS,
         default=os.environ.get("KERAS_BACKEND", "jax"),
-        help="Keras backend (default: KERAS_BACKEND, or else jax)",
+        help="Keras backend, jax or tensorflow (default: KERAS_BACKEND, or "
+        "else jax)",
     )
     parser.add_argument(
         "--precision",
@@ -82,8 +83,14 @@ def check_installed(backend: str) -> None:
     """Checks, before keras is imported, that all it needs is there.
 
     Raises:
-        ValueError: if the backend or a package of the `lab` extra is missing.
+        ValueError: if the backend is unknown, or it or a package of the `lab`
+            extra is missing.
     """
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"`--backend` must be one of {BACKENDS}. "
+            f"Received: backend={backend!r}"
+        )
     if not _is_installed(backend):
         extra = "tf-cpu" if backend == "tensorflow" else backend
         raise ValueError(
@@ -101,11 +108,17 @@ def check_installed(backend: str) -> None:
 def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ValueError:  # imports of it were switched off
+    except ValueError:  # sys.modules holds None, or a module without a spec
         return False
 
 
 def main(arguments: list[str]) -> int:
+    """Runs a command line.
+
+    Returns:
+        0; 2 if the command is refused, before anything is trained; 130 if it
+        is interrupted.
+    """
     options = parse_arguments(arguments)
     try:
         check_installed(options.backend)

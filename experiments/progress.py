@@ -1,5 +1,6 @@
 """What one sees while an experiment runs."""
 
+import math
 import time
 
 import keras
@@ -9,7 +10,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -28,17 +28,15 @@ class Reporter:
 
     def __init__(self, console: Console):
         self.console = console
+        self.is_live = console.is_terminal or console.is_jupyter
+        is_wide = console.width >= 120
         self._live = Progress(
-            TextColumn("{task.description:<16}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("epochs"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            *(BarColumn(bar_width=16), MofNCompleteColumn())[not is_wide :],
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[state]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not self.is_live,
         )
 
     def __enter__(self) -> "Reporter":
@@ -59,7 +57,8 @@ class Line:
     """The line of one condition."""
 
     def __init__(self, reporter, live, task, experiment):
-        self._console = reporter.console
+        self._reporter = reporter
+        self._scores: dict[str, float] = {}
         self._live = live
         self._task = task
         self._experiment = experiment
@@ -86,19 +85,20 @@ class Line:
 
     def _show(self, completed, seed, epoch, logs):
         metric = self._experiment.evaluation.accuracy
-        scores = (
-            f"{label} {logs[f'{task_name(label)}_{metric}']:.2f}"
-            for label in self._experiment.eval_mappings
-        )
-        state = f"seed {seed}  loss {logs['loss']:.3f}  {'  '.join(scores)}"
+        for label in self._experiment.eval_mappings:
+            score = logs[f"{task_name(label)}_{metric}"]
+            if not math.isnan(score):  # NaN: not evaluated in this epoch
+                self._scores[label] = score
+        scores = (f"{label} {x:.2f}" for label, x in self._scores.items())
+        state = f"seed {seed} loss {logs['loss']:.3f} {' '.join(scores)}"
         self._live.update(self._task, completed=completed, state=state)
-        if self._console.is_terminal:
+        if self._reporter.is_live:
             return
         num_epochs = self._experiment.train.num_epochs
         now = time.perf_counter()
         if epoch == num_epochs or now - self._logged >= LOG_EVERY_S:
             self._logged = now
-            self._console.print(
+            self._reporter.console.print(
                 f"{self._experiment.condition}  epoch {epoch}/{num_epochs}  "
                 f"{state}",
                 soft_wrap=True,

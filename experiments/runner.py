@@ -69,6 +69,12 @@ class Plan:
                 "`--first-seed` cannot be negative. "
                 f"Received: {options.first_seed}"
             )
+        if keras.backend.backend() != options.backend:
+            raise ValueError(
+                "The backend is chosen when keras is imported; restart the "
+                f"process to change it. Received: backend={options.backend!r}"
+                f", while keras runs on {keras.backend.backend()!r}"
+            )
         module = importlib.import_module(f"experiments.{options.experiment}")
         names = tuple(dict.fromkeys(options.conditions or module.CONDITIONS))
         first = options.first_seed
@@ -154,6 +160,8 @@ def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
         "format": results.FORMAT,
         "status": "finished",
         "config": plan.config,
+        "seeds": list(plan.seeds),
+        "precision": plan.precision,
         "command": " ".join(plan.command),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -204,6 +212,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         first.eval_mappings,
         lines,
         published,
+        plan.module.PAPER_ACCURACY,
         f"{plan.module.NAME}, preset {plan.preset}, "
         f"{len(plan.seeds)} seeds (thin) and their mean",
     )

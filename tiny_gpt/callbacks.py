@@ -4,6 +4,7 @@ They need keras and NumPy alone, and know nothing of languages.
 """
 
 import csv
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -148,10 +149,12 @@ class LossDropLogger(keras.callbacks.Callback):
         self.earlier_values = tuple(earlier_values)
         self.values: list[float] = []
         self.events: list[LossDrop] = []
+        self._epochs_before = 0
 
     def on_train_begin(self, logs=None):
         # A callback may serve several fit() calls; each is a new record.
         self.values = list(self.earlier_values)
+        self._epochs_before = 0
         self._find()
         self._write()
 
@@ -163,12 +166,18 @@ class LossDropLogger(keras.callbacks.Callback):
             )
         known = len(self.events)
         self.values.append(float(logs[self.monitor]))
+        # A fit with an initial_epoch counts from there.
+        self._epochs_before = epoch + 1 - len(self.values)
         self._find()
         if len(self.events) > known:
             self._write()
 
     def _find(self):
-        self.events = find_loss_drops(self.values, self.min_drop, self.window)
+        drops = find_loss_drops(self.values, self.min_drop, self.window)
+        self.events = [
+            dataclasses.replace(d, epoch=d.epoch + self._epochs_before)
+            for d in drops
+        ]
 
     def _write(self):
         if self.path is None:

@@ -300,8 +300,7 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm = keras.layers.LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=dtype, name="feed_forward_norm"
         )
-        rate = dropout if dropout_placement == "weights" else 0.0
-        self.drop = keras.layers.Dropout(rate, dtype=dtype)
+        self.drop = keras.layers.Dropout(dropout, dtype=dtype)
 
     def build(self, input_shape):
         self.attention.build(input_shape)

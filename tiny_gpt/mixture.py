@@ -4,7 +4,13 @@ import math
 import string
 from dataclasses import dataclass
 
-from tiny_gpt.languages import END, SEPARATOR, find_route, language_names
+from tiny_gpt.languages import (
+    END,
+    SEPARATOR,
+    Language,
+    find_route,
+    language_names,
+)
 
 LETTERS = string.ascii_lowercase
 LETTERS_DIGITS_PUNCTUATION = "".join(
@@ -24,16 +30,17 @@ class Component:
             mapping out of the stream.
 
     Raises:
-        ValueError: if `num_pairs` is negative.
+        ValueError: if `num_pairs` is negative or not an integer.
     """
 
     mapping: str
     num_pairs: int
 
     def __post_init__(self):
-        if self.num_pairs < 0:
+        if not isinstance(self.num_pairs, int) or self.num_pairs < 0:
             raise ValueError(
-                "`num_pairs` cannot be negative; 0 leaves the mapping out. "
+                "`num_pairs` is a whole number that cannot be negative; 0 "
+                "leaves the mapping out. "
                 f"Received: num_pairs={self.num_pairs} for {self.mapping!r}"
             )
 
@@ -56,8 +63,8 @@ class Mixture:
     Raises:
         ValueError: if a mapping occurs twice or does not follow from the
             given ones, nothing is drawn at all, a sentence is longer than
-            the alphabet, or the alphabets need more characters than there
-            are.
+            the alphabet, the alphabets need more characters than there are,
+            or a character occurs twice or is a separator.
     """
 
     components: tuple[Component, ...]
@@ -92,6 +99,7 @@ class Mixture:
                 f"sentence_length={self.sentence_length}, "
                 f"alphabet_size={self.alphabet_size}"
             )
+        Language("all", tuple(self.characters))  # checks the pool
         needed = len(self.languages) * self.alphabet_size
         if needed > len(self.characters):
             raise ValueError(

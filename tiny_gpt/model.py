@@ -8,7 +8,8 @@ import numpy as np
 from tiny_gpt.layers import TokenAndPositionEmbedding, TransformerBlock
 
 
-def _check_choice(name: str, value, choices: tuple) -> None:
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises a ValueError that names the choices, if `value` is not one."""
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {choices}. Received: {name}={value!r}"
@@ -30,11 +31,12 @@ class GPTConfig:
         num_heads: attention heads, H.
         head_dim: width of one head, K.
         intermediate_ratio: width of the feed-forward layer over hidden_dim.
-        dropout: rate, 0 in the paper.
-        dropout_placement: "weights" drops attention weights, as usual, and
-            the output of each sub-layer; "logits" drops attention logits
-            after masking, as in Corpus2GPT, so that with a rate above 0 a
-            masked position (logit -inf) can come through as a logit of 0.
+        dropout: rate, 0 in the paper; acts in the attention and on the
+            output of each sub-layer.
+        dropout_placement: in the attention, "weights" drops weights, as
+            usual; "logits" drops logits after masking, as in Corpus2GPT, so
+            that with a rate above 0 a masked position (logit -inf) can come
+            through as a logit of 0.
         normalization: "post" normalises after each residual sum, as
             published; "pre" before each sub-layer and once at the end.
         layer_norm_epsilon: added to the variance.
@@ -99,7 +101,7 @@ class GPTConfig:
             ("positions", ("learned", "none")),
             ("embedding_gradient", ("dense", "indexed_slices")),
         ):
-            _check_choice(name, getattr(self, name), choices)
+            check_choice(name, getattr(self, name), choices)
 
     @property
     def hidden_dim(self) -> int:

@@ -64,7 +64,6 @@ def plot_loss(metrics: pd.DataFrame, ax: plt.Axes | None = None) -> plt.Axes:
         _, ax = plt.subplots()
     _plot_seeds(ax, metrics[metrics["metric"] == "loss"], "black", "loss")
     ax.set(xlabel="Epoch", ylabel="Training loss (nats per token)")
-    ax.set_ylim(bottom=0)
     return ax
 
 
@@ -74,6 +73,7 @@ def plot_conditions(
     mappings: Sequence[str],
     baselines: dict[str, dict[str, float]] | None = None,
     published: pd.DataFrame | None = None,
+    paper_accuracy: dict[str, dict[str, float]] | None = None,
     title: str = "",
 ) -> Figure:
     """Draws loss and accuracy of each condition side by side (fig. 2).
@@ -89,6 +89,8 @@ def plot_conditions(
         baselines: accuracy by name, by condition.
         published: columns condition, epoch, task, metric ("loss" or
             "accuracy"), value; None for none.
+        paper_accuracy: final accuracy that the paper prints, a fraction, by
+            mapping, by condition; marked with a star at the last epoch.
         title: heading of the figure.
 
     Returns:
@@ -113,11 +115,15 @@ def plot_conditions(
         if published is not None:
             known = published[published["condition"] == condition]
             _plot_published(column, known, mappings, rows["epoch"].max())
+        printed = (paper_accuracy or {}).get(condition, {})
+        _mark_printed(column[1], printed, mappings, rows["epoch"].max())
         column[0].set_title(condition, fontsize=11)
         column[0].set_xlabel("")
     for row in axes:
         for ax in row[1:]:
             ax.set_ylabel("")
+    highest = max(line.get_ydata().max() for ax in axes[0] for line in ax.lines)
+    axes[0, 0].set_ylim(0, 1.05 * highest)  # shared by the row
     entries: dict[str, Artist] = {}
     for ax in axes[1]:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -144,6 +150,33 @@ def _plot_seeds(ax, rows: pd.DataFrame, colour: str, label: str) -> None:
         mean.index, mean, color=colour, linewidth=2, label=label, marker=marker
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _mark_printed(ax, printed, mappings, epoch) -> None:
+    for mapping, colour in zip(mappings, COLOURS, strict=False):
+        if mapping in printed:
+            ax.plot(
+                epoch,
+                printed[mapping],
+                color=colour,
+                marker="*",
+                markersize=13,
+                markeredgecolor="black",
+                markeredgewidth=0.6,
+                clip_on=False,
+                zorder=5,
+            )
+    if printed:
+        ax.plot(
+            [],
+            [],
+            color="white",
+            marker="*",
+            markersize=11,
+            markeredgecolor="black",
+            linestyle="",
+            label="printed in the paper",
+        )
 
 
 def _plot_published(column, published, mappings, num_epochs) -> None:

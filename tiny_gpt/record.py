@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 
@@ -15,8 +16,9 @@ from tiny_gpt.experiment import Experiment, updates_per_epoch
 class Record(keras.callbacks.Callback):
     """Keeps the logs of all epochs, and saves them with the model.
 
-    Two files: logs in `.json`; weights, optimizer and random state in
-    `.keras`, until the run is finished.
+    Two files: logs in `.json`, with the random state of dropout, which Keras
+    does not save; weights and optimizer in `.keras`, until the run is
+    finished.
 
     Args:
         experiment: what is run.
@@ -28,7 +30,8 @@ class Record(keras.callbacks.Callback):
         logs: Keras logs of each epoch so far.
 
     Raises:
-        ValueError: if the files are those of another experiment or seed.
+        ValueError: if the files are those of another experiment or seed, or
+            do not belong together.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Record(keras.callbacks.Callback):
     ):
         super().__init__()
         self.logs: list[dict[str, float]] = []
+        self._random_states: dict[str, list] = {}  # by epoch
         self._earlier_s = 0.0
         self._start = time.perf_counter()
         self._save_every = save_every
@@ -51,7 +55,7 @@ class Record(keras.callbacks.Callback):
         self._files = None
         if path is not None:
             self._files = Path(f"{path}.json"), Path(f"{path}.keras")
-            self._load_logs(self._files[0])
+            self._load_logs(*self._files)
 
     @property
     def wall_s(self) -> float:
@@ -75,7 +79,18 @@ class Record(keras.callbacks.Callback):
         model = keras.saving.load_model(self._files[1])
         # Logs are saved before the model and can be one saving ahead.
         epoch = int(model.optimizer.iterations) // self._updates
+        if str(epoch) not in self._random_states:
+            raise ValueError(
+                "A saved model needs the logs that were saved with it; remove "
+                f"it to start anew. Received: {self._files[1]}, epoch {epoch}"
+            )
         self.logs = self.logs[:epoch]
+        for variable, state in zip(
+            _random_variables(model),
+            self._random_states[str(epoch)],
+            strict=True,
+        ):
+            variable.assign(np.array(state, "uint32"))
         return model
 
     def on_epoch_end(self, epoch, logs=None):
@@ -85,7 +100,7 @@ class Record(keras.callbacks.Callback):
         if self._files is not None and (is_due or self.is_finished):
             self._save(*self._files)
 
-    def _load_logs(self, path: Path) -> None:
+    def _load_logs(self, path: Path, model_path: Path) -> None:
         if not path.exists():
             return
         saved = json.loads(path.read_text())
@@ -98,15 +113,27 @@ class Record(keras.callbacks.Callback):
             {k: math.nan if v is None else v for k, v in log.items()}
             for log in saved["logs"]
         ]
+        self._random_states = saved["random_states"]
         self._earlier_s = saved["wall_s"]
+        if self.is_finished:  # and may have been stopped before this
+            model_path.unlink(missing_ok=True)
 
     def _save(self, logs_path: Path, model_path: Path) -> None:
         logs_path.parent.mkdir(parents=True, exist_ok=True)
         new_model = model_path.with_name(f"saving_{model_path.name}")
         if not self.is_finished:
-            self.model.save(new_model)
+            model = self.model  # on JAX each access copies the training state
+            model.save(new_model)
+            states = [
+                keras.ops.convert_to_numpy(v).tolist()
+                for v in _random_variables(model)
+            ]
+            # The model on disk is this one or, for a moment, the one before.
+            last = list(self._random_states.items())[-1:]
+            self._random_states = {**dict(last), str(len(self.logs)): states}
         saved = {
             "config": self._config,
+            "random_states": self._random_states,
             "wall_s": self.wall_s,
             "logs": [
                 {k: None if math.isnan(v) else v for k, v in log.items()}
@@ -120,3 +147,7 @@ class Record(keras.callbacks.Callback):
             model_path.unlink(missing_ok=True)
         else:
             os.replace(new_model, model_path)
+
+
+def _random_variables(model: keras.Model) -> list:
+    return [v for v in model.variables if "seed_generator_state" in v.path]

@@ -23,7 +23,15 @@ from tiny_gpt.metrics import COLUMNS
 FORMAT = 1
 LAST_EPOCHS = 10
 MANIFEST = "manifest.json"
-OWN_FILES = ("metrics.csv", "events.csv", "summary.json", MANIFEST)
+# What one config leaves beside the manifest and runs/.
+OWN_FILES = (
+    "metrics.csv",
+    "events.csv",
+    "summary.json",
+    "table_1.md",
+    "figure_2.png",
+    "curves.png",
+)
 
 
 def claim_folder(
@@ -46,10 +54,21 @@ def claim_folder(
             not ours, or results of another config or format.
     """
     config = json.loads(json.dumps(config))  # as it will be read back
+    try:
+        _claim(folder, config, overwrite)
+    except OSError as error:
+        raise ValueError(
+            f"The results folder must be writable. Received: folder={folder} "
+            f"({error.strerror})"
+        ) from error
+
+
+def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
     manifest_path = folder / MANIFEST
     if manifest_path.exists():
         manifest = _read_manifest(manifest_path)
         if manifest["format"] == FORMAT and manifest["config"] == config:
+            write_text(manifest_path, manifest_path.read_text())  # can we?
             return
         if not overwrite:
             raise ValueError(
@@ -58,23 +77,18 @@ def claim_folder(
                 f"folder={folder}, which differs in "
                 f"{_difference(manifest, config)}"
             )
+        if (folder / "runs").exists():
+            shutil.rmtree(folder / "runs")
         for name in OWN_FILES:
             (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "runs", ignore_errors=True)
     elif folder.is_dir() and any(folder.iterdir()):
         raise ValueError(
             f"Results go into a new or empty folder, or one with {MANIFEST}. "
             f"Received: folder={folder}, which holds other files"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest = {"format": FORMAT, "status": "unfinished", "config": config}
-        write_text(manifest_path, json.dumps(manifest, indent=2))
-    except OSError as error:
-        raise ValueError(
-            f"The results folder must be writable. Received: folder={folder} "
-            f"({error.strerror})"
-        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"format": FORMAT, "status": "unfinished", "config": config}
+    write_text(manifest_path, json.dumps(manifest, indent=2))
 
 
 def is_finished(folder: Path) -> bool:
@@ -86,7 +100,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
         manifest["config"], manifest["format"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{MANIFEST} must be one that this package wrote. "
             f"Received: {path}, which cannot be read"

@@ -154,9 +154,5 @@ def tokens_per_word(kind: str) -> int:
 
 def vocabulary_size(mixture: Mixture, kind: str) -> int:
     """Returns the number of token ids a mixture needs, V."""
-    alphabets = (
-        mixture.characters[i * mixture.alphabet_size :][: mixture.alphabet_size]
-        for i in range(len(mixture.languages))
-    )  # any draw has the same size
-    languages = zip(mixture.languages, map(tuple, alphabets), strict=True)
-    return Vocabulary(kind, tuple(Language(*pair) for pair in languages)).size
+    num_symbols = len(mixture.languages) * mixture.alphabet_size
+    return Vocabulary(kind, ()).size + num_symbols
