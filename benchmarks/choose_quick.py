@@ -134,19 +134,18 @@ def train_all(experiments: list[Experiment]) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def choose(folder: Path) -> pd.DataFrame:
+    """Trains and times the candidates; returns the table of the rule."""
     experiments = candidates()
-    metrics_path = folder / "metrics.csv.gz"
-    if not metrics_path.exists():
-        train_all(experiments).to_csv(metrics_path, index=False)
-    metrics = pd.read_csv(metrics_path)
+    metrics = train_all(experiments)
+    metrics.to_csv(folder / "metrics.csv.gz", index=False)
     rows = []
     for i, (experiment, epoch_s) in enumerate(
         zip(experiments, epoch_seconds(experiments), strict=True)
     ):
         settled = settled_at(metrics[metrics["candidate"] == i])
         epochs = None if settled is None else settled + STEADY - 1
+        cost_s = None if epochs is None else round(epochs * epoch_s, 1)
         rows.append(
             {
                 "sequence_length": experiment.model.sequence_length,
@@ -155,23 +154,30 @@ def main(folder: Path) -> None:
                 "settled_at": settled,
                 "epochs": epochs,
                 "epoch_s": round(epoch_s, 2),
-                "cost_s": None
-                if epochs is None
-                else round(epochs * epoch_s, 1),
+                "cost_s": cost_s,
             }
         )
+    return pd.DataFrame(rows)
+
+
+def main(folder: Path) -> None:
+    """Makes what is missing in a folder, and prints it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table_path = folder / "candidates.csv"
+    if not table_path.exists():
+        choose(folder).to_csv(table_path, index=False)
     four_path = folder / "four_languages.csv.gz"
     if not four_path.exists():
-        train_all([four_languages_without_sparse_pairs()]).to_csv(
-            four_path, index=False
-        )
+        majority = four_languages_without_sparse_pairs()
+        train_all([majority]).to_csv(four_path, index=False)
     settled = settled_at(pd.read_csv(four_path))
-    sys.stdout.write(f"four languages settle at epoch {settled}\n")
-    table = pd.DataFrame(rows)
-    table.to_csv(folder / "candidates.csv", index=False)
-    sys.stdout.write(f"{table.to_string(index=False)}\n")
+    sys.stdout.write(
+        f"{pd.read_csv(table_path).to_string(index=False)}\n"
+        f"four languages settle at epoch {settled}\n"
+    )
     manifest = {
         **describe(),
+        "precision": "float32",
         "seeds": SEEDS,
         "command": "python -m benchmarks.choose_quick",
     }
