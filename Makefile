@@ -33,7 +33,7 @@ lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/mypy
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
-	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
+	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -20,7 +20,7 @@ LOG_EVERY_S = 60.0
 
 
 class Reporter:
-    """One live line per condition; in a log file, a line now and then.
+    """One live line per condition; in a file or notebook, one now and then.
 
     Args:
         console: where to write.
@@ -28,7 +28,7 @@ class Reporter:
 
     def __init__(self, console: Console):
         self.console = console
-        self.is_live = console.is_terminal or console.is_jupyter
+        self.is_live = console.is_terminal and not console.is_jupyter
         is_wide = console.width >= 120
         self._live = Progress(
             TextColumn("{task.description}"),

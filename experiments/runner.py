@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import keras
+import matplotlib.pyplot as plt
 import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
@@ -219,6 +220,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
     name = "figure_2.png" if plan.module.NAME == "triangle" else "curves.png"
     figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
     (plan.folder / f"{name}.tmp").replace(plan.folder / name)
+    plt.close(figure)
     table = results.accuracy_table(
         summary,
         {

@@ -128,8 +128,17 @@ def test_a_second_fit_starts_a_new_record(tmp_path):
 
 def test_a_continued_run_finds_the_drop_across_the_break():
     logger = LossDropLogger(0.5, 1, earlier_values=[2.0, 2.0])
-    feed(logger, [1.0])
+    logger.on_train_begin()
+    logger.on_epoch_end(2, {"loss": 1.0})
     assert logger.events == [LossDrop(3, 1.0, 2.0, 1.0)]
+
+
+def test_a_fit_with_an_initial_epoch_counts_from_there():
+    logger = LossDropLogger(0.5, 1)
+    logger.on_train_begin()
+    for epoch, loss in ((10, 2.0), (11, 1.0)):
+        logger.on_epoch_end(epoch, {"loss": loss})
+    assert logger.events == [LossDrop(12, 1.0, 2.0, 1.0)]
 
 
 def test_drops_are_written_to_a_file(tmp_path):

@@ -47,7 +47,26 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     arguments, tmp_path, monkeypatch, capsys
 ):
     out = tmp_path / "out"
+    drawn, precisions = [], []
+    plot, set_precision = runner.plot_conditions, runner.set_precision
+    monkeypatch.setattr(
+        runner, "plot_conditions", lambda *a: drawn.append(a) or plot(*a)
+    )
+    monkeypatch.setattr(
+        runner,
+        "set_precision",
+        lambda p: precisions.append(p) or set_precision(p),
+    )
     assert main(arguments) == 0
+    _, metric, mappings, baselines, published, paper, _ = drawn[0]
+    assert (metric, mappings) == ("accuracy_aligned", ("A->B", "B->C", "A->C"))
+    # 10 draws of 1680 sentences, and guesses among 8 words.
+    assert list(baselines["sparse_a_to_c"].values()) == pytest.approx(
+        [1 / 8, 1 - 7 / 8 * (1679 / 1680) ** 10]
+    )
+    assert len(published) == 1200
+    assert paper["sparse_a_to_c"] == {"A->C": 0.65}
+    assert precisions == ["float32"]
 
     metrics = pd.read_csv(out / "metrics.csv")
     assert tuple(metrics.columns) == COLUMNS

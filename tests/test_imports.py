@@ -73,6 +73,8 @@ def imports_of(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
             names = [node.module]
+            if node.module == "tiny_gpt":
+                names = [f"tiny_gpt.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:

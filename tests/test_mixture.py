@@ -37,9 +37,10 @@ def test_counts_by_mapping():
     assert mixture.languages == ("A", "B", "C")
 
 
-def test_a_negative_count_is_refused():
-    with pytest.raises(ValueError, match="num_pairs=-1"):
-        Component("A->B", -1)
+@pytest.mark.parametrize("num_pairs", [-1, 2.5])
+def test_an_impossible_count_is_refused(num_pairs):
+    with pytest.raises(ValueError, match=f"num_pairs={num_pairs}"):
+        Component("A->B", num_pairs)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,9 @@ def test_a_negative_count_is_refused():
         ({"components": ()}, "at least one sentence"),
         ({"alphabet_size": 3}, "sentence_length=4, alphabet_size=3"),
         ({"sentence_length": 0}, "sentence_length=0"),
-        ({"alphabet_size": 9}, "27 characters"),  # 3 * 9 of 26 letters
+        ({"alphabet_size": 9}, "= 27 characters"),  # 3 * 9 of 26 letters
+        ({"characters": "abcdefghijklmnopqrstuvwxyza"}, "twice"),
+        ({"characters": "abcdefghijklmnopqrstuvwxyz|"}, "separators"),
     ],
 )
 def test_an_impossible_mixture_is_refused(arguments, rule):

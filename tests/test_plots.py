@@ -71,3 +71,24 @@ def test_a_longer_published_run_is_stretched_over_ours():
     assert not [line for line in two.lines if line.get_linestyle() == "--"]
     assert one.get_ylabel() == "Accuracy (fraction of words)"
     assert [ax.get_title() for ax in figure.axes[:2]] == ["one", "two"]
+
+
+def test_the_published_loss_and_the_printed_accuracy_are_in_sight():
+    published = pd.DataFrame(
+        {
+            "condition": "one",
+            "epoch": [1, 2, 3],
+            "task": "all",
+            "metric": "loss",
+            "value": 7.5,
+        }
+    )
+    printed = {"one": {"A->C": 0.65}}
+    figure = plot_conditions(
+        frame(), "accuracy", ["A->C"], None, published, printed
+    )
+    above, below = figure.axes[:2]
+    assert above.get_ylim()[1] > 7.5
+    stars = [line for line in below.lines if line.get_marker() == "*"]
+    (star,) = [line for line in stars if len(line.get_xdata())]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, 0.65)

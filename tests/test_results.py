@@ -40,6 +40,7 @@ def test_overwriting_removes_our_files_and_no_others(tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "seed_0.json").write_text("{}")
     (tmp_path / "metrics.csv").write_text("")
+    (tmp_path / "figure_2.png").write_text("")
     (tmp_path / "my notes.txt").write_text("keep")
     claim_folder(tmp_path, {"preset": "paper"}, overwrite=True)
     left = sorted(p.name for p in tmp_path.iterdir())
@@ -75,6 +76,23 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
         with pytest.raises(ValueError, match="must be writable"):
             claim_folder(folder, CONFIG)
     assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_cannot_be_written_is_refused(
+    overwrite, tmp_path, monkeypatch
+):
+    # As root every folder can be written, so the system call is made to fail.
+    claim_folder(tmp_path, CONFIG)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.replace", refuse)
+    for config in (CONFIG, {"preset": "paper"}):
+        if config == CONFIG or overwrite:
+            with pytest.raises(ValueError, match=r"must be writable.*denied"):
+                claim_folder(tmp_path, config, overwrite)
 
 
 def test_writing_leaves_no_other_file(tmp_path):

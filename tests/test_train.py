@@ -1,7 +1,9 @@
 """Tests for tiny_gpt/train.py."""
 
 import dataclasses
+import json
 import math
+import os
 
 import keras
 import numpy as np
@@ -12,8 +14,15 @@ from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.model import GPTConfig
-from tiny_gpt.train import ShuffledWindows, load_finished, metrics_frame, run
+from tiny_gpt.model import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.record import Record
+from tiny_gpt.train import (
+    ShuffledWindows,
+    compile_gpt,
+    load_finished,
+    metrics_frame,
+    run,
+)
 
 pytestmark = pytest.mark.backend
 
@@ -30,7 +39,13 @@ TINY = Experiment(
         num_heads=2,
         head_dim=4,
     ),
-    train=TrainConfig(num_epochs=4, batch_size=10, learning_rate=0.01),
+    train=TrainConfig(
+        num_epochs=4,
+        batch_size=10,
+        learning_rate=0.01,
+        min_loss_drop=0.02,
+        loss_drop_window=1,
+    ),
     evaluation=EvaluationConfig("cached", 8, 1, num_fresh_sentences=0),
 )
 
@@ -72,6 +87,17 @@ def test_published_updates_per_epoch():
     assert updates_per_epoch(paper(0, 0, 50)) == 1
 
 
+def test_the_optimizer_is_the_published_one():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    compile_gpt(model, TrainConfig(learning_rate=0.25))
+    assert type(model.optimizer) is keras.optimizers.Adam
+    assert float(model.optimizer.learning_rate) == 0.25
+    assert model.optimizer.clipnorm == 1.0  # of each variable
+    assert model.optimizer.global_clipnorm is None
+    assert model.loss.from_logits
+    assert model.jit_compile
+
+
 @pytest.fixture(scope="module")
 def uninterrupted():
     return run(TINY, seed=1)
@@ -101,29 +127,36 @@ def test_the_same_seed_gives_the_same_frame(uninterrupted):
     pd.testing.assert_frame_equal(again.metrics, uninterrupted.metrics)
 
 
-class StopAfter(keras.callbacks.Callback):
-    """Ends training as Ctrl-C would."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epoch:
-            raise KeyboardInterrupt
-
-
-def test_an_interrupted_run_continues(uninterrupted, tmp_path):
-    # Saved every 2 epochs: stopped after 3, it goes on from 2.
+def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
+    # Saved every epoch, and stopped at epoch 2 between the two files: the
+    # logs are of epoch 2, the model of epoch 1, from which it goes on. The
+    # loss drops from epoch 1 to 2, across the break.
+    assert uninterrupted.events["epoch"].to_list()[0] == 2
     record = tmp_path / "seed_1"
-    with pytest.raises(KeyboardInterrupt):
-        run(TINY, 1, record, [StopAfter(3)], save_every=2)
+    replace, num_models = os.replace, 0
+
+    def stop_at_the_second_model(source, target):
+        nonlocal num_models
+        num_models += target.suffix == ".keras"
+        if num_models == 2:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stop_at_the_second_model)
+        with pytest.raises(KeyboardInterrupt):
+            run(TINY, 1, record, save_every=1)
     assert load_finished(TINY, 1, record) is None
+    saved = json.loads((tmp_path / "seed_1.json").read_text())
+    assert len(saved["logs"]) == 2
 
     continued = run(TINY, 1, record, save_every=2)
 
     pd.testing.assert_frame_equal(
         continued.metrics, uninterrupted.metrics, rtol=1e-5
+    )
+    pd.testing.assert_frame_equal(
+        continued.events, uninterrupted.events, rtol=1e-4
     )
     for a, b in zip(
         continued.model.get_weights(),
@@ -134,7 +167,8 @@ def test_an_interrupted_run_continues(uninterrupted, tmp_path):
     metrics, events, _ = load_finished(TINY, 1, record)
     pd.testing.assert_frame_equal(metrics, continued.metrics)
     pd.testing.assert_frame_equal(events, continued.events)
-    assert [p.name for p in tmp_path.iterdir()] == ["seed_1.json"]
+    left = sorted(p.name for p in tmp_path.iterdir() if "saving" not in p.name)
+    assert left == ["seed_1.json"]
 
     # The record belongs to this experiment and seed, and is finished.
     other = dataclasses.replace(TINY, condition="two")
@@ -144,6 +178,46 @@ def test_an_interrupted_run_continues(uninterrupted, tmp_path):
         load_finished(TINY, 2, record)
     with pytest.raises(ValueError, match="finished run cannot be continued"):
         run(TINY, 1, record)
+
+
+def test_a_model_without_its_logs_is_refused(tmp_path):
+    record = Record(TINY, 1, tmp_path / "seed_1", save_every=1)
+    model = build_gpt(TINY.model)
+    compile_gpt(model, TINY.train)
+    model.optimizer.build(model.trainable_variables)
+    record.set_model(model)
+    record.on_epoch_end(0, {"loss": 1.0})
+    (tmp_path / "seed_1.json").unlink()
+    with pytest.raises(ValueError, match="needs the logs"):
+        run(TINY, 1, tmp_path / "seed_1")
+
+
+def test_the_random_state_of_dropout_is_saved(tmp_path):
+    config = dataclasses.replace(TINY.model, dropout=0.3)
+    experiment = dataclasses.replace(TINY, model=config)
+    model = build_gpt(config)
+    initialise_weights(model, np.random.default_rng(0))
+    compile_gpt(model, experiment.train)
+    model.optimizer.build(model.trainable_variables)
+
+    def states(model):
+        return [
+            keras.ops.convert_to_numpy(v).tolist()
+            for v in model.variables
+            if "seed_generator_state" in v.path
+        ]
+
+    record = Record(experiment, 1, tmp_path / "seed_1", save_every=1)
+    record.set_model(model)
+    record.on_epoch_end(0, {"loss": 1.0})
+    # The saved model has taken no step, so it counts as epoch 0.
+    path = tmp_path / "seed_1.json"
+    saved = json.loads(path.read_text())
+    saved["random_states"] = {"0": saved["random_states"]["1"]}
+    path.write_text(json.dumps(saved))
+    loaded = Record(experiment, 1, tmp_path / "seed_1").load_model()
+    assert len(states(model)) == 2  # attention and block
+    assert states(loaded) == states(model)
 
 
 def test_epochs_without_an_evaluation_have_no_row():

@@ -122,7 +122,11 @@ def plot_conditions(
     for row in axes:
         for ax in row[1:]:
             ax.set_ylabel("")
-    highest = max(line.get_ydata().max() for ax in axes[0] for line in ax.lines)
+    highest = max(
+        max(line.get_ydata(), default=0.0)
+        for ax in axes[0]
+        for line in ax.lines
+    )
     axes[0, 0].set_ylim(0, 1.05 * highest)  # shared by the row
     entries: dict[str, Artist] = {}
     for ax in axes[1]:
