@@ -180,7 +180,7 @@ def _show(plan: Plan, console: Console, seconds: float) -> None:
     table = (plan.folder / "table_1.md").read_text()
     console.print(Markdown(table))
     console.print(
-        f"{len(plan.seeds)} seeds, preset {plan.preset}, {seconds:.0f} s. "
+        f"{_count(plan.seeds)}, preset {plan.preset}, {seconds:.0f} s. "
         f"Accuracy in percent: mean (lowest to highest seed). See {plan.folder}"
     )
 
@@ -215,7 +215,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         published,
         plan.module.PAPER_ACCURACY,
         f"{plan.module.NAME}, preset {plan.preset}, "
-        f"{len(plan.seeds)} seeds (thin) and their mean",
+        f"{_count(plan.seeds)} (thin) and their mean",
     )
     name = "figure_2.png" if plan.module.NAME == "triangle" else "curves.png"
     figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
@@ -230,6 +230,10 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         },
     )
     results.write_text(plan.folder / "table_1.md", table)
+
+
+def _count(seeds: tuple[int, ...]) -> str:
+    return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def _commit() -> str:
