@@ -57,3 +57,35 @@ def test_backends_agree_as_far_as_the_readme_says():
     by_metric = difference.groupby(jax["metric"]).max()
     assert by_metric["loss"] == pytest.approx(1e-4, abs=5e-5)
     assert by_metric["accuracy_aligned"] == 1 / 1024
+
+
+def test_the_papers_table_follows_from_committed_frames():
+    frame = pd.read_csv(ROOT / "docs" / "triangle_paper" / "metrics.csv.gz")
+
+    def values(condition, metric, mapping="A->C"):
+        rows = frame[
+            (frame["condition"] == condition)
+            & (frame["metric"] == metric)
+            & (frame["mapping"] == mapping)
+        ]
+        assert rows["epoch"].to_list() == list(range(1, 101))
+        return rows["value"].to_numpy()
+
+    sparse, absent, alone = (
+        values(c, "accuracy_published")
+        for c in ("sparse_a_to_c", "no_a_to_c", "a_to_c_alone")
+    )
+    losses = [
+        values(c, "loss", "all")[-1] for c in ("sparse_a_to_c", "no_a_to_c")
+    ]
+    table = [line for line in README.splitlines() if line.startswith("| `")]
+    ours = [line.split("|")[-2].strip() for line in table]
+    for percent in (sparse[-10:].mean(), sparse[-1], sparse.max()):
+        assert f"{100 * percent:.1f} %" in ours
+    assert f"{100 * absent[-10:].mean():.1f} %" in ours
+    assert f"{100 * alone[-10:].mean():.1f} %" in ours
+    for loss in losses:
+        assert f"{loss:.3f}" in ours
+    five = values("sparse_a_to_c", "accuracy_published_5")[50:]
+    jumps = f"between {100 * five.min():.0f} % and {100 * five.max():.0f} %"
+    assert jumps in README.replace("\n", " ")
