@@ -9,7 +9,11 @@ from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.languages import find_route
 from tiny_gpt.mixture import Mixture
 from tiny_gpt.model import GPTConfig
-from tiny_gpt.vocabulary import tokens_per_word, vocabulary_size
+from tiny_gpt.vocabulary import (
+    tokens_per_pair,
+    tokens_per_word,
+    vocabulary_size,
+)
 
 
 @dataclass(frozen=True)
@@ -94,23 +98,16 @@ class Experiment:
         for label in self.eval_mappings:
             find_route(label, self.mixture.given)
         if self.evaluation.decoding != "published":
-            per_word = tokens_per_word(self.tokens)
-            length = self.mixture.sentence_length
-            pair, query = 2 * length + 2, length + 1
-            num_prompt = self.evaluation.num_demonstrations * pair + query
-            check_fits(
-                num_prompt * per_word,
-                length * per_word,
-                self.model.sequence_length,
-            )
+            pair = tokens_per_pair(self.mixture, self.tokens)
+            answer = tokens_per_word(self.tokens) * self.mixture.sentence_length
+            num_prompt = self.evaluation.num_demonstrations * pair + pair // 2
+            check_fits(num_prompt, answer, self.model.sequence_length)
 
 
 def updates_per_epoch(experiment: Experiment) -> int:
     """Returns optimizer updates per epoch: batches that hold all windows."""
     mixture = experiment.mixture
-    per_pair = (
-        tokens_per_word(experiment.tokens) * 2 * (mixture.sentence_length + 1)
-    )
-    num_tokens = per_pair * sum(c.num_pairs for c in mixture.components)
+    num_pairs = sum(c.num_pairs for c in mixture.components)
+    num_tokens = num_pairs * tokens_per_pair(mixture, experiment.tokens)
     num_windows = math.ceil(num_tokens / (experiment.model.sequence_length + 1))
     return math.ceil(num_windows / experiment.train.batch_size)

@@ -152,6 +152,11 @@ def tokens_per_word(kind: str) -> int:
     return 2 if kind == "characters" else 1
 
 
+def tokens_per_pair(mixture: Mixture, kind: str) -> int:
+    """Returns the tokens of one sentence pair: 20 as published."""
+    return tokens_per_word(kind) * 2 * (mixture.sentence_length + 1)
+
+
 def vocabulary_size(mixture: Mixture, kind: str) -> int:
     """Returns the number of token ids a mixture needs, V."""
     num_symbols = len(mixture.languages) * mixture.alphabet_size
