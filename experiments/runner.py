@@ -215,7 +215,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         published,
         plan.module.PAPER_ACCURACY,
         f"{plan.module.NAME}, preset {plan.preset}, "
-        f"{_count(plan.seeds)}{' (thin) and their mean' * (len(plan.seeds) > 1)}",
+        f"{_count(plan.seeds)}; thick: mean over seeds",
     )
     name = "figure_2.png" if plan.module.NAME == "triangle" else "curves.png"
     figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
