@@ -85,7 +85,8 @@ def four_languages_without_sparse_pairs() -> Experiment:
 
 def settled_at(metrics: pd.DataFrame) -> int | None:
     """Returns the first epoch from which the worst seed and mapping stays."""
-    accuracy = metrics[metrics["metric"] == "accuracy_aligned"]
+    is_sample = metrics["tier"] == "all"
+    accuracy = metrics[is_sample & (metrics["metric"] == "accuracy_aligned")]
     worst = accuracy.groupby("epoch")["value"].min()
     for epoch in worst.index[: len(worst) - STEADY + 1]:
         if (worst.loc[epoch : epoch + STEADY - 1] >= THRESHOLD).all():

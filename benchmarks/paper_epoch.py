@@ -31,9 +31,8 @@ def measure(experiment: Experiment) -> dict[str, object]:
     initialise_weights(model, rng)
     compile_gpt(model, experiment.train)
     batch_size = experiment.train.batch_size
-    windows = ShuffledWindows(
-        stream.inputs, stream.targets, batch_size, 0, 0, 1
-    )
+    phases = [(stream.inputs, stream.targets)]
+    windows = ShuffledWindows(phases, [1], batch_size, seed=0)
     update_s, loss = [], 0.0
     for i in range(windows.steps_per_epoch):
         start = time.perf_counter()

@@ -3,12 +3,16 @@
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-EXPERIMENTS = ("triangle", "four_languages")
+EXPERIMENTS = ("triangle", "controls", "four_languages")
+COMMANDS = (*EXPERIMENTS, "reproduce", "report")
 BACKENDS = ("jax", "tensorflow")
-LAB = ("pandas", "matplotlib", "scipy", "rich")
+LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2")
+SEEDS = {"reproduce": 10, "report": 10}  # 5 otherwise
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -21,9 +25,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "experiment",
-        choices=EXPERIMENTS,
+        choices=COMMANDS,
         help="triangle: Sinha 2024, sec. 3.1 and fig. 2; "
-        "four_languages: sec. 3.2 and table 1",
+        "controls: what its model really learned; "
+        "four_languages: sec. 3.2 and table 1; "
+        "reproduce: all three, the verdict on each claim of the paper and a "
+        "report; report: the same from the runs that are there",
     )
     parser.add_argument(
         "--preset",
@@ -41,9 +48,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seeds",
         type=int,
-        default=5,
         metavar="N",
-        help="number of seeds (default: 5)",
+        help="number of seeds (default: 5; 10 for reproduce)",
     )
     parser.add_argument(
         "--first-seed",
@@ -56,7 +62,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder of the results (default: results/EXPERIMENT)",
+        help="folder of the results (default: results/EXPERIMENT; "
+        "results/reproduce for report)",
     )
     parser.add_argument(
         "--backend",
@@ -76,7 +83,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="replace results of another config in the same folder",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.seeds is None:
+        options.seeds = SEEDS.get(options.experiment, 5)
+    return options
 
 
 def check_installed(backend: str) -> None:
@@ -116,8 +126,8 @@ def main(arguments: list[str]) -> int:
     """Runs a command line.
 
     Returns:
-        0; 2 if the command is refused, before anything is trained; 130 if it
-        is interrupted.
+        0; 2 if the command is refused, before anything is trained, or what it
+        finds is damaged; 130 if it is interrupted.
     """
     options = parse_arguments(arguments)
     try:
@@ -125,24 +135,51 @@ def main(arguments: list[str]) -> int:
         # The backend is read once, when keras is imported.
         os.environ["KERAS_BACKEND"] = options.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from experiments.runner import Plan, execute
-
-        plan = Plan.from_options(
-            options, ["python", "-m", "experiments", *arguments]
-        )
-        plan.claim()
+        _keep_compiled_programs()
+        command = ["python", "-m", "experiments", *arguments]
+        work = _prepare(options, command)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     try:
-        execute(plan)
+        work()
     except KeyboardInterrupt:
         sys.stderr.write(
             "Interrupted. The same command continues from the last saved "
-            f"epoch: {' '.join(plan.command)}\n"
+            f"epoch: {shlex.join(command)}\n"
         )
         return 130
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
     return 0
+
+
+def _prepare(
+    options: argparse.Namespace, command: list[str]
+) -> Callable[[], object]:
+    """Checks and claims all that is asked for; returns what does it."""
+    if options.experiment in EXPERIMENTS:
+        from experiments.runner import Plan, execute
+
+        plan = Plan.from_options(options, command)
+        plan.claim()
+        return lambda: execute(plan)
+    from experiments.reproduce import Reproduction
+
+    reproduction = Reproduction.from_options(options, command)
+    if options.experiment == "reproduce":
+        reproduction.claim()
+    return reproduction.execute
+
+
+def _keep_compiled_programs() -> None:
+    """Lets JAX keep compiled programs, so that the next process starts fast."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = str(cache / "tiny_gpt" / "jax")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
+    name = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+    os.environ.setdefault(name, "0.1")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ Run       make exp-four-languages PRESET=quick SEEDS=5
 Time      4 minutes for quick with 5 seeds, on 2 CPU cores
 """
 
+import dataclasses
+
 from experiments.quick import build_quick
 from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
@@ -63,7 +65,12 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     check_choice("preset", preset, PRESETS)
     check_choice("condition", condition, CONDITIONS)
     if preset == "quick":
-        return build_quick(NAME, condition, MIXTURE, MAPPINGS)
+        quick = build_quick(NAME, condition, MIXTURE, MAPPINGS)
+        # All 11880 sentences of six mappings, after two demonstrations only.
+        evaluation = dataclasses.replace(
+            quick.evaluation, exact_demonstrations=(2,)
+        )
+        return dataclasses.replace(quick, evaluation=evaluation)
     return Experiment(
         name=NAME,
         condition=condition,
@@ -74,6 +81,15 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         ),
         train=TrainConfig(num_epochs=200, batch_size=1024),
         evaluation=EvaluationConfig(
-            num_sentences=100, num_fresh_sentences=0, every=5
+            num_sentences=100,
+            num_fresh_sentences=0,
+            every=5,
+            exact_demonstrations=(1,),
         ),
     )
+
+
+def describe(condition: str) -> str:
+    """Returns what a condition says, in a line."""
+    counts = ", ".join(f"{c.num_pairs} {c.mapping}" for c in MIXTURE.components)
+    return f"{counts} pairs"

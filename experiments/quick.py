@@ -36,6 +36,7 @@ EVALUATION = EvaluationConfig(
     num_sentences=256,
     num_demonstrations=2,
     num_fresh_sentences=0,
+    exact_demonstrations=(2, 1, 0),
 )
 
 

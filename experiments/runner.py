@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import json
 import shlex
 import subprocess
 import time
@@ -90,7 +89,7 @@ class Plan:
             folder=options.out or Path("results") / options.experiment,
             overwrite=options.overwrite,
             command=tuple(map(shlex.quote, command)),
-            commit=_commit(),
+            commit=current_commit(),
         )
 
     @property
@@ -107,26 +106,39 @@ class Plan:
             },
         }
 
+    def record(self, experiment: Experiment, seed: int) -> Path:
+        """Returns the path of a run's record, without suffix."""
+        return self.folder / "runs" / experiment.condition / f"seed_{seed}"
+
     def claim(self) -> None:
         """Claims the folder (`results.claim_folder`)."""
         results.claim_folder(self.folder, self.config, self.overwrite)
 
 
-def execute(plan: Plan) -> None:
-    """Runs what is not finished yet, then writes frames, summary, figure."""
+def execute(
+    plan: Plan, console: Console | None = None, is_shown: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs what is not finished yet, then writes frames, summary, figure.
+
+    Args:
+        plan: what to run.
+        console: where to show progress; a new one by default.
+        is_shown: whether the table is shown at the end.
+
+    Returns:
+        Metrics and events of all conditions and seeds.
+    """
     set_precision(plan.precision)
-    console = Console()
+    console = console or Console()
     start = time.perf_counter()
-    metrics, events, wall_s = [], [], {}
+    finished, wall_s = [], {}
     has_trained = False
     with Reporter(console) as reporter:
         for experiment in plan.experiments:
             line = reporter.condition(experiment, len(plan.seeds))
             total_s = 0.0
             for position, seed in enumerate(plan.seeds):
-                record = (
-                    plan.folder / "runs" / experiment.condition / f"seed_{seed}"
-                )
+                record = plan.record(experiment, seed)
                 done = load_finished(experiment, seed, record)
                 if done is None:
                     callback = line.seed(position, seed)
@@ -136,15 +148,39 @@ def execute(plan: Plan) -> None:
                     keras.utils.clear_session()
                 else:
                     line.skip(position)
-                metrics.append(done[0])
-                events.append(done[1])
+                finished.append(done)
                 total_s += done[2]
             wall_s[experiment.condition] = round(total_s, 1)
-    _write(plan, pd.concat(metrics), pd.concat(events))
+    metrics = pd.concat([metrics for metrics, _, _ in finished])
+    events = pd.concat([events for _, events, _ in finished])
+    _write(plan, metrics, events)
     # Drawing anew leaves the manifest of the runs as it is.
     if has_trained or not results.is_finished(plan.folder):
         _write_manifest(plan, wall_s)
-    _show(plan, console, time.perf_counter() - start)
+    if is_shown:
+        _show(plan, console, time.perf_counter() - start)
+    return metrics, events
+
+
+def collect(
+    plan: Plan,
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame], dict[str, list[int]]]:
+    """Reads the runs of a plan that are finished, and trains nothing.
+
+    Returns:
+        Metrics and events of each, and the seeds missing by condition.
+    """
+    metrics, events, missing = [], [], {}
+    for experiment in plan.experiments:
+        for seed in plan.seeds:
+            record = plan.record(experiment, seed)
+            done = load_finished(experiment, seed, record)
+            if done is None:
+                missing.setdefault(experiment.condition, []).append(seed)
+            else:
+                metrics.append(done[0])
+                events.append(done[1])
+    return metrics, events, missing
 
 
 def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
@@ -152,7 +188,7 @@ def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
     results.write_frame(plan.folder / "events.csv", events)
     metric = plan.experiments[0].evaluation.accuracy
     summary = results.summarise(metrics, metric, plan.preset)
-    _write_json(plan.folder / "summary.json", summary)
+    results.write_json(plan.folder / "summary.json", summary)
     draw(plan, metrics, summary)
 
 
@@ -169,11 +205,7 @@ def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
         "wall_s": wall_s,
         **describe(),
     }
-    _write_json(plan.folder / results.MANIFEST, manifest)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    results.write_text(path, json.dumps(value, indent=2) + "\n")
+    results.write_json(plan.folder / results.MANIFEST, manifest)
 
 
 def _show(plan: Plan, console: Console, seconds: float) -> None:
@@ -236,7 +268,7 @@ def _count(seeds: tuple[int, ...]) -> str:
     return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
-def _commit() -> str:
+def current_commit() -> str:
     """Returns the commit of the checkout, marked if it was changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     folder = Path(__file__).parent

@@ -12,6 +12,8 @@ In sec. 3.1.1 the authors' SentencePiece merges pieces, since 16 letters do
 not fill a vocabulary of 30; here every condition has one token per letter.
 """
 
+import dataclasses
+
 from experiments.quick import build_quick
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.mixture import Component, Mixture
@@ -58,5 +60,18 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         )
     )
     if preset == "quick":
-        return build_quick(NAME, condition, mixture, MAPPINGS)
-    return Experiment(NAME, condition, mixture, MAPPINGS)
+        experiment = build_quick(NAME, condition, mixture, MAPPINGS)
+    else:
+        experiment = Experiment(NAME, condition, mixture, MAPPINGS)
+    evaluation = dataclasses.replace(
+        experiment.evaluation, is_asked_after_others=True
+    )
+    return dataclasses.replace(
+        experiment, evaluation=evaluation, pivots=("A->B->C",)
+    )
+
+
+def describe(condition: str) -> str:
+    """Returns what a condition says, in a line."""
+    counts = zip(MAPPINGS, NUM_PAIRS[condition], strict=True)
+    return ", ".join(f"{x} {mapping}" for mapping, x in counts if x) + " pairs"

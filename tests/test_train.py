@@ -52,7 +52,7 @@ TINY = Experiment(
 
 def test_every_epoch_reads_every_window_once_in_another_order():
     inputs = np.arange(10)[:, None]
-    windows = ShuffledWindows(inputs, inputs + 1, 4, 0, 0, 3)
+    windows = ShuffledWindows([(inputs, inputs + 1)], [3], 4, 0)
     assert windows.steps_per_epoch == 3
     assert len(windows) == 9
     orders = []
@@ -68,10 +68,10 @@ def test_every_epoch_reads_every_window_once_in_another_order():
 
 def test_a_batch_depends_on_its_epoch_and_place_alone():
     inputs = np.arange(10)[:, None]
-    whole = ShuffledWindows(inputs, inputs, 4, 0, 0, 3)
-    continued = ShuffledWindows(inputs, inputs, 4, 0, 2, 3)
+    whole = ShuffledWindows([(inputs, inputs)], [3], 4, 0)
+    continued = ShuffledWindows([(inputs, inputs)], [3], 4, 0, 2)
     np.testing.assert_array_equal(continued[1][0], whole[7][0])
-    other = ShuffledWindows(inputs, inputs, 4, 1, 2, 3)
+    other = ShuffledWindows([(inputs, inputs)], [3], 4, 1, 2)
     assert not np.array_equal(continued[1][0], other[1][0])
 
 

@@ -1,4 +1,4 @@
-"""Callbacks for any Keras project: accuracy per task, and loss drops.
+"""Callbacks for any Keras project: accuracy and loss by task, loss drops.
 
 They need keras and NumPy alone, and know nothing of languages.
 """
@@ -102,6 +102,75 @@ class TaskAccuracy(keras.callbacks.Callback):
             answers = self._predict(model, inputs)
             for score, function in self.scores.items():
                 logs[f"{name}_{score}"] = float(function(answers, target))
+
+
+class LossByTask(keras.callbacks.Callback):
+    """Measures the loss of parts of a text at the end of epochs.
+
+    The model reads fixed inputs in one batch; each part is the mean
+    cross-entropy of the targets that a mask selects, in nats, and goes into
+    `logs` under the key "{part}_loss", plain floats, NaN in an epoch without
+    a measurement. Callbacks that read it must be listed after this one.
+
+    ```python
+    parts = {"digits": y < 10, "letters": y >= 10}
+    model.fit(x, y, callbacks=[LossByTask(x, y, parts), CSVLogger("log.csv")])
+    ```
+
+    Args:
+        inputs: what the model reads, shape (B, ...).
+        targets: right classes, integers of the shape of the model's output
+            without its last axis.
+        parts: masks by name, booleans of the shape of `targets`.
+        every: epochs between measurements; the last epoch of `fit` always
+            has one.
+
+    Raises:
+        ValueError: if a mask has another shape or selects nothing, or
+            `every` is below 1.
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        parts: Mapping[str, np.ndarray],
+        every: int = 1,
+    ):
+        super().__init__()
+        self.every = every
+        self._inputs, self._targets = inputs, targets
+        self._parts = dict(parts)
+        for name, mask in self._parts.items():
+            if mask.shape != targets.shape or not mask.any():
+                raise ValueError(
+                    "A part selects targets by a mask of their shape, "
+                    f"{targets.shape}. Received: part {name!r} of shape "
+                    f"{mask.shape}, {int(mask.sum())} selected"
+                )
+        if every < 1:
+            raise ValueError(
+                f"`every` must be at least 1. Received: every={every}"
+            )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys written into `logs` every epoch."""
+        return tuple(f"{name}_loss" for name in self._parts)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None:
+            return
+        is_last = epoch + 1 == self.params.get("epochs")
+        if (epoch + 1) % self.every and not is_last:
+            logs.update(dict.fromkeys(self.keys, math.nan))
+            return
+        logits = np.asarray(self.model.predict_on_batch(self._inputs))
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        right = np.take_along_axis(logits, self._targets[..., None], axis=-1)
+        losses = np.log(np.exp(logits).sum(axis=-1)) - right[..., 0]
+        for name, mask in self._parts.items():
+            logs[f"{name}_loss"] = float(losses[mask].mean())
 
 
 class LossDropLogger(keras.callbacks.Callback):

@@ -1,15 +1,22 @@
 """How well a model translates: prompts, greedy answers, scores."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from tiny_gpt.callbacks import Score, TaskAccuracy
+from tiny_gpt.callbacks import LossByTask, Score, TaskAccuracy
 from tiny_gpt.decode import DECODINGS, GreedyDecoder
+from tiny_gpt.exact import ExactEvaluator, Prompt
 from tiny_gpt.languages import split_label
 from tiny_gpt.metrics import exact_match, word_accuracy, words_right
-from tiny_gpt.stream import Stream, sample_prompts
+from tiny_gpt.stream import Stream, fresh_windows, sample_prompts
+from tiny_gpt.tiers import Row, exact_rows, pivot_rows
+
+# Tiers and kinds of the loss by mapping.
+LOSS_TIERS = ("training_windows", "fresh_windows")
+LOSS_KINDS = ("all_tokens", "source_words", "answer_words")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,16 @@ class EvaluationConfig:
         num_fresh_sentences: sentences per mapping drawn anew each time; 0
             leaves this evaluation out.
         every: epochs between evaluations; the last epoch always has one.
+        num_loss_windows: windows per mapping, of the training text and as
+            many fresh ones, whose loss is measured by mapping and kind of
+            word; 0 leaves this out.
+        exact_demonstrations: at the end every sentence is asked after the
+            first of these numbers of demonstrations, decoded "aligned", and,
+            where two mappings start from one language, after each; empty
+            leaves this out.
+        is_asked_after_others: whether every sentence is then also asked after
+            demonstrations of the other mapping from the same language, as
+            many as the first of `exact_demonstrations`.
 
     Raises:
         ValueError: if a count is out of range or `decoding` unknown.
@@ -39,6 +56,9 @@ class EvaluationConfig:
     num_demonstrations: int = 6
     num_fresh_sentences: int = 5
     every: int = 1
+    num_loss_windows: int = 64
+    exact_demonstrations: tuple[int, ...] = (1, 0)
+    is_asked_after_others: bool = False
 
     def __post_init__(self):
         if self.decoding not in DECODINGS:
@@ -51,12 +71,19 @@ class EvaluationConfig:
             ("num_demonstrations", 0),
             ("num_fresh_sentences", 0),
             ("every", 1),
+            ("num_loss_windows", 0),
         ):
             if getattr(self, name) < least:
                 raise ValueError(
                     f"`{name}` must be at least {least}. "
                     f"Received: {name}={getattr(self, name)}"
                 )
+
+        if any(number < 0 for number in self.exact_demonstrations):
+            raise ValueError(
+                "Numbers of demonstrations cannot be negative. Received: "
+                f"exact_demonstrations={self.exact_demonstrations}"
+            )
 
     @property
     def accuracy(self) -> str:
@@ -77,7 +104,31 @@ class EvaluationConfig:
     @property
     def prompt(self) -> str:
         """Name of the prompt in the metrics frame."""
-        return f"{self.num_demonstrations}_demonstrations"
+        return Prompt(self.num_demonstrations).name
+
+    def exact_prompts(self, label: str, labels: Iterable[str]) -> list[Prompt]:
+        """Returns the prompts of the exact evaluation of one mapping.
+
+        Fewer demonstrations, and those of another mapping, can mislead only
+        where two mappings start from one language, and are asked only there.
+
+        Args:
+            label: mapping asked for.
+            labels: all mappings asked for.
+        """
+        source, _ = split_label(label)
+        rivals = [
+            rival
+            for rival in labels
+            if rival != label and split_label(rival)[0] == source
+        ]
+        prompts = [Prompt(number) for number in self.exact_demonstrations]
+        if not prompts or not rivals:
+            return prompts[:1]
+        if self.is_asked_after_others:
+            most = self.exact_demonstrations[0]
+            prompts += [Prompt(most, rival) for rival in rivals]
+        return prompts
 
 
 def task_name(label: str) -> str:
@@ -92,8 +143,8 @@ def evaluation_callbacks(
     stream: Stream,
     labels: tuple[str, ...],
     rng: np.random.Generator,
-) -> list[TaskAccuracy]:
-    """Builds the callbacks that ask a model to translate.
+) -> list[keras.callbacks.Callback]:
+    """Builds the callbacks that ask a model to translate, and its losses.
 
     Args:
         config: what to ask.
@@ -104,9 +155,11 @@ def evaluation_callbacks(
 
     Returns:
         Callbacks that write f"{task_name(label)}_{metric}" into the logs,
-        for each label and each of `config.metrics`.
+        for each label and each of `config.metrics`; and, for each mapping in
+        the stream, each of `LOSS_TIERS` and of `LOSS_KINDS`,
+        f"{task_name(label)}_{tier}_{kind}_loss".
     """
-    fixed_rng, fresh_rng = rng.spawn(2)
+    fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
     fresh_entropy = int(fresh_rng.integers(2**63))
     vocabulary = stream.vocabulary
     num_words = stream.mixture.sentence_length
@@ -136,7 +189,7 @@ def evaluation_callbacks(
         return decoder(prompts)
 
     accuracy, exact, *fresh = config.metrics
-    callbacks = [
+    callbacks: list[keras.callbacks.Callback] = [
         TaskAccuracy(
             tasks(config.num_sentences, fixed_rng),
             predict,
@@ -150,4 +203,79 @@ def evaluation_callbacks(
                 fresh_tasks, predict, {name: score(word_accuracy)}, config.every
             )
         )
+    if config.num_loss_windows:
+        callbacks.append(_loss_by_task(config, stream, loss_rng))
     return callbacks
+
+
+def _loss_by_task(
+    config: EvaluationConfig, stream: Stream, rng: np.random.Generator
+) -> LossByTask:
+    """Selects windows of each mapping, and what to measure in them."""
+    inputs, targets, masks = [], [], []
+    for index, component in enumerate(stream.mixture.components):
+        if not component.num_shown:
+            continue
+        label, num_windows = component.mapping, config.num_loss_windows
+        belongs = stream.components == index
+        rows = np.flatnonzero(belongs.any(axis=1))
+        count = min(num_windows, len(rows))
+        rows = rows[np.linspace(0, len(rows) - 1, count).astype(int)]
+        inputs.append(stream.inputs[rows])
+        targets.append(stream.targets[rows])
+        places = np.where(belongs[rows], stream.places[rows], -1)
+        masks.append((label, LOSS_TIERS[0], places))
+        fresh = fresh_windows(stream, label, num_windows, rng)
+        inputs.append(fresh[0])
+        targets.append(fresh[1])
+        masks.append((label, LOSS_TIERS[1], fresh[2]))
+    per_word = stream.vocabulary.tokens_per_word
+    num_source = stream.mixture.sentence_length * per_word
+    starts = np.cumsum([0, *(len(places) for _, _, places in masks)])
+    parts = {}
+    for (label, tier, places), start in zip(masks, starts, strict=False):
+        is_source = (places >= 0) & (places < num_source)
+        after = places - num_source - per_word  # 0 at the first answer token
+        kinds = (places >= 0, is_source, (after >= 0) & (after < num_source))
+        for kind, mask in zip(LOSS_KINDS, kinds, strict=True):
+            part = np.zeros((starts[-1], places.shape[1]), bool)
+            part[start : start + len(mask)] = mask
+            if mask.any():  # a few pairs may be cut before an answer
+                parts[f"{task_name(label)}_{tier}_{kind}"] = part
+    return LossByTask(
+        np.concatenate(inputs), np.concatenate(targets), parts, config.every
+    )
+
+
+def evaluate_exactly(
+    config: EvaluationConfig,
+    model: keras.Model,
+    stream: Stream,
+    labels: tuple[str, ...],
+    pivots: tuple[str, ...],
+    rng: np.random.Generator,
+) -> list[Row]:
+    """Asks a trained model for every sentence of each mapping.
+
+    Args:
+        config: prompts.
+        model: model of `build_gpt`.
+        stream: what it has read.
+        labels: mappings asked for.
+        pivots: two steps asked one after the other, e.g. "A->B->C".
+        rng: source of randomness of the demonstrations.
+
+    Returns:
+        Rows (mapping, tier, prompt, metric, value), see `tiers.exact_rows`.
+    """
+    rows: list[Row] = []
+    if not config.exact_demonstrations:
+        return rows
+    evaluator = ExactEvaluator(model, stream)
+    for label in labels:
+        prompts = config.exact_prompts(label, labels)
+        rows += exact_rows(evaluator, label, prompts, rng)
+    for pivot in pivots:
+        main = Prompt(config.exact_demonstrations[0])
+        rows += pivot_rows(evaluator, pivot, main, rng)
+    return rows

@@ -1,7 +1,7 @@
 """What an experiment is: everything that decides a run, but the seed."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tiny_gpt.analysis.events import find_loss_drops
 from tiny_gpt.decode import check_fits
@@ -21,7 +21,9 @@ class TrainConfig:
     """How a model is trained; the defaults are Sinha 2024, sec. 3.1.
 
     Attributes:
-        num_epochs: passes over all windows.
+        num_epochs: passes over all windows, pre-training included.
+        num_pretraining_epochs: of them, those over the pre-training mixture,
+            which come first.
         batch_size: windows per update, B; the last batch of an epoch is
             smaller.
         learning_rate: of Adam.
@@ -36,6 +38,7 @@ class TrainConfig:
     """
 
     num_epochs: int = 100
+    num_pretraining_epochs: int = 0
     batch_size: int = 256
     learning_rate: float = 1e-4
     clipnorm: float | None = 1.0
@@ -49,6 +52,12 @@ class TrainConfig:
                     f"`{name}` must be at least 1. "
                     f"Received: {name}={getattr(self, name)}"
                 )
+        if not 0 <= self.num_pretraining_epochs < self.num_epochs:
+            raise ValueError(
+                "`num_pretraining_epochs` must lie in [0, num_epochs). "
+                f"Received: {self.num_pretraining_epochs} of "
+                f"{self.num_epochs}"
+            )
         for name in ("learning_rate", "clipnorm"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -71,6 +80,9 @@ class Experiment:
         model: the network.
         train: the optimisation.
         evaluation: the questions.
+        pretraining: mixture of the pre-training epochs, in all but the counts
+            of its components like `mixture`; None for none.
+        pivots: two steps asked one after the other, e.g. "A->B->C".
 
     Raises:
         ValueError: if the parts do not fit together.
@@ -84,6 +96,8 @@ class Experiment:
     model: GPTConfig = field(default_factory=GPTConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    pretraining: Mixture | None = None
+    pivots: tuple[str, ...] = ()
 
     def __post_init__(self):
         needed = vocabulary_size(self.mixture, self.tokens)
@@ -97,17 +111,65 @@ class Experiment:
             raise ValueError("`eval_mappings` must name a mapping.")
         for label in self.eval_mappings:
             find_route(label, self.mixture.given)
-        if self.evaluation.decoding != "published":
-            pair = tokens_per_pair(self.mixture, self.tokens)
-            answer = tokens_per_word(self.tokens) * self.mixture.sentence_length
-            num_prompt = self.evaluation.num_demonstrations * pair + pair // 2
-            check_fits(num_prompt, answer, self.model.sequence_length)
+        for pivot in self.pivots:
+            steps = pivot.split("->")
+            if len(steps) != 3:
+                raise ValueError(
+                    "A pivot names three languages, 'X->Y->Z'. "
+                    f"Received: {pivot!r}"
+                )
+            find_route(f"{steps[0]}->{steps[1]}", self.mixture.given)
+            find_route(f"{steps[1]}->{steps[2]}", self.mixture.given)
+        self._check_pretraining()
+        evaluation = self.evaluation
+        if evaluation.decoding != "published":
+            self._check_demonstrations(evaluation.num_demonstrations)
+        for number in evaluation.exact_demonstrations:
+            self._check_demonstrations(number)
+
+    def _check_demonstrations(self, number: int) -> None:
+        pair = tokens_per_pair(self.mixture, self.tokens)
+        answer = tokens_per_word(self.tokens) * self.mixture.sentence_length
+        num_prompt = number * pair + pair // 2
+        check_fits(num_prompt, answer, self.model.sequence_length)
+
+    def _check_pretraining(self) -> None:
+        first, num_epochs = self.pretraining, self.train.num_pretraining_epochs
+        if (first is None) != (num_epochs == 0):
+            raise ValueError(
+                "A pre-training mixture needs epochs, and the other way "
+                f"round. Received: num_pretraining_epochs={num_epochs} with "
+                f"pretraining={first}"
+            )
+        if first is None:
+            return
+        mappings = [
+            [c.mapping for c in m.components] for m in (first, self.mixture)
+        ]
+        alike = replace(first, components=self.mixture.components)
+        if mappings[0] != mappings[1] or alike != self.mixture:
+            raise ValueError(
+                "A pre-training mixture has the languages and the mappings of "
+                "the mixture, in the same order, so that both are drawn "
+                f"alike. Received: {first} before {self.mixture}"
+            )
+        updates = [
+            _num_updates(mixture, self) for mixture in (first, self.mixture)
+        ]
+        if updates[0] != updates[1]:
+            raise ValueError(
+                "An epoch has as many updates before as after pre-training; "
+                "`num_repeats` can make them equal. "
+                f"Received: {updates[0]} and {updates[1]}"
+            )
 
 
 def updates_per_epoch(experiment: Experiment) -> int:
     """Returns optimizer updates per epoch: batches that hold all windows."""
-    mixture = experiment.mixture
-    num_pairs = sum(c.num_pairs for c in mixture.components)
-    num_tokens = num_pairs * tokens_per_pair(mixture, experiment.tokens)
+    return _num_updates(experiment.mixture, experiment)
+
+
+def _num_updates(mixture: Mixture, experiment: Experiment) -> int:
+    num_tokens = mixture.num_shown * tokens_per_pair(mixture, experiment.tokens)
     num_windows = math.ceil(num_tokens / (experiment.model.sequence_length + 1))
     return math.ceil(num_windows / experiment.train.batch_size)

@@ -244,3 +244,21 @@ def build_mapping(
         )
         result = result.then(by_position if forward else by_position.inverse())
     return result
+
+
+def scramble(mapping: Mapping, rng: np.random.Generator) -> Mapping:
+    """Draws a mapping that disagrees with a given one on every word.
+
+    Args:
+        mapping: mapping of at least two words.
+        rng: source of randomness.
+
+    Returns:
+        A mapping between the same languages, uniform among those that
+        translate no word alike.
+    """
+    while True:  # about e draws on average
+        drawn = rng.permutation(len(mapping.permutation))
+        if not np.any(drawn == np.asarray(mapping.permutation)):
+            permutation = tuple(int(i) for i in drawn)
+            return Mapping(mapping.source, mapping.target, permutation)

@@ -99,3 +99,36 @@ def printed_score(is_right: np.ndarray) -> float:
         )
     score_by_count = np.array([0.0, 0.24, 0.5, 0.75, 1.0])
     return float(np.mean(score_by_count[is_right.sum(axis=1)]))
+
+
+def brier_score(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Returns the Brier score of each prediction.
+
+    sum over classes v of (p_v - [v is right])^2 (Brier 1950), from 0, sure
+    and right, to 2, sure and wrong.
+
+    Args:
+        probabilities: shape (..., V).
+        target: right classes, shape (...).
+    """
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    return np.square(probabilities).sum(axis=-1) - 2 * right[..., 0] + 1
+
+
+def rank_of_target(
+    probabilities: np.ndarray, target: np.ndarray, candidates: np.ndarray
+) -> np.ndarray:
+    """Returns the rank of the right class among candidates; 1 is best.
+
+    Ties count half, so that equal probabilities for n candidates give
+    (n + 1) / 2.
+
+    Args:
+        probabilities: shape (..., V).
+        target: right classes, shape (...), each one of the candidates.
+        candidates: classes compared, shape (n,).
+    """
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    others = probabilities[..., candidates]
+    better = (others > right).sum(axis=-1)
+    return 1 + better + ((others == right).sum(axis=-1) - 1) / 2

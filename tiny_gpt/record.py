@@ -11,14 +11,15 @@ import keras
 import numpy as np
 
 from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.tiers import Row
 
 
 class Record(keras.callbacks.Callback):
     """Keeps the logs of all epochs, and saves them with the model.
 
-    Two files: logs in `.json`, with the random state of dropout, which Keras
-    does not save; weights and optimizer in `.keras`, until the run is
-    finished.
+    Logs in `.json`, with the random state of dropout, which Keras does not
+    save; weights and optimizer in `.keras` until the run is finished, and
+    the trained weights alone in `.weights.h5` from then on.
 
     Args:
         experiment: what is run.
@@ -28,6 +29,7 @@ class Record(keras.callbacks.Callback):
 
     Attributes:
         logs: Keras logs of each epoch so far.
+        exact: rows of the exact evaluation; None until the run is finished.
 
     Raises:
         ValueError: if the files are those of another experiment or seed, or
@@ -43,6 +45,7 @@ class Record(keras.callbacks.Callback):
     ):
         super().__init__()
         self.logs: list[dict[str, float]] = []
+        self.exact: list[Row] | None = None
         self._random_states: dict[str, list] = {}  # by epoch
         self._earlier_s = 0.0
         self._start = time.perf_counter()
@@ -64,8 +67,27 @@ class Record(keras.callbacks.Callback):
 
     @property
     def is_finished(self) -> bool:
+        """Whether the run is trained and evaluated."""
+        return self.exact is not None
+
+    @property
+    def is_trained(self) -> bool:
         """Whether the last epoch is in the logs."""
         return len(self.logs) >= self._num_epochs
+
+    def finish(self, model: keras.Model, exact: list[Row]) -> None:
+        """Keeps the rows of the exact evaluation and the trained weights."""
+        self.exact = exact
+        if self._files is None:
+            return
+        logs_path, model_path = self._files
+        logs_path.parent.mkdir(parents=True, exist_ok=True)
+        weights = model_path.with_suffix(".weights.h5")
+        new_weights = weights.with_name(f"saving_{weights.name}")
+        model.save_weights(new_weights)
+        os.replace(new_weights, weights)
+        self._save_logs(logs_path)
+        model_path.unlink(missing_ok=True)
 
     def load_model(self) -> keras.Model | None:
         """Loads the saved model, and forgets the epochs after it.
@@ -97,7 +119,7 @@ class Record(keras.callbacks.Callback):
         values = logs or {}
         self.logs.append({key: float(value) for key, value in values.items()})
         is_due = (epoch + 1) % self._save_every == 0
-        if self._files is not None and (is_due or self.is_finished):
+        if self._files is not None and (is_due or self.is_trained):
             self._save(*self._files)
 
     def _load_logs(self, path: Path, model_path: Path) -> None:
@@ -115,22 +137,27 @@ class Record(keras.callbacks.Callback):
         ]
         self._random_states = saved["random_states"]
         self._earlier_s = saved["wall_s"]
+        if saved["exact"] is not None:
+            self.exact = [tuple(row) for row in saved["exact"]]
         if self.is_finished:  # and may have been stopped before this
             model_path.unlink(missing_ok=True)
 
     def _save(self, logs_path: Path, model_path: Path) -> None:
         logs_path.parent.mkdir(parents=True, exist_ok=True)
         new_model = model_path.with_name(f"saving_{model_path.name}")
-        if not self.is_finished:
-            model = self.model  # on JAX each access copies the training state
-            model.save(new_model)
-            states = [
-                keras.ops.convert_to_numpy(v).tolist()
-                for v in _random_variables(model)
-            ]
-            # The model on disk is this one or, for a moment, the one before.
-            last = list(self._random_states.items())[-1:]
-            self._random_states = {**dict(last), str(len(self.logs)): states}
+        model = self.model  # on JAX each access copies the training state
+        model.save(new_model)
+        states = [
+            keras.ops.convert_to_numpy(v).tolist()
+            for v in _random_variables(model)
+        ]
+        # The model on disk is this one or, for a moment, the one before.
+        last = list(self._random_states.items())[-1:]
+        self._random_states = {**dict(last), str(len(self.logs)): states}
+        self._save_logs(logs_path)
+        os.replace(new_model, model_path)
+
+    def _save_logs(self, path: Path) -> None:
         saved = {
             "config": self._config,
             "random_states": self._random_states,
@@ -139,14 +166,11 @@ class Record(keras.callbacks.Callback):
                 {k: None if math.isnan(v) else v for k, v in log.items()}
                 for log in self.logs
             ],
+            "exact": self.exact,
         }
-        new_logs = logs_path.with_name(f"saving_{logs_path.name}")
+        new_logs = path.with_name(f"saving_{path.name}")
         new_logs.write_text(json.dumps(saved))
-        os.replace(new_logs, logs_path)
-        if self.is_finished:
-            model_path.unlink(missing_ok=True)
-        else:
-            os.replace(new_model, model_path)
+        os.replace(new_logs, path)
 
 
 def _random_variables(model: keras.Model) -> list:

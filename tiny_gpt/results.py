@@ -41,8 +41,9 @@ def claim_folder(
 
     A new or empty folder is claimed by writing a manifest that says
     "unfinished". A folder claimed by the same config is left as it is, so
-    that its runs continue. With `overwrite`, the results of another config
-    are removed, but never files that are not ours.
+    that its runs continue; further seeds and conditions may join them. With
+    `overwrite`, the results of another config are removed, but never files
+    that are not ours.
 
     Args:
         folder: where results go; made if missing.
@@ -66,21 +67,22 @@ def claim_folder(
 def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
     manifest_path = folder / MANIFEST
     if manifest_path.exists():
-        manifest = _read_manifest(manifest_path)
+        manifest = read_manifest(folder)
         if manifest["format"] == FORMAT and manifest["config"] == config:
             write_text(manifest_path, manifest_path.read_text())  # can we?
             return
-        if not overwrite:
+        grows = manifest["format"] == FORMAT and _grows(
+            manifest["config"], config
+        )
+        if not grows and not overwrite:
             raise ValueError(
                 "A folder holds the results of one config; choose another "
                 "folder or allow overwriting. Received: "
                 f"folder={folder}, which differs in "
                 f"{_difference(manifest, config)}"
             )
-        if (folder / "runs").exists():
-            shutil.rmtree(folder / "runs")
-        for name in OWN_FILES:
-            (folder / name).unlink(missing_ok=True)
+        if not grows:
+            _remove_own(folder)
     elif folder.is_dir() and any(folder.iterdir()):
         raise ValueError(
             f"Results go into a new or empty folder, or one with {MANIFEST}. "
@@ -91,12 +93,40 @@ def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
     write_text(manifest_path, json.dumps(manifest, indent=2))
 
 
+def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Tells whether a config only adds seeds or conditions to another."""
+    parts = ("seeds", "conditions")
+    if "seeds" not in old or "seeds" not in new:
+        return False
+    common = [name for name in {**old, **new} if name not in parts]
+    if any(old.get(name) != new.get(name) for name in common):
+        return False
+    conditions = new.get("conditions", {})
+    return set(old["seeds"]) <= set(new["seeds"]) and all(
+        conditions.get(name) == value
+        for name, value in old.get("conditions", {}).items()
+    )
+
+
+def _remove_own(folder: Path) -> None:
+    if (folder / "runs").exists():
+        shutil.rmtree(folder / "runs")
+    for name in OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
 def is_finished(folder: Path) -> bool:
     """Tells whether the manifest of a folder is that of finished runs."""
-    return _read_manifest(folder / MANIFEST).get("status") == "finished"
+    return read_manifest(folder).get("status") == "finished"
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Reads the manifest of a results folder.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
         manifest["config"], manifest["format"]
@@ -139,6 +169,15 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, frame.to_csv(index=False))
 
 
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes JSON in one move.
+
+    Raises:
+        ValueError: if a number is not finite, which JSON cannot hold.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
 def summarise(
     metrics: pd.DataFrame, metric: str, preset: str
 ) -> dict[str, Any]:
@@ -166,7 +205,7 @@ def summarise(
             f"A metrics frame has the columns {COLUMNS}. "
             f"Received: a frame without {sorted(missing)}"
         )
-    rows = metrics[metrics["metric"] == metric]
+    rows = metrics[(metrics["metric"] == metric) & (metrics["tier"] == "all")]
     if rows.empty:
         raise ValueError(
             "The frame must hold the metric that is summarised. "

@@ -1,6 +1,7 @@
 """Sentence pairs -> token ids -> (inputs, targets) windows; and prompts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
@@ -9,9 +10,10 @@ from tiny_gpt.languages import (
     Mapping,
     build_mapping,
     draw_languages,
+    scramble,
 )
-from tiny_gpt.mixture import Mixture
-from tiny_gpt.vocabulary import PADDING_ID, Vocabulary
+from tiny_gpt.mixture import Component, Mixture
+from tiny_gpt.vocabulary import PADDING_ID, Vocabulary, tokens_per_pair
 
 
 def sample_sentences(
@@ -33,6 +35,43 @@ def sample_sentences(
     """
     keys = rng.random((num_sentences, alphabet_size))
     return np.argsort(keys, axis=1)[:, :sentence_length]
+
+
+def all_sentences(alphabet_size: int, sentence_length: int) -> np.ndarray:
+    """Returns every sentence once, in lexicographic order.
+
+    Returns:
+        Positions in the alphabet, shape (|N|, sentence_length).
+    """
+    return np.array(list(permutations(range(alphabet_size), sentence_length)))
+
+
+def draw_component(
+    component: Component, mixture: Mixture, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws the source sentences of one component, as its fields say.
+
+    Repeats and held-out words do not change what is drawn first: 50 sentences
+    and the same 50 repeated start with the same draws.
+
+    Args:
+        component: what to draw.
+        mixture: size of alphabet and sentences.
+        rng: source of randomness.
+
+    Returns:
+        Positions in the alphabet, shape (num_shown, sentence_length).
+    """
+    size = mixture.alphabet_size - component.num_held_out
+    if component.is_distinct:
+        sentences = all_sentences(size, mixture.sentence_length)
+        drawn = rng.permutation(sentences)[: component.num_pairs]
+    else:
+        drawn = sample_sentences(
+            component.num_pairs, size, mixture.sentence_length, rng
+        )
+    again = [rng.permutation(drawn) for _ in range(component.num_repeats - 1)]
+    return np.concatenate([drawn, *again]) + component.num_held_out
 
 
 def cut_windows(
@@ -70,18 +109,26 @@ class Stream:
     Attributes:
         mixture: what it was drawn from.
         languages: language by name.
+        scrambled: mappings that do not follow from the given ones, by label.
         vocabulary: its token ids.
         inputs: windows, token ids, shape (windows, T).
         targets: the same, one token later.
-        sentences: source sentences drawn, by mapping, shape
-            (num_pairs, sentence_length).
+        components: index of the mixture's component to which each target
+            belongs, -1 for padding, shape (windows, T).
+        places: place of each target within its sentence pair, from 0, and -1
+            for padding, shape (windows, T).
+        sentences: source sentences in the stream, by mapping, shape
+            (num_shown, sentence_length).
     """
 
     mixture: Mixture
     languages: dict[str, Language]
+    scrambled: dict[str, Mapping]
     vocabulary: Vocabulary
     inputs: np.ndarray
     targets: np.ndarray
+    components: np.ndarray
+    places: np.ndarray
     sentences: dict[str, np.ndarray]
 
     def mapping(self, label: str) -> Mapping:
@@ -90,6 +137,12 @@ class Stream:
         Raises:
             ValueError: if it does not follow from the given mappings.
         """
+        if label in self.scrambled:
+            return self.scrambled[label]
+        return self.composed(label)
+
+    def composed(self, label: str) -> Mapping:
+        """Returns what follows from the given mappings, even if scrambled."""
         return build_mapping(label, self.mixture.given, self.languages)
 
 
@@ -102,9 +155,9 @@ def build_stream(
     """Draws languages and a corpus, and cuts it into windows.
 
     Mappings follow each other in the order of the components, as published,
-    so a window holds one mapping, but at the joints. The languages and each
-    component draw from generators of their own: two mixtures that differ in
-    one component share all the rest.
+    so a window holds one mapping, but at the joints. The languages, each
+    component and the scrambled mappings draw from generators of their own:
+    two mixtures that differ in one of them share all the rest.
 
     Args:
         mixture: what to draw.
@@ -115,29 +168,95 @@ def build_stream(
     Returns:
         The stream.
     """
-    languages_rng, *component_rngs = rng.spawn(1 + len(mixture.components))
+    languages_rng, *component_rngs, scrambled_rng = rng.spawn(
+        2 + len(mixture.components)
+    )
     languages = draw_languages(
         mixture.languages,
         mixture.alphabet_size,
         mixture.characters,
         languages_rng,
     )
-    vocabulary = Vocabulary(kind, tuple(languages.values()))
-    corpus, sentences = [], {}
-    for component, component_rng in zip(
-        mixture.components, component_rngs, strict=True
-    ):
-        drawn = sample_sentences(
-            component.num_pairs,
-            mixture.alphabet_size,
-            mixture.sentence_length,
-            component_rng,
+    scrambled = {
+        label: scramble(
+            build_mapping(label, mixture.given, languages), scrambled_rng
         )
-        mapping = build_mapping(component.mapping, mixture.given, languages)
-        corpus.append(vocabulary.encode_pairs(mapping, drawn).ravel())
-        sentences[component.mapping] = drawn
+        for label in mixture.scrambled
+    }
+    sentences = {
+        component.mapping: draw_component(component, mixture, component_rng)
+        for component, component_rng in zip(
+            mixture.components, component_rngs, strict=True
+        )
+    }
+    vocabulary = Vocabulary(kind, tuple(languages.values()))
+    empty = np.empty((0, sequence_length), "int32")
+    stream = Stream(
+        mixture,
+        languages,
+        scrambled,
+        vocabulary,
+        *(empty,) * 4,
+        sentences,
+    )
+    return replace(stream, **_windows(stream, sentences, sequence_length))
+
+
+def fresh_windows(
+    stream: Stream, label: str, num_windows: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws windows of one mapping that the stream does not hold.
+
+    Their sentences are drawn like those of the stream and may coincide with
+    some; the text around them does not.
+
+    Args:
+        stream: languages, mappings and what its component draws.
+        label: mapping of a component.
+        num_windows: windows wanted.
+        rng: source of randomness.
+
+    Returns:
+        Inputs, targets and places of the targets, each (num_windows, T).
+    """
+    mixture, sequence_length = stream.mixture, stream.inputs.shape[1]
+    per_pair = tokens_per_pair(mixture, stream.vocabulary.kind)
+    num_pairs = -(-num_windows * (sequence_length + 1) // per_pair)
+    component = Component(
+        label,
+        num_pairs,
+        num_held_out=mixture.component(label).num_held_out,
+    )
+    drawn = {label: draw_component(component, mixture, rng)}
+    cut = _windows(stream, drawn, sequence_length)
+    return tuple(
+        cut[name][:num_windows] for name in ("inputs", "targets", "places")
+    )
+
+
+def _windows(
+    stream: Stream, sentences: dict[str, np.ndarray], sequence_length: int
+) -> dict[str, np.ndarray]:
+    """Cuts the pairs of each mapping into windows, with what stands where."""
+    corpus, components, places = [], [], []
+    labels = [c.mapping for c in stream.mixture.components]
+    for label, drawn in sentences.items():
+        pairs = stream.vocabulary.encode_pairs(stream.mapping(label), drawn)
+        corpus.append(pairs.ravel())
+        components.append(np.full(pairs.size, labels.index(label)))
+        places.append(np.tile(np.arange(pairs.shape[1]), len(pairs)))
     inputs, targets = cut_windows(np.concatenate(corpus), sequence_length)
-    return Stream(mixture, languages, vocabulary, inputs, targets, sentences)
+    return {
+        "inputs": inputs,
+        "targets": targets,
+        "components": _cut(components, sequence_length),
+        "places": _cut(places, sequence_length),
+    }
+
+
+def _cut(parts: list[np.ndarray], sequence_length: int) -> np.ndarray:
+    # Padding is 0, hence the shift.
+    return cut_windows(np.concatenate(parts) + 1, sequence_length)[1] - 1
 
 
 def sample_prompts(
@@ -162,19 +281,42 @@ def sample_prompts(
         Prompts, token ids of shape (B, tokens per prompt), and right
         answers, shape (B, tokens per answer).
     """
-    mixture, vocabulary = stream.mixture, stream.vocabulary
-    mapping = stream.mapping(label)
     sentences = sample_sentences(
         num_prompts * (num_demonstrations + 1),
-        mixture.alphabet_size,
-        mixture.sentence_length,
+        stream.mixture.alphabet_size,
+        stream.mixture.sentence_length,
         rng,
     ).reshape(num_prompts, num_demonstrations + 1, -1)
-    queries = sentences[:, -1]
+    mapping, queries = stream.mapping(label), sentences[:, -1]
+    prompts = encode_prompts(
+        stream.vocabulary, mapping, queries, mapping, sentences[:, :-1]
+    )
+    return prompts, stream.vocabulary.encode_answers(mapping, queries)
+
+
+def encode_prompts(
+    vocabulary: Vocabulary,
+    mapping: Mapping,
+    queries: np.ndarray,
+    demonstrated: Mapping,
+    demonstrations: np.ndarray,
+) -> np.ndarray:
+    """Encodes demonstrations and queries as prompts.
+
+    Args:
+        vocabulary: token ids.
+        mapping: mapping asked for; only its source language shows.
+        queries: source sentences, shape (B, sentence_length).
+        demonstrated: mapping of the demonstrations.
+        demonstrations: their source sentences, shape
+            (B, num_demonstrations, sentence_length).
+
+    Returns:
+        Token ids, shape (B, tokens per prompt).
+    """
     parts = [
-        vocabulary.encode_pairs(mapping, sentences[:, i])
-        for i in range(num_demonstrations)
+        vocabulary.encode_pairs(demonstrated, demonstrations[:, i])
+        for i in range(demonstrations.shape[1])
     ]
     parts.append(vocabulary.encode_queries(mapping, queries))
-    prompts = np.concatenate(parts, axis=1)
-    return prompts, vocabulary.encode_answers(mapping, queries)
+    return np.concatenate(parts, axis=1)

@@ -1,8 +1,9 @@
 """One run of an experiment: stream, model, fit, metrics frame."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,19 @@ import pandas as pd
 
 from tiny_gpt.analysis.events import LossDrop, find_loss_drops
 from tiny_gpt.callbacks import LossDropLogger
-from tiny_gpt.evaluate import evaluation_callbacks, task_name
+from tiny_gpt.evaluate import (
+    LOSS_KINDS,
+    LOSS_TIERS,
+    evaluate_exactly,
+    evaluation_callbacks,
+    task_name,
+)
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.model import build_gpt, initialise_weights
 from tiny_gpt.record import Record
 from tiny_gpt.stream import Stream, build_stream
+from tiny_gpt.tiers import Row
 
 
 @dataclass(frozen=True)
@@ -46,32 +54,39 @@ class ShuffledWindows(keras.utils.PyDataset):
     run that continues reads what it would have read, on every backend.
 
     Args:
-        inputs: windows, shape (N, T).
-        targets: the same, one token later.
+        phases: inputs and targets, each of shape (N, T), that are read one
+            after the other; all of equally many batches.
+        last_epochs: epoch after the last one of each phase.
         batch_size: windows per batch; the last of an epoch is smaller.
         seed: entropy of the order, one integer.
         first_epoch: epoch of the first batch, counted from 0.
-        num_epochs: epoch after the last batch.
     """
 
     def __init__(
-        self, inputs, targets, batch_size, seed, first_epoch, num_epochs
+        self,
+        phases: Sequence[tuple[np.ndarray, np.ndarray]],
+        last_epochs: Sequence[int],
+        batch_size: int,
+        seed: int,
+        first_epoch: int = 0,
     ):
         super().__init__(workers=0)
-        self.steps_per_epoch = math.ceil(len(inputs) / batch_size)
-        self._windows = inputs, targets
+        self.steps_per_epoch = math.ceil(len(phases[0][0]) / batch_size)
+        self._phases = phases
+        self._last_epochs = last_epochs
         self._batch_size = batch_size
         self._seed = seed
         self._first_epoch = first_epoch
-        self._num_epochs = num_epochs
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, int))
 
     def __len__(self):
-        return self.steps_per_epoch * (self._num_epochs - self._first_epoch)
+        num_epochs = self._last_epochs[-1] - self._first_epoch
+        return self.steps_per_epoch * num_epochs
 
     def __getitem__(self, index):
-        inputs, targets = self._windows
         epoch = self._first_epoch + index // self.steps_per_epoch
+        phase = int(np.searchsorted(self._last_epochs, epoch, side="right"))
+        inputs, targets = self._phases[phase]
         if self._order[0] != epoch:
             rng = np.random.default_rng([self._seed, epoch])
             self._order = epoch, rng.permutation(len(inputs))
@@ -124,15 +139,9 @@ def run(
     """
     if seed < 0:
         raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
-    stream_rng, weights_rng, prompts_rng, order_rng = np.random.default_rng(
-        seed
-    ).spawn(4)
-    stream = build_stream(
-        experiment.mixture,
-        experiment.tokens,
-        experiment.model.sequence_length,
-        stream_rng,
-    )
+    _, weights_rng, prompts_rng, order_rng = _generators(seed)
+    phases = draw_phases(experiment, seed)
+    stream = phases[-1]
     config = experiment.train
     progress = Record(experiment, seed, record, save_every)
     if progress.is_finished:
@@ -147,45 +156,111 @@ def run(
         compile_gpt(model, config)
 
     windows = ShuffledWindows(
-        stream.inputs,
-        stream.targets,
+        [(phase.inputs, phase.targets) for phase in phases],
+        (config.num_pretraining_epochs, config.num_epochs)[-len(phases) :],
         config.batch_size,
         int(order_rng.integers(2**63)),
         first_epoch=len(progress.logs),
-        num_epochs=config.num_epochs,
     )
-    accuracy = evaluation_callbacks(
+    questions = evaluation_callbacks(
         experiment.evaluation,
         model,
         stream,
         experiment.eval_mappings,
         prompts_rng,
     )
-    drops = LossDropLogger(
-        config.min_loss_drop,
-        config.loss_drop_window,
-        earlier_values=[log["loss"] for log in progress.logs],
-    )
-    model.fit(
-        windows,
-        epochs=config.num_epochs,
-        initial_epoch=len(progress.logs),
-        steps_per_epoch=windows.steps_per_epoch,
-        shuffle=False,  # the order is in the windows
-        callbacks=[*accuracy, drops, progress, *callbacks],
-        verbose=0,
-    )
-    return Run(
+    if not progress.is_trained:
+        model.fit(
+            windows,
+            epochs=config.num_epochs,
+            initial_epoch=len(progress.logs),
+            steps_per_epoch=windows.steps_per_epoch,
+            shuffle=False,  # the order is in the windows
+            callbacks=[
+                *questions,
+                LossDropLogger(
+                    config.min_loss_drop,
+                    config.loss_drop_window,
+                    earlier_values=[log["loss"] for log in progress.logs],
+                ),
+                progress,
+                *callbacks,
+            ],
+            verbose=0,
+        )
+    exact = evaluate_exactly(
+        experiment.evaluation,
         model,
         stream,
-        metrics_frame(experiment, seed, progress.logs),
-        events_frame(experiment, seed, drops.events),
+        experiment.eval_mappings,
+        experiment.pivots,
+        prompts_rng,
+    )
+    progress.finish(model, exact)
+    return Run(model, stream, *_frames(experiment, seed, progress))
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    """Returns generators of the stream, the weights, prompts and order."""
+    return np.random.default_rng(seed).spawn(4)
+
+
+def draw_phases(experiment: Experiment, seed: int) -> list[Stream]:
+    """Draws what a run reads: the stream, after that of the pre-training.
+
+    Both have the same languages; sentences read in the pre-training count as
+    seen in the stream that follows.
+
+    Args:
+        experiment: what to run.
+        seed: its seed.
+
+    Returns:
+        One stream, or two.
+    """
+    mixtures = [experiment.mixture]
+    if experiment.pretraining is not None:
+        mixtures.insert(0, experiment.pretraining)
+    streams = [
+        build_stream(
+            mixture,
+            experiment.tokens,
+            experiment.model.sequence_length,
+            _generators(seed)[0],
+        )
+        for mixture in mixtures
+    ]
+    sentences = {
+        label: np.concatenate([s.sentences[label] for s in streams])
+        for label in streams[0].sentences
+    }
+    streams[-1] = dataclasses.replace(streams[-1], sentences=sentences)
+    return streams
+
+
+def _frames(
+    experiment: Experiment, seed: int, progress: Record
+) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Returns metrics, events and wall seconds of a finished run."""
+    config = experiment.train
+    drops = find_loss_drops(
+        [log["loss"] for log in progress.logs],
+        config.min_loss_drop,
+        config.loss_drop_window,
+    )
+    exact = progress.exact or []
+    return (
+        metrics_frame(experiment, seed, progress.logs, exact),
+        events_frame(experiment, seed, drops),
         progress.wall_s,
     )
 
 
 def metrics_frame(
-    experiment: Experiment, seed: int, logs: list[dict[str, float]]
+    experiment: Experiment,
+    seed: int,
+    logs: list[dict[str, float]],
+    exact: Iterable[Row] = (),
 ) -> pd.DataFrame:
     """Turns the logs of each epoch into a metrics frame.
 
@@ -193,6 +268,7 @@ def metrics_frame(
         experiment: what was run.
         seed: its seed.
         logs: Keras logs of each epoch, in order.
+        exact: rows of the exact evaluation after the last epoch.
 
     Returns:
         Metrics frame, columns `metrics.COLUMNS`; epochs count from 1, and
@@ -200,17 +276,25 @@ def metrics_frame(
     """
     config = experiment.evaluation
     updates = updates_per_epoch(experiment)
-    rows: list[tuple] = []
-    for epoch, log in enumerate(logs, start=1):
-        run_columns = experiment.name, experiment.condition, seed
-        start = *run_columns, epoch, epoch * updates
-        rows.append((*start, "all", "all", "all", "loss", log["loss"]))
-        for label in experiment.eval_mappings:
-            for metric in config.metrics:
-                value = log[f"{task_name(label)}_{metric}"]
-                if not math.isnan(value):
-                    place = label, "all", config.prompt
-                    rows.append((*start, *place, metric, value))
+    run_columns = experiment.name, experiment.condition, seed
+    # Log key -> mapping, tier, prompt and metric.
+    columns = {"loss": ("all", "all", "all", "loss")}
+    for label in experiment.eval_mappings:
+        for metric in config.metrics:
+            key = f"{task_name(label)}_{metric}"
+            columns[key] = label, "all", config.prompt, metric
+    for label in (c.mapping for c in experiment.mixture.components):
+        for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS):
+            key = f"{task_name(label)}_{tier}_{kind}_loss"
+            columns[key] = label, tier, "all", f"loss_{kind}"
+    rows = [
+        (*run_columns, epoch, epoch * updates, *columns[key], value)
+        for epoch, log in enumerate(logs, start=1)
+        for key, value in log.items()
+        if key in columns and not math.isnan(value)
+    ]
+    end = len(logs), len(logs) * updates
+    rows += [(*run_columns, *end, *row) for row in exact]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -237,14 +321,4 @@ def load_finished(
     progress = Record(experiment, seed, record)
     if not progress.is_finished:
         return None
-    config = experiment.train
-    drops = find_loss_drops(
-        [log["loss"] for log in progress.logs],
-        config.min_loss_drop,
-        config.loss_drop_window,
-    )
-    return (
-        metrics_frame(experiment, seed, progress.logs),
-        events_frame(experiment, seed, drops),
-        progress.wall_s,
-    )
+    return _frames(experiment, seed, progress)

@@ -1,0 +1,210 @@
+"""What the triangle's model really learned: controls of A->C.
+
+Question  Is A->C learned through B, or from its 50 sentences alone, as any
+          other mapping would be?
+Paper     Explains its fig. 2c by composition (assumption 2, sec. 3.1.3); it
+          has no control but leaving pairs out.
+Run       make exp-controls PRESET=quick SEEDS=10
+Time      about an hour for quick with 10 seeds, on 2 CPU cores
+
+Every condition is `sparse_a_to_c` but for what its line says. All draw their
+words from one larger pool, six languages A to F, whether they use them or
+not: vocabulary and network are the same everywhere, and one seed gives all
+conditions the same words, the same sentences and the same initial weights.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from experiments.quick import build_quick
+from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.mixture import LETTERS_DIGITS_PUNCTUATION, Component, Mixture
+from tiny_gpt.model import GPTConfig, check_choice
+from tiny_gpt.vocabulary import vocabulary_size
+
+NAME = "controls"
+GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")
+MAPPINGS = (*GIVEN, "A->C")  # in corpus order
+MAJORITY = 2500
+CURVE = (4, 8, 12, 16, 25, 50)
+SPARSE = ("A->C",)
+PAPER_ACCURACY: dict[str, dict[str, float]] = {}
+
+
+@dataclass(frozen=True)
+class Control:
+    """What one condition says.
+
+    Attributes:
+        says: the condition in a line.
+        sparse: its A->C pairs.
+        majority: mappings of `MAJORITY` pairs each.
+        is_scrambled: whether A->C disagrees with B->C after A->B everywhere.
+        is_pretrained: whether the majority comes first, and A->C alone
+            afterwards.
+        has_equal_updates: whether epochs are added until it has as many
+            updates as the others.
+        has_prompts: whether other prompts than the main one are asked, too.
+    """
+
+    says: str
+    sparse: Component
+    majority: tuple[str, ...] = ("A->B", "B->C")
+    is_scrambled: bool = False
+    is_pretrained: bool = False
+    has_equal_updates: bool = False
+    has_prompts: bool = True
+
+
+def _sparse(num_pairs: int, **fields) -> Component:
+    return Component("A->C", num_pairs, **fields)
+
+
+# As many pairs as the other conditions show: 2500 + 2500 + 50.
+_ALONE = _sparse(50, num_repeats=(2 * MAJORITY + 50) // 50)
+
+
+def _curve(num_pairs: int) -> dict[str, Control]:
+    """Returns real, scrambled and no route with as many A->C pairs."""
+    end = "" if num_pairs == 50 else f"_{num_pairs}"
+    real = Control(
+        f"{num_pairs} A->C pairs", _sparse(num_pairs), has_prompts=not end
+    )
+    return {
+        f"sparse_a_to_c{end}": real,
+        f"scrambled_a_to_c{end}": dataclasses.replace(
+            real,
+            says=f"{num_pairs} pairs of an A->C that disagrees with B->C "
+            "after A->B on every word",
+            is_scrambled=True,
+        ),
+        f"no_route_to_c{end}": dataclasses.replace(
+            real,
+            says=f"{num_pairs} A->C pairs; C is familiar from D->C, but B->C "
+            "is missing",
+            majority=("A->B", "D->C"),
+        ),
+    }
+
+
+CONTROLS = {
+    **_curve(50),
+    "unrelated_majority": Control(
+        "the majority is D->E and E->F", _sparse(50), ("D->E", "E->F")
+    ),
+    **{
+        f"held_out_{n}": Control(
+            f"{n} A word{'s' * (n > 1)} never occur{'s' * (n == 1)} in A->C",
+            _sparse(50, num_held_out=n),
+        )
+        for n in (1, 2, 3)
+    },
+    "oversampled_a_to_c": Control(
+        "the same 50 A->C pairs, each 20 times", _sparse(50, num_repeats=20)
+    ),
+    "fresh_a_to_c": Control(
+        "1000 A->C pairs, all different", _sparse(1000, is_distinct=True)
+    ),
+    "a_to_c_alone_equal_updates": Control(
+        "A->C alone, as many updates as the others",
+        _sparse(50),
+        (),
+        has_equal_updates=True,
+    ),
+    "a_to_c_alone_equal_tokens": Control(
+        "A->C alone, as many tokens and updates as the others", _ALONE, ()
+    ),
+    "pretrained": Control(
+        "A->B and B->C first, then the 50 A->C alone, as many updates again",
+        _ALONE,
+        is_pretrained=True,
+    ),
+    **{
+        name: control
+        for num_pairs in reversed(CURVE[:-1])
+        for name, control in _curve(num_pairs).items()
+    },
+}
+CONDITIONS = tuple(CONTROLS)
+PRESETS = ("quick", "paper")
+
+
+def build_experiment(preset: str, condition: str) -> Experiment:
+    """Returns one control.
+
+    The paper preset is the published network and optimisation, with the
+    vocabulary of six languages.
+
+    Args:
+        preset: one of `PRESETS`.
+        condition: one of `CONDITIONS`.
+
+    Raises:
+        ValueError: if either is unknown.
+    """
+    check_choice("preset", preset, PRESETS)
+    check_choice("condition", condition, CONDITIONS)
+    control = CONTROLS[condition]
+    mixture = _mixture(control, control.majority, control.sparse)
+    majority = None
+    if control.is_pretrained:
+        majority = _mixture(control, control.majority, _sparse(0))
+        mixture = _mixture(control, (), control.sparse)
+    labels = (*control.majority, "A->C")
+    if preset == "quick":
+        experiment = build_quick(NAME, condition, mixture, labels)
+    else:
+        tokens = "characters"
+        size = vocabulary_size(mixture, tokens)
+        experiment = Experiment(
+            NAME,
+            condition,
+            mixture,
+            labels,
+            tokens,
+            GPTConfig(vocabulary_size=size),
+        )
+    train, evaluation = experiment.train, experiment.evaluation
+    most = evaluation.exact_demonstrations[:1]
+    times = 1  # as many epochs as the preset
+    if control.has_equal_updates:
+        base = build_experiment(preset, "sparse_a_to_c")
+        times = updates_per_epoch(base) // updates_per_epoch(experiment)
+    return dataclasses.replace(
+        experiment,
+        train=dataclasses.replace(
+            train,
+            num_epochs=train.num_epochs * (times + control.is_pretrained),
+            num_pretraining_epochs=train.num_epochs * control.is_pretrained,
+        ),
+        evaluation=dataclasses.replace(
+            evaluation,
+            every=times,
+            exact_demonstrations=(
+                evaluation.exact_demonstrations if control.has_prompts else most
+            ),
+            is_asked_after_others=control.has_prompts,
+        ),
+        pretraining=majority,
+        pivots=("A->B->C",) if "B->C" in control.majority else (),
+    )
+
+
+def _mixture(
+    control: Control, majority: tuple[str, ...], sparse: Component
+) -> Mixture:
+    components = (
+        *(Component(m, MAJORITY * (m in majority)) for m in GIVEN),
+        sparse,
+    )
+    return Mixture(
+        components,
+        GIVEN,
+        scrambled=("A->C",) if control.is_scrambled else (),
+        characters=LETTERS_DIGITS_PUNCTUATION,
+    )
+
+
+def describe(condition: str) -> str:
+    """Returns what a condition says, in a line."""
+    return CONTROLS[condition].says

@@ -1,0 +1,289 @@
+"""The lowest loss that a stream of sentence pairs allows, from its entropy.
+
+A window is a row of T + 1 tokens cut from pairs `w w w w . v v v v |`; its
+last T tokens are predicted from what precedes them in the row. The predictor
+knows the mappings, and that sentences are uniform. Left out: rows at the joint
+of two mappings and the padded last row, 3 of 2196 in Sinha 2024, sec. 3.1.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How sentence pairs lie in the windows of a stream.
+
+    Attributes:
+        alphabet_size: symbols per language, n.
+        sentence_length: words per sentence, all different, k.
+        sequence_length: predicted tokens in a window, T.
+        tokens_per_word: 1, or 2 where a space mark precedes each word.
+
+    Raises:
+        ValueError: if a number is outside its range.
+    """
+
+    alphabet_size: int
+    sentence_length: int
+    sequence_length: int
+    tokens_per_word: int
+
+    def __post_init__(self):
+        if (
+            not 1 <= self.sentence_length <= self.alphabet_size
+            or self.sequence_length < 1
+            or self.tokens_per_word not in (1, 2)
+        ):
+            raise ValueError(
+                "`sentence_length` must lie between 1 and `alphabet_size`, "
+                "`sequence_length` be at least 1, and `tokens_per_word` be 1 "
+                f"or 2. Received: {self}"
+            )
+
+    @property
+    def offsets(self) -> range:
+        """Places in a pair, in tokens, at which rows start equally often.
+
+        The multiples of gcd(T + 1, tokens per pair), since rows follow each
+        other every T + 1 tokens. At an odd one, with 2 tokens per word, a row
+        starts between a space mark and its word.
+        """
+        num_tokens = 2 * (self.sentence_length + 1) * self.tokens_per_word
+        step = math.gcd(self.sequence_length + 1, num_tokens)
+        return range(0, num_tokens, step)
+
+    def place(self, token: int) -> int | None:
+        """Returns a token's place in its pair, in words; `None`: space mark.
+
+        Source words have places 0 to k - 1, the separator k, target words
+        k + 1 to 2 k, and the end 2 k + 1.
+        """
+        word, rest = divmod(token, self.tokens_per_word)
+        if rest != self.tokens_per_word - 1:
+            return None
+        return word % (2 * self.sentence_length + 2)
+
+
+def _walk(packing: Packing, offset: int) -> list[tuple[str, float]]:
+    """Returns kind and entropy, in nats, of a row's predicted tokens."""
+    k = packing.sentence_length
+    shown: set[int] = set()  # places of the sentence that the row has shown
+    tokens = []
+    for token in range(offset, offset + packing.sequence_length + 1):
+        place, kind, nats = packing.place(token), "separators", 0.0
+        if place is None:
+            kind = "space_marks"
+        elif place == 2 * k + 1:
+            shown = set()
+        elif place != k:
+            kind = "source_words" if place < k else "answer_words"
+            if place % (k + 1) not in shown:
+                nats = math.log(packing.alphabet_size - len(shown))
+            shown.add(place % (k + 1))
+        tokens.append((kind, nats))
+    return tokens[1:]  # the first token is read, not predicted
+
+
+def told_floor_by_offset(packing: Packing) -> dict[int, float]:
+    """Returns the entropy of a row, told its mapping and offset.
+
+    A word costs ln(n - words of its sentence that the row has shown), in the
+    source and, where the row's start cut off its source word, in the target.
+    All other tokens cost 0.
+
+    Returns:
+        Nats per predicted token, by offset in tokens.
+    """
+    floors = {}
+    for offset in packing.offsets:
+        row = [nats for _, nats in _walk(packing, offset)]
+        floors[offset] = math.fsum(row) / len(row)
+    return floors
+
+
+def told_floor_by_kind(packing: Packing) -> dict[str, float]:
+    """Splits the told floor by the kind of the predicted token.
+
+    Returns:
+        Nats per predicted token of the kind, over the rows of all offsets:
+        "source_words", "answer_words", "separators" (with ends),
+        "space_marks" and "all", without kinds that never occur.
+    """
+    nats_by_kind = defaultdict(list)
+    for offset in packing.offsets:
+        for kind, nats in _walk(packing, offset):
+            nats_by_kind[kind].append(nats)
+            nats_by_kind["all"].append(nats)
+    return {k: math.fsum(v) / len(v) for k, v in nats_by_kind.items()}
+
+
+def told_floor(packing: Packing) -> float:
+    """Returns the told floor over all rows, nats per predicted token."""
+    return told_floor_by_kind(packing)["all"]
+
+
+def _shares(num_pairs_by_mapping: Mapping[str, int]) -> dict[str, float]:
+    counts = {m: x for m, x in num_pairs_by_mapping.items() if x != 0}
+    are_labels = all(all(m.partition("->")) for m in counts)
+    if not counts or min(counts.values()) < 0 or not are_labels:
+        raise ValueError(
+            "Mappings must be labelled like 'A->B', and their numbers of "
+            "pairs not be negative, nor all 0. "
+            f"Received: num_pairs_by_mapping={dict(num_pairs_by_mapping)}"
+        )
+    return {m: x / sum(counts.values()) for m, x in counts.items()}
+
+
+def _first_classes(packing: Packing, mapping: str) -> list[str]:
+    k, (source, _, target) = packing.sentence_length, mapping.partition("->")
+    pair = [*[source] * k, ".", *[target] * k, "|"]
+    places = [packing.place(offset) for offset in packing.offsets]
+    return [" " if place is None else pair[place] for place in places]
+
+
+def inferring_floor_by_mapping(
+    packing: Packing, num_pairs_by_mapping: Mapping[str, int]
+) -> dict[str, float]:
+    """Returns the Bayes predictor's loss on the rows of each mapping.
+
+    It is not told z = (mapping, offset), p(z) = share of pairs / number of
+    offsets. A row that settles z costs -ln p(z) more than if told. The first
+    token, not predicted, pays -ln p(class) of that: its class (word of a
+    language, separator, end or space mark) follows from z, and the word
+    itself says nothing of z. So the floor is told + mean over offsets of
+    ln(p(class) / p(z)) / T; a rare mapping pays more.
+
+    A row settles z if it shows k + 3 words: k + 1 hold a separator or an end,
+    hence the offset, but `. v v v v |` still lacks the source language.
+
+    Args:
+        packing: how pairs lie in the windows.
+        num_pairs_by_mapping: e.g. {"A->B": 2500}; those of 0 pairs drop out.
+
+    Returns:
+        Nats per predicted token, over the rows of a mapping.
+
+    Raises:
+        ValueError: if there are no pairs, a number is negative, a label is
+            not like "A->B", or a row may show fewer than k + 3 words.
+    """
+    shares, k = _shares(num_pairs_by_mapping), packing.sentence_length
+    if (packing.sequence_length + 1) // packing.tokens_per_word < k + 3:
+        raise ValueError(
+            "Every row must show at least `sentence_length` + 3 words, or it "
+            f"may not settle its mapping. Received: {packing}"
+        )
+    num_offsets = len(packing.offsets)
+    classes = {mapping: _first_classes(packing, mapping) for mapping in shares}
+    share_by_class: dict[str, float] = defaultdict(float)
+    for mapping, share in shares.items():
+        for first in classes[mapping]:
+            share_by_class[first] += share / num_offsets
+    told, floors = told_floor(packing), {}
+    for mapping, share in shares.items():
+        inferred = [
+            math.log(share_by_class[first] * num_offsets / share)
+            for first in classes[mapping]
+        ]
+        mean = math.fsum(inferred) / num_offsets
+        floors[mapping] = told + mean / packing.sequence_length
+    return floors
+
+
+def inferring_floor(
+    packing: Packing, num_pairs_by_mapping: Mapping[str, int]
+) -> float:
+    """Returns the lowest loss of a model that must infer mapping and offset.
+
+    told + [I(z; row) - I(z; first token)] / T, z = (mapping, offset) and
+    I(z; row) = H(z): the mean of `inferring_floor_by_mapping` over all rows,
+    in nats per predicted token. A training loss below it is memorised text.
+    """
+    shares = _shares(num_pairs_by_mapping)
+    floors = inferring_floor_by_mapping(packing, num_pairs_by_mapping)
+    return math.fsum(shares[m] * floor for m, floor in floors.items())
+
+
+class WeightedMapping(NamedTuple):
+    """A mapping of symbol s to `permutation[s]`, between numbered languages."""
+
+    weight: float  # its share of the pairs, or any multiple of it
+    source: int
+    target: int
+    permutation: Sequence[int] | np.ndarray
+
+
+def bayes_log_probabilities(
+    rows: np.ndarray, mappings: Sequence[WeightedMapping], packing: Packing
+) -> np.ndarray:
+    """Returns what the exact Bayes predictor gives to each word of rows.
+
+    ln p(word | preceding words of its row) under the mixture over mappings
+    and offsets, of which the floors above are the expectation.
+
+    Args:
+        rows: word ids without space marks, shape (N, words): 0 is the
+            separator, 1 the end, 2 + language * n + symbol a word.
+        mappings: the mixture.
+        packing: alphabet, sentences, and where rows start.
+
+    Returns:
+        Nats, shape (N, words), the first word included. A word that cannot
+        occur has -inf, and those after it, of which nothing is known, nan.
+
+    Raises:
+        ValueError: if a row may start between a space mark and its word.
+    """
+    if packing.offsets.step % packing.tokens_per_word:
+        raise ValueError(
+            "A row of words must not start between a space mark and its word. "
+            f"Received: {packing}"
+        )
+    total = sum(m.weight for m in mappings) * len(packing.offsets)
+    joint = np.full((len(rows), rows.shape[1] + 1), -np.inf)
+    for mapping in mappings:
+        for offset in packing.offsets:
+            first = offset // packing.tokens_per_word
+            told = _told_log_probabilities(rows, mapping, packing, first)
+            told[:, 0] = math.log(mapping.weight / total)
+            joint = np.logaddexp(joint, np.cumsum(told, axis=1))
+    with np.errstate(invalid="ignore"):  # -inf - -inf after what cannot occur
+        return np.diff(joint, axis=1)
+
+
+def _told_log_probabilities(
+    rows: np.ndarray, mapping: WeightedMapping, packing: Packing, first: int
+) -> np.ndarray:
+    n, k = packing.alphabet_size, packing.sentence_length
+    source_by_target = np.argsort(mapping.permutation)
+    shown = np.full((len(rows), k), -1)  # source symbols; -1: not shown
+    log_probabilities = np.zeros((len(rows), rows.shape[1] + 1))
+    for word, ids in enumerate(rows.T):
+        place = (first + word) % (2 * k + 2)
+        if place % (k + 1) == k:
+            chance = np.where(ids == (0 if place == k else 1), 1.0, 0.0)
+            if place > k:
+                shown = np.full_like(shown, -1)
+        else:
+            language = mapping.source if place < k else mapping.target
+            symbols = ids - 2 - language * n
+            is_word = (symbols >= 0) & (symbols < n)
+            symbols = np.where(is_word, symbols, 0)
+            if place > k:
+                symbols = source_by_target[symbols]
+            expected = shown[:, place % (k + 1)].copy()
+            is_new = (shown != symbols[:, None]).all(axis=1)
+            num_left = n - (shown >= 0).sum(axis=1)
+            chance = is_word * np.where(
+                expected < 0, is_new / num_left, expected == symbols
+            )
+            shown[:, place % (k + 1)] = symbols
+        with np.errstate(divide="ignore"):  # what cannot occur has -inf
+            log_probabilities[:, word + 1] = np.log(chance)
+    return log_probabilities

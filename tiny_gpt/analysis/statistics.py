@@ -1,0 +1,249 @@
+"""What a handful of seeds tells: intervals, paired differences, times."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its ends: NaN for too few seeds, infinite if open."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _require(is_met: bool, rule: str, **received: object) -> None:
+    if not is_met:
+        listed = ", ".join(f"{name}={v}" for name, v in received.items())
+        raise ValueError(f"{rule}. Received: {listed}")
+
+
+def _require_level(level: float) -> None:
+    _require(0 < level < 1, "`level` must lie between 0 and 1", level=level)
+
+
+def _as_array(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+    array = np.asarray(values, dtype=float)
+    is_met = array.ndim == 1 and array.size > 0 and np.isfinite(array).all()
+    rule = f"`{name}` must be one or more finite numbers"
+    _require(bool(is_met), rule, **{name: values})
+    return array
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    # Equal up to rounding: 0.1 + 0.2 and 0.3 are no spread over seeds.
+    return bool(np.ptp(array) <= 1e-12 * np.abs(array).max())
+
+
+def t_interval(
+    values: Sequence[float],
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Interval:
+    """Returns the mean over seeds and its interval, with Student's t.
+
+    mean -+ t s / sqrt(n), t the (1 + level) / 2 quantile for n - 1 degrees
+    of freedom (Student 1908), cut off at `bounds`. Exact for normal values;
+    too narrow for skewed ones, as is the percentile bootstrap for both (Efron
+    and Tibshirani 1993, ch. 14). One value v gives (v, NaN, NaN), with which
+    every comparison is false. Equal ones give (v, v, v), which is no proof:
+    where 4 seeds of 5 succeed, 5 successes of 5 come one time in three.
+
+    Args:
+        values: one number per seed, shape (R,).
+        level: confidence, in (0, 1).
+        bounds: least and greatest possible value, e.g. (0, 1) for accuracy.
+
+    Raises:
+        ValueError: if there is no value, or one not finite or out of bounds.
+    """
+    array = np.sort(_as_array("values", values))  # same bits in any order
+    _require_level(level)
+    is_within = bounds[0] <= array[0] and array[-1] <= bounds[1]
+    rule = "`values` must lie within `bounds`"
+    _require(is_within, rule, values=values, bounds=bounds)
+    if len(array) == 1:
+        return Interval(float(array[0]), math.nan, math.nan)
+    if _is_constant(array):
+        return Interval(*[float(np.median(array))] * 3)
+    mean, error = array.mean(), stats.sem(array)
+    ends = stats.t.interval(level, len(array) - 1, mean, error)
+    low, high = np.clip(ends, *bounds)
+    return Interval(float(mean), float(low), float(high))
+
+
+def wilson_interval(
+    num_successes: int, num_trials: int, level: float = 0.95
+) -> Interval:
+    """Returns a share, e.g. of seeds that succeed, and its Wilson interval.
+
+    All p with |k/n - p| <= z sqrt(p (1 - p) / n), z the (1 + level) / 2
+    normal quantile (Wilson 1927). It keeps its width where k is 0 or n.
+
+    Args:
+        num_successes: k, at most `num_trials`.
+        num_trials: n, at least 1.
+        level: confidence, in (0, 1).
+
+    Raises:
+        ValueError: if the counts or `level` are outside their range.
+    """
+    _require_level(level)
+    is_met = 0 <= num_successes <= num_trials and num_trials >= 1
+    rule = "`num_successes` must be 0 to `num_trials`, and that at least 1"
+    _require(is_met, rule, num_successes=num_successes, num_trials=num_trials)
+    test = stats.binomtest(num_successes, num_trials)
+    low, high = test.proportion_ci(level, method="wilson")
+    return Interval(num_successes / num_trials, float(low), float(high))
+
+
+def bimodality_coefficient(values: Sequence[float]) -> float:
+    """Returns Sarle's bimodality coefficient; 5/9 for many uniform values.
+
+    (g^2 + 1) / (k + 3 (n - 1)^2 / ((n - 2) (n - 3))), g the skewness and k
+    the excess kurtosis, both corrected for n (SAS/STAT; Pfister et al. 2013).
+
+    Args:
+        values: one number per seed, shape (R,).
+
+    Raises:
+        ValueError: if fewer than 4 values, all equal, or one not finite.
+    """
+    array, n = _as_array("values", values), len(values)
+    rule = "`values` must be at least 4 and not all equal"
+    _require(n >= 4 and not _is_constant(array), rule, values=values)
+    skewness = stats.skew(array, bias=False)
+    kurtosis = stats.kurtosis(array, bias=False)
+    correction = 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))
+    return float((skewness**2 + 1) / (kurtosis + correction))
+
+
+def is_bimodal(values: Sequence[float]) -> bool:
+    """Tells whether seeds look like two groups: coefficient above 5/9.
+
+    A hint, not a test (Pfister et al. 2013). It is never true below 6 seeds,
+    misses two groups of equal size below 10, and takes skewness or a single
+    outlier for a second group.
+
+    Args:
+        values: one number per seed, shape (R,); equal ones are one group.
+
+    Raises:
+        ValueError: if there is no value, or one not finite.
+    """
+    array = _as_array("values", values)
+    is_too_few = len(array) < 4 or _is_constant(array)
+    return not is_too_few and bimodality_coefficient(values) > 5 / 9
+
+
+def time_to_threshold(
+    times: Sequence[float], values: Sequence[float], threshold: float
+) -> float:
+    """Returns when a curve is first at or above a threshold.
+
+    Args:
+        times: when the curve was measured, e.g. epochs, increasing.
+        values: the curve, the same length.
+        threshold: value to reach; nothing is interpolated.
+
+    Returns:
+        One of `times`; inf if not reached, i.e. censored at the last one.
+
+    Raises:
+        ValueError: if `times` do not increase, or the lengths differ.
+    """
+    axis, curve = _as_array("times", times), _as_array("values", values)
+    is_met = len(axis) == len(curve) and bool((np.diff(axis) > 0).all())
+    rule = "`times` must increase, one for each value"
+    _require(is_met, rule, times=times, values=values)
+    reached = axis[curve >= _as_array("threshold", [threshold])]
+    return float(reached[0]) if len(reached) else math.inf
+
+
+def median_time(
+    times: Sequence[float], last_time: float, level: float = 0.95
+) -> Interval:
+    """Returns the median time over seeds, those that never arrive included.
+
+    First t at which the Kaplan-Meier estimate of P(time > t) is at most 1/2
+    (Kaplan and Meier 1958), inf if there is none. The interval lies between
+    two ordered times, by the sign test (Conover 1999, sec. 3.2): since all
+    seeds are censored at the same time, it is exact and never covers less
+    than `level`. It takes 6 seeds at 0.95, 10 at 0.997; fewer give NaN.
+
+    Args:
+        times: one per seed, shape (R,), as from `time_to_threshold`.
+        last_time: when every seed stopped; inf in `times` means later.
+        level: confidence, in (0, 1).
+
+    Raises:
+        ValueError: if there is no time, one is NaN or after `last_time`.
+    """
+    _require_level(level)
+    array = np.asarray(times, dtype=float)
+    is_censored = array == math.inf
+    observed = _as_array("times", np.where(is_censored, last_time, array))
+    is_met, rule = observed.max() <= last_time, "No time is after `last_time`"
+    _require(is_met, rule, times=times, last_time=last_time)
+    sample = stats.CensoredData.right_censored(observed, is_censored)
+    survival = stats.ecdf(sample).sf
+    is_past = survival.probabilities <= 0.5 + 1e-9  # it is a rounded product
+    median = min(survival.quantiles[is_past], default=math.inf)
+    test = stats.quantile_test(array, p=0.5)
+    low, high = np.asarray(test.confidence_interval(level))
+    low = np.minimum(low, last_time)  # NaN stays NaN
+    return Interval(float(median), float(low), float(high))
+
+
+def paired_difference(
+    first: Mapping[int, float], second: Mapping[int, float], level: float = 0.95
+) -> tuple[Interval, float]:
+    """Returns the mean of first - second over the same seeds, and a p-value.
+
+    With the `t_interval`, and the two-sided p-value of flipping the sign of
+    each difference (Fisher 1935, sec. 21), over all 2^n flips up to 13 seeds
+    and 9,999 fixed random ones beyond. It is never below 2 / 2^n: 0.0625 for
+    5 seeds, however large the difference.
+
+    Args:
+        first: value by seed.
+        second: value by seed, for the same seeds.
+        level: confidence of the interval, in (0, 1).
+
+    Raises:
+        ValueError: if the seeds differ, or a value is missing or not finite.
+    """
+    unpaired = sorted(first.keys() ^ second.keys())
+    _require(not unpaired, "Both need the same seeds", unpaired=unpaired)
+    differences = [first[seed] - second[seed] for seed in sorted(first)]
+    interval = t_interval(differences, level)
+    if len(differences) == 1:
+        return interval, 1.0  # SciPy refuses one difference
+    test = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", rng=0
+    )
+    return interval, float(test.pvalue)
+
+
+def corrected_level(level: float, num_tests: int) -> float:
+    """Returns the level at which each of several tests has to be made.
+
+    1 - (1 - level) / num_tests (Bonferroni; Dunn 1961): all intervals then
+    hold together with probability at least `level`.
+
+    Args:
+        level: confidence for all of them, in (0, 1).
+        num_tests: how many, at least 1.
+
+    Raises:
+        ValueError: if an argument is outside its range.
+    """
+    _require_level(level)
+    rule = "`num_tests` must be at least 1"
+    _require(num_tests >= 1, rule, num_tests=num_tests)
+    return 1.0 - (1.0 - level) / num_tests
