@@ -59,6 +59,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         help="seeds are N, N+1, ... (default: 0)",
     )
     parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs at once, each in a process with its share of the cores "
+        "(default: 1)",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",

@@ -59,29 +59,28 @@ class Line:
     def __init__(self, reporter, live, task, experiment):
         self._reporter = reporter
         self._scores: dict[str, float] = {}
+        self._completed = 0  # epochs of all seeds
         self._live = live
         self._task = task
         self._experiment = experiment
         self._logged = time.perf_counter()
 
-    def seed(self, position: int, seed: int) -> keras.callbacks.Callback:
-        """Returns a callback that shows one run.
-
-        Args:
-            position: place of the seed among the seeds, from 0.
-            seed: the seed.
-        """
-        num_epochs = self._experiment.train.num_epochs
+    def seed(self, seed: int) -> keras.callbacks.Callback:
+        """Returns a callback that shows one run, epoch by epoch."""
+        before = self._completed
         return keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: self._show(
-                position * num_epochs + epoch + 1, seed, epoch + 1, logs
+                before + epoch + 1, seed, epoch + 1, logs
             )
         )
 
-    def skip(self, position: int) -> None:
-        """Shows that the run of a seed was finished before."""
-        done = (position + 1) * self._experiment.train.num_epochs
-        self._live.update(self._task, completed=done, state="already there")
+    def finish(self, state: str) -> None:
+        """Shows that a run is finished that no callback has shown."""
+        self._completed += self._experiment.train.num_epochs
+        self._live.update(self._task, completed=self._completed, state=state)
+        if not self._reporter.is_live:
+            name = self._experiment.condition
+            self._reporter.console.print(f"{name}  {state}", highlight=False)
 
     def _show(self, completed, seed, epoch, logs):
         metric = self._experiment.evaluation.accuracy
@@ -91,6 +90,7 @@ class Line:
                 self._scores[label] = score
         scores = (f"{label} {x:.2f}" for label, x in self._scores.items())
         state = f"seed {seed} loss {logs['loss']:.3f} {' '.join(scores)}"
+        self._completed = completed
         self._live.update(self._task, completed=completed, state=state)
         if self._reporter.is_live:
             return

@@ -14,10 +14,16 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from experiments import claims
 from experiments.__main__ import EXPERIMENTS
-from experiments.evidence import Evidence
-from experiments.rules_paper import packing_of
+from experiments.claims.by_number import packing_of
+from experiments.claims.evidence import Evidence
+from experiments.claims.ledger import (
+    FORMAT,
+    LEVEL,
+    decide_all,
+    interval_level,
+    num_intervals,
+)
 from experiments.runner import PUBLISHED, Plan, collect, current_commit, execute
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy
@@ -28,7 +34,7 @@ from tiny_gpt.report import render_report
 
 ROOT = Path(__file__).parent.parent
 PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
-RULES = ("claims.py", "rules.py", "rules_paper.py", "evidence.py")
+RULES = "experiments/claims"
 
 
 @dataclass(frozen=True)
@@ -112,14 +118,12 @@ class Reproduction:
         for plan in self.plans:
             if self.trains:
                 done = execute(plan, console, is_shown=False)
-                metrics.append(done[0])
-                events.append(done[1])
             else:
-                found = collect(plan)
-                metrics += found[0]
-                events += found[1]
-                for condition, seeds in found[2].items():
-                    missing[f"{plan.module.NAME}/{condition}"] = seeds
+                done = collect(plan)
+            metrics += done.metrics
+            events += done.events
+            for condition, seeds in done.missing.items():
+                missing[f"{plan.module.NAME}/{condition}"] = seeds
         if not metrics:
             raise ValueError(
                 "A report needs a finished run. "
@@ -200,22 +204,22 @@ def build_ledger(
             for plan in plans
             if (PUBLISHED / f"{plan.module.NAME}.csv").exists()
         ),
-        claims.interval_level(),
+        interval_level(),
         evaluation.exact_demonstrations[0],
     )
-    entries = claims.decide_all(evidence, command)
+    entries = decide_all(evidence, command)
     conditions = [
         _describe(plan, experiment, missing)
         for plan in plans
         for experiment in plan.experiments
     ]
     return {
-        "format": claims.FORMAT,
+        "format": FORMAT,
         "preset": first.preset,
         "seeds": list(first.seeds),
-        "num_tests": claims.num_intervals(),
-        "level": claims.LEVEL,
-        "corrected_level": claims.interval_level(),
+        "num_tests": num_intervals(),
+        "level": LEVEL,
+        "corrected_level": interval_level(),
         "rules_commit": _rules_commit(),
         "missing": [
             f"{place}: seeds {', '.join(map(str, seeds))}"
@@ -271,7 +275,6 @@ def _describe(
 
 def _rules_commit() -> str:
     """Returns the commit of the rules, marked if they were changed since."""
-    paths = [f"experiments/{name}" for name in RULES]
     try:
         commit, changes = (
             subprocess.run(
@@ -285,9 +288,9 @@ def _rules_commit() -> str:
                     "--format=%h",
                     "--abbrev=12",
                     "--",
-                    *paths,
+                    RULES,
                 ],
-                ["git", "status", "--porcelain", "--", *paths],
+                ["git", "status", "--porcelain", "--", RULES],
             )
         )
     except (OSError, subprocess.CalledProcessError):

@@ -16,6 +16,7 @@ import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
 
+from experiments.pool import run_all
 from experiments.progress import Reporter
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy
@@ -41,6 +42,7 @@ class Plan:
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
         commit: commit of the checkout when the command started.
+        num_jobs: runs at once, each in a process of its own.
     """
 
     module: ModuleType
@@ -52,6 +54,7 @@ class Plan:
     overwrite: bool
     command: tuple[str, ...]
     commit: str
+    num_jobs: int = 1
 
     @classmethod
     def from_options(cls, options, command: list[str]) -> "Plan":
@@ -63,6 +66,10 @@ class Plan:
         if options.seeds < 1:
             raise ValueError(
                 f"`--seeds` must be at least 1. Received: {options.seeds}"
+            )
+        if options.jobs < 1:
+            raise ValueError(
+                f"`--jobs` must be at least 1. Received: {options.jobs}"
             )
         if options.first_seed < 0:
             raise ValueError(
@@ -90,6 +97,7 @@ class Plan:
             overwrite=options.overwrite,
             command=tuple(map(shlex.quote, command)),
             commit=current_commit(),
+            num_jobs=options.jobs,
         )
 
     @property
@@ -115,9 +123,26 @@ class Plan:
         results.claim_folder(self.folder, self.config, self.overwrite)
 
 
+@dataclass(frozen=True)
+class Collected:
+    """What the finished runs of a plan left.
+
+    Attributes:
+        metrics: metrics frames, one per run.
+        events: events frames, one per run.
+        wall_s: seconds of all seeds together, by condition.
+        missing: seeds without a finished run, by condition.
+    """
+
+    metrics: list[pd.DataFrame]
+    events: list[pd.DataFrame]
+    wall_s: dict[str, float]
+    missing: dict[str, list[int]]
+
+
 def execute(
     plan: Plan, console: Console | None = None, is_shown: bool = True
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Collected:
     """Runs what is not finished yet, then writes frames, summary, figure.
 
     Args:
@@ -131,56 +156,59 @@ def execute(
     set_precision(plan.precision)
     console = console or Console()
     start = time.perf_counter()
-    finished, wall_s = [], {}
-    has_trained = False
     with Reporter(console) as reporter:
-        for experiment in plan.experiments:
-            line = reporter.condition(experiment, len(plan.seeds))
-            total_s = 0.0
-            for position, seed in enumerate(plan.seeds):
-                record = plan.record(experiment, seed)
-                done = load_finished(experiment, seed, record)
-                if done is None:
-                    callback = line.seed(position, seed)
-                    one = run(experiment, seed, record, [callback])
-                    done = one.metrics, one.events, one.wall_s
-                    has_trained = True
-                    keras.utils.clear_session()
-                else:
-                    line.skip(position)
-                finished.append(done)
-                total_s += done[2]
-            wall_s[experiment.condition] = round(total_s, 1)
-    metrics = pd.concat([metrics for metrics, _, _ in finished])
-    events = pd.concat([events for _, events, _ in finished])
-    _write(plan, metrics, events)
+        has_trained = _train(plan, reporter)
+    done = collect(plan)
+    _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
     if has_trained or not results.is_finished(plan.folder):
-        _write_manifest(plan, wall_s)
+        _write_manifest(plan, done.wall_s)
     if is_shown:
         _show(plan, console, time.perf_counter() - start)
-    return metrics, events
+    return done
 
 
-def collect(
-    plan: Plan,
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame], dict[str, list[int]]]:
-    """Reads the runs of a plan that are finished, and trains nothing.
-
-    Returns:
-        Metrics and events of each, and the seeds missing by condition.
-    """
-    metrics, events, missing = [], [], {}
+def _train(plan: Plan, reporter: Reporter) -> bool:
+    """Runs what is not finished; tells whether there was anything."""
+    to_do = []
+    lines = {}
     for experiment in plan.experiments:
+        line = reporter.condition(experiment, len(plan.seeds))
+        lines[experiment.condition] = line
         for seed in plan.seeds:
             record = plan.record(experiment, seed)
-            done = load_finished(experiment, seed, record)
-            if done is None:
-                missing.setdefault(experiment.condition, []).append(seed)
+            if load_finished(experiment, seed, record) is None:
+                to_do.append((experiment, seed, record))
             else:
-                metrics.append(done[0])
-                events.append(done[1])
-    return metrics, events, missing
+                line.finish("already there")
+    if plan.num_jobs > 1:
+        for experiment, seed, _ in run_all(
+            to_do, plan.num_jobs, plan.precision
+        ):
+            lines[experiment.condition].finish(f"seed {seed} finished")
+        return bool(to_do)
+    for experiment, seed, record in to_do:
+        run(experiment, seed, record, [lines[experiment.condition].seed(seed)])
+        keras.utils.clear_session()
+    return bool(to_do)
+
+
+def collect(plan: Plan) -> Collected:
+    """Reads the runs of a plan that are finished, and trains nothing."""
+    done = Collected([], [], {}, {})
+    for experiment in plan.experiments:
+        seconds = 0.0
+        for seed in plan.seeds:
+            record = plan.record(experiment, seed)
+            frames = load_finished(experiment, seed, record)
+            if frames is None:
+                done.missing.setdefault(experiment.condition, []).append(seed)
+                continue
+            done.metrics.append(frames[0])
+            done.events.append(frames[1])
+            seconds += frames[2]
+        done.wall_s[experiment.condition] = round(seconds, 1)
+    return done
 
 
 def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
@@ -202,6 +230,7 @@ def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
         "command": " ".join(plan.command),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "jobs": plan.num_jobs,
         "wall_s": wall_s,
         **describe(),
     }

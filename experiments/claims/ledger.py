@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from experiments import rules, rules_paper
-from experiments.evidence import (
+from experiments.claims import by_control, by_epoch, by_figure, by_number
+from experiments.claims.evidence import (
     UNDECIDED,
     VERDICTS,
     Decision,
@@ -98,7 +98,7 @@ CLAIMS = (
         "Written after 5 seeds of `a_to_c_alone` (docs/triangle_quick) and a "
         "prototype of the others had been seen.",
         3,
-        rules.fifty_alone,
+        by_figure.fifty_alone,
     ),
     Claim(
         "fig_2b",
@@ -114,7 +114,7 @@ CLAIMS = (
         "do.",
         FIGURE_2,
         3,
-        rules.nothing_without_samples,
+        by_figure.nothing_without_samples,
     ),
     Claim(
         "fig_2c",
@@ -130,7 +130,7 @@ CLAIMS = (
         "sentences.",
         FIGURE_2,
         1,
-        rules.fifty_are_enough,
+        by_figure.fifty_are_enough,
     ),
     Claim(
         "composition",
@@ -149,7 +149,7 @@ CLAIMS = (
         "than 50 %.",
         PROTOTYPE,
         3,
-        rules.composition,
+        by_control.composition,
     ),
     Claim(
         "out_of_distribution",
@@ -165,7 +165,7 @@ CLAIMS = (
         "if it starts above 25 %.",
         "Written after a prototype and two runs of `held_out_2` had been seen.",
         1,
-        rules.new_words,
+        by_control.new_words,
     ),
     Claim(
         "assumption_2",
@@ -188,7 +188,7 @@ CLAIMS = (
         "explained if the unrelated one helps as much, within 5.",
         UNSEEN,
         2,
-        rules.reuse,
+        by_control.reuse,
     ),
     Claim(
         "proposition_1",
@@ -206,7 +206,7 @@ CLAIMS = (
         "Written after accuracy curves of 5 seeds had been seen; losses by "
         "mapping had not.",
         1,
-        rules.order_of_drops,
+        by_epoch.order_of_drops,
     ),
     Claim(
         "proposition_2",
@@ -222,7 +222,7 @@ CLAIMS = (
         "ends below.",
         "Written after two runs of `held_out_2` had been seen.",
         1,
-        rules.majority_answers,
+        by_epoch.majority_answers,
     ),
     Claim(
         "prompts",
@@ -237,7 +237,7 @@ CLAIMS = (
         "if it ends below.",
         "Written after two runs of `held_out_2` had been seen.",
         1,
-        rules.prompt_decides,
+        by_epoch.prompt_decides,
     ),
     Claim(
         "more_epochs",
@@ -252,7 +252,7 @@ CLAIMS = (
         "ends below 0. More data instead of more epochs stands beside it.",
         FIGURE_2,
         1,
-        rules.more_epochs,
+        by_epoch.more_epochs,
     ),
     Claim(
         "mirage",
@@ -270,7 +270,7 @@ CLAIMS = (
         "falls.",
         FIGURE_2,
         2,
-        rules.no_mirage,
+        by_figure.no_mirage,
     ),
     Claim(
         "table_1",
@@ -285,7 +285,7 @@ CLAIMS = (
         "if one ends below. The printed percentages need the published size.",
         "Written after 5 seeds (docs/four_languages_quick) had been seen.",
         3,
-        rules.three_sparse_pairs,
+        by_figure.three_sparse_pairs,
     ),
     Claim(
         "memorisation",
@@ -301,7 +301,7 @@ CLAIMS = (
         "needed.",
         PUBLISHED,
         0,
-        rules_paper.memorised_text,
+        by_number.memorised_text,
     ),
     Claim(
         "proposition_4",
@@ -318,7 +318,7 @@ CLAIMS = (
         "needed.",
         "Arithmetic.",
         0,
-        rules.proposition_4,
+        by_figure.proposition_4,
     ),
     Claim(
         "percent_65",
@@ -333,7 +333,7 @@ CLAIMS = (
         "reproduced if it does not.",
         PUBLISHED,
         1,
-        rules_paper.sixty_five_percent,
+        by_number.sixty_five_percent,
     ),
     Claim(
         "epoch_40",
@@ -348,7 +348,7 @@ CLAIMS = (
         "otherwise. No seeds are needed.",
         PUBLISHED,
         0,
-        rules_paper.after_epoch_40,
+        by_number.after_epoch_40,
     ),
     Claim(
         "rise_at_floor",
@@ -364,7 +364,7 @@ CLAIMS = (
         "training text is memorised, not reproduced if after.",
         PUBLISHED,
         1,
-        rules_paper.rise_at_floor,
+        by_number.rise_at_floor,
     ),
 )
 

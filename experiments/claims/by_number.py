@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments import four_languages, triangle
-from experiments.evidence import (
+from experiments.claims.evidence import (
     NOT_TESTED,
     REFUTED,
     REPRODUCED,
@@ -21,7 +21,7 @@ from experiments.evidence import (
     points,
     series,
 )
-from experiments.rules import crossing
+from experiments.claims.rule import crossing
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.analysis.statistics import Interval, t_interval
 from tiny_gpt.experiment import Experiment

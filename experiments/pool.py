@@ -1,0 +1,70 @@
+"""Several runs at once, each in a process of its own with its own cores."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import keras
+
+from tiny_gpt.devices import set_precision
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.train import run
+
+Job = tuple[Experiment, int, Path]  # what to run, its seed and its record
+
+
+def run_all(
+    jobs: Sequence[Job], num_processes: int, precision: str
+) -> Iterator[Job]:
+    """Runs jobs in processes that share the cores evenly.
+
+    A process keeps to its cores, so that two do not wait for each other. What
+    a run has saved when the command is interrupted is there for the next.
+
+    Args:
+        jobs: runs to make, started in this order.
+        num_processes: runs at once.
+        precision: see `devices.set_precision`.
+
+    Yields:
+        Each job when its record is finished.
+    """
+    context = multiprocessing.get_context("spawn")
+    shares = context.Queue()
+    for share in share_cores(num_processes):
+        shares.put(share)
+    pool = ProcessPoolExecutor(
+        num_processes, context, _start, (shares, precision)
+    )
+    try:
+        futures = {pool.submit(_run, *job): job for job in jobs}
+        for future in as_completed(futures):
+            future.result()  # raises what the run raised
+            yield futures[future]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def share_cores(num_processes: int) -> list[set[int]]:
+    """Deals the cores of this process out, one in turn to each."""
+    if not hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return [set() for _ in range(num_processes)]
+    cores = sorted(os.sched_getaffinity(0))
+    return [
+        set(cores[i % len(cores) :: num_processes])
+        for i in range(num_processes)
+    ]
+
+
+def _start(shares, precision: str) -> None:
+    share = shares.get()
+    if share:  # before the backend counts its cores
+        os.sched_setaffinity(0, share)
+    set_precision(precision)
+
+
+def _run(experiment: Experiment, seed: int, record: Path) -> None:
+    run(experiment, seed, record)
+    keras.utils.clear_session()
