@@ -11,7 +11,7 @@ EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) --seeds $(SEEDS) --backend $(BACKEND) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-four-languages test lint notebooks clean
+.PHONY: help exp-triangle exp-four-languages test test-report lint notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ exp-four-languages: $(VENV)/lab-$(EXTRA)  ## four languages: table 1, curves, fr
 test: $(VENV)/test  ## all tests, on both backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m backend
+
+test-report: $(VENV)/test  ## open the report in headless Chromium
+	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py
 
 lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -168,7 +168,8 @@ def _prepare(
 ) -> Callable[[], object]:
     """Checks and claims all that is asked for; returns what does it."""
     if options.experiment in EXPERIMENTS:
-        from experiments.runner import Plan, execute
+        from experiments.plan import Plan
+        from experiments.runner import execute
 
         plan = Plan.from_options(options, command)
         plan.claim()

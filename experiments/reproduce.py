@@ -3,7 +3,6 @@
 import argparse
 import copy
 import shlex
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,9 @@ from experiments.claims.ledger import (
     interval_level,
     num_intervals,
 )
-from experiments.runner import PUBLISHED, Plan, collect, current_commit, execute
+from experiments.drawing import PUBLISHED
+from experiments.plan import Plan, count_seeds, current_commit, last_commit
+from experiments.runner import collect, execute
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
@@ -34,7 +35,7 @@ from tiny_gpt.report import render_report
 
 ROOT = Path(__file__).parent.parent
 PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
-RULES = "experiments/claims"
+RULES = Path(__file__).parent / "claims"
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def build_ledger(
         "num_tests": num_intervals(),
         "level": LEVEL,
         "corrected_level": interval_level(),
-        "rules_commit": _rules_commit(),
+        "rules_commit": last_commit(RULES),
         "missing": [
             f"{place}: seeds {', '.join(map(str, seeds))}"
             for place, seeds in missing.items()
@@ -236,9 +237,9 @@ def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:
     listed = "; ".join(
         f"{count} {verdict}" for verdict, count in counts.items()
     )
-    seeds = "1 seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
     return (
-        f"{len(entries)} claims of Sinha 2024, preset {plan.preset}, {seeds}: "
+        f"{len(entries)} claims of Sinha 2024, preset {plan.preset}, "
+        f"{count_seeds(plan.seeds)}: "
         f"{listed}."
     )
 
@@ -271,31 +272,6 @@ def _describe(
         "sparse": list(plan.module.SPARSE),
         "num_epochs": experiment.train.num_epochs,
     }
-
-
-def _rules_commit() -> str:
-    """Returns the commit of the rules, marked if they were changed since."""
-    try:
-        commit, changes = (
-            subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for command in (
-                [
-                    "git",
-                    "log",
-                    "-1",
-                    "--format=%h",
-                    "--abbrev=12",
-                    "--",
-                    RULES,
-                ],
-                ["git", "status", "--porcelain", "--", RULES],
-            )
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit}-dirty" if changes else commit
 
 
 def _show(console: Console, ledger: dict[str, Any]) -> None:

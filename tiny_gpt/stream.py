@@ -199,7 +199,16 @@ def build_stream(
         *(empty,) * 4,
         sentences,
     )
-    return replace(stream, **_windows(stream, sentences, sequence_length))
+    inputs, targets, components, places = _windows(
+        stream, sentences, sequence_length
+    )
+    return replace(
+        stream,
+        inputs=inputs,
+        targets=targets,
+        components=components,
+        places=places,
+    )
 
 
 def fresh_windows(
@@ -228,16 +237,14 @@ def fresh_windows(
         num_held_out=mixture.component(label).num_held_out,
     )
     drawn = {label: draw_component(component, mixture, rng)}
-    cut = _windows(stream, drawn, sequence_length)
-    return tuple(
-        cut[name][:num_windows] for name in ("inputs", "targets", "places")
-    )
+    inputs, targets, _, places = _windows(stream, drawn, sequence_length)
+    return inputs[:num_windows], targets[:num_windows], places[:num_windows]
 
 
 def _windows(
     stream: Stream, sentences: dict[str, np.ndarray], sequence_length: int
-) -> dict[str, np.ndarray]:
-    """Cuts the pairs of each mapping into windows, with what stands where."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts pairs into windows: inputs, targets, components and places."""
     corpus, components, places = [], [], []
     labels = [c.mapping for c in stream.mixture.components]
     for label, drawn in sentences.items():
@@ -246,12 +253,12 @@ def _windows(
         components.append(np.full(pairs.size, labels.index(label)))
         places.append(np.tile(np.arange(pairs.shape[1]), len(pairs)))
     inputs, targets = cut_windows(np.concatenate(corpus), sequence_length)
-    return {
-        "inputs": inputs,
-        "targets": targets,
-        "components": _cut(components, sequence_length),
-        "places": _cut(places, sequence_length),
-    }
+    return (
+        inputs,
+        targets,
+        _cut(components, sequence_length),
+        _cut(places, sequence_length),
+    )
 
 
 def _cut(parts: list[np.ndarray], sequence_length: int) -> np.ndarray:

@@ -86,7 +86,7 @@ def find_tiers(
     shape, size = sentences.shape, stream.mixture.alphabet_size
     seen = stream.sentences.get(label, np.empty((0, shape[1]), int))
     powers = size ** np.arange(shape[1])
-    is_seen = np.isin(sentences @ powers, seen @ powers)
+    is_seen = np.isin(sentences @ powers, seen @ powers).reshape(-1, 1)
     places = np.arange(shape[1])
     seen_places = np.zeros((size, shape[1]), bool)
     seen_places[seen, places] = True
@@ -94,8 +94,8 @@ def find_tiers(
     held_out[_held_out_words(stream, label)] = True
     tiers = {
         "all_sentences": np.ones(shape, bool),
-        "seen_sentences": np.broadcast_to(is_seen[:, None], shape),
-        "unseen_sentences": np.broadcast_to(~is_seen[:, None], shape),
+        "seen_sentences": np.broadcast_to(is_seen, shape),
+        "unseen_sentences": np.broadcast_to(~is_seen, shape),
         "unseen_word_positions": ~seen_places[sentences, places],
         "unseen_words": ~seen_places.any(axis=1)[sentences],
         "held_out_words": held_out[sentences],
