@@ -1,27 +1,38 @@
 # Every target sets itself up in .venv, from nothing but Python and the network.
 PYTHON ?= python3
 PRESET ?= quick
-SEEDS ?= 5
+# 5 seeds, 10 for reproduce, unless given.
+SEEDS ?=
 BACKEND ?= jax
 OUT ?=
+JOBS ?= 1
 VENV ?= .venv
 
 BIN = $(VENV)/bin
 EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
 RUN = $(BIN)/python -m experiments
-OPTIONS = --preset $(PRESET) --seeds $(SEEDS) --backend $(BACKEND) $(if $(OUT),--out "$(OUT)") $(ARGS)
+OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) --jobs $(JOBS) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-four-languages test test-report lint notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report lint notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Variables: PRESET=quick|paper SEEDS=5 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=1 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
 	@$(RUN) triangle $(OPTIONS)
 
 exp-four-languages: $(VENV)/lab-$(EXTRA)  ## four languages: table 1, curves, frames
 	@$(RUN) four_languages $(OPTIONS)
+
+exp-controls: $(VENV)/lab-$(EXTRA)  ## what the model really learned: controls
+	@$(RUN) controls $(OPTIONS)
+
+reproduce: $(VENV)/lab-$(EXTRA)  ## all of them, a verdict on every claim, report.html
+	@$(RUN) reproduce $(OPTIONS)
+
+report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are there
+	@$(RUN) report $(OPTIONS)
 
 test: $(VENV)/test  ## all tests, on both backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest

@@ -11,31 +11,14 @@ from typing import Any
 import keras
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from experiments.__main__ import EXPERIMENTS
-from experiments.claims.by_number import packing_of
-from experiments.claims.evidence import Evidence
-from experiments.claims.ledger import (
-    FORMAT,
-    LEVEL,
-    decide_all,
-    interval_level,
-    num_intervals,
-)
-from experiments.drawing import PUBLISHED
-from experiments.plan import Plan, count_seeds, current_commit, last_commit
+from experiments.plan import Plan, current_commit
 from experiments.runner import collect, execute
+from experiments.verdicts import build_ledger, show, verdict_table
 from tiny_gpt import results
-from tiny_gpt.analysis.baseline import memorisation_accuracy
-from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
 from tiny_gpt.devices import describe
-from tiny_gpt.experiment import Experiment
 from tiny_gpt.report import render_report
-
-ROOT = Path(__file__).parent.parent
-PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
-RULES = Path(__file__).parent / "claims"
 
 
 @dataclass(frozen=True)
@@ -75,11 +58,8 @@ class Reproduction:
             )
         folder = options.out or Path("results") / "reproduce"
         trains = options.experiment == "reproduce"
-        if not trains and not (folder / results.MANIFEST).exists():
-            raise ValueError(
-                "A report needs the folder of a reproduction. "
-                f"Received: {folder}, which has no {results.MANIFEST}"
-            )
+        if not trains:
+            options = _as_reproduced(options, folder)
         plans = []
         for name in EXPERIMENTS:
             part = copy.copy(options)
@@ -144,9 +124,11 @@ class Reproduction:
         results.write_json(self.folder / "claims.json", ledger)
         manifest = self._manifest(ledger, seconds)
         results.write_json(self.folder / results.MANIFEST, manifest)
+        table = verdict_table({"verdict": ledger})
+        results.write_text(self.folder / "verdicts.md", table)
         page = render_report(ledger, metrics, events, manifest)
         results.write_text(self.folder / "report.html", page)
-        _show(console, ledger)
+        show(console, ledger)
         console.print(f"See {self.folder / 'report.html'}")
 
     def _manifest(self, ledger: dict[str, Any], seconds: float):
@@ -172,112 +154,29 @@ class Reproduction:
         }
 
 
+def _as_reproduced(
+    options: argparse.Namespace, folder: Path
+) -> argparse.Namespace:
+    """Returns the options of the reproduction that a folder holds."""
+    if not (folder / results.MANIFEST).exists():
+        raise ValueError(
+            "A report needs the folder of a reproduction. "
+            f"Received: {folder}, which has no {results.MANIFEST}"
+        )
+    manifest = results.read_manifest(folder)
+    config = manifest["config"]
+    is_known = manifest["format"] == results.FORMAT
+    if not is_known or config.get("experiment") != "reproduce":
+        raise ValueError(
+            "A report needs the folder of a reproduction, of format "
+            f"{results.FORMAT}. Received: {folder}, of "
+            f"{config.get('experiment')!r}, format {manifest['format']}"
+        )
+    again = copy.copy(options)
+    again.preset, again.precision = config["preset"], config["precision"]
+    again.seeds, again.first_seed = len(config["seeds"]), min(config["seeds"])
+    return again
+
+
 def _six_digits(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def build_ledger(
-    plans: tuple[Plan, ...],
-    metrics: pd.DataFrame,
-    missing: dict[str, list[int]],
-    command: str,
-) -> dict[str, Any]:
-    """Decides every claim and describes every condition.
-
-    Args:
-        plans: what was run.
-        metrics: metrics frame of all of it.
-        missing: seeds missing, by experiment and condition.
-        command: command that repeats it.
-
-    Returns:
-        The ledger, as `tiny_gpt.report.render_report` reads it.
-    """
-    first = plans[0]
-    paper = metrics if first.preset == "paper" else pd.read_csv(PAPER_FRAME)
-    evaluation = first.experiments[0].evaluation
-    evidence = Evidence(
-        metrics,
-        first.seeds,
-        paper,
-        pd.concat(
-            pd.read_csv(PUBLISHED / f"{plan.module.NAME}.csv")
-            for plan in plans
-            if (PUBLISHED / f"{plan.module.NAME}.csv").exists()
-        ),
-        interval_level(),
-        evaluation.exact_demonstrations[0],
-    )
-    entries = decide_all(evidence, command)
-    conditions = [
-        _describe(plan, experiment, missing)
-        for plan in plans
-        for experiment in plan.experiments
-    ]
-    return {
-        "format": FORMAT,
-        "preset": first.preset,
-        "seeds": list(first.seeds),
-        "num_tests": num_intervals(),
-        "level": LEVEL,
-        "corrected_level": interval_level(),
-        "rules_commit": last_commit(RULES),
-        "missing": [
-            f"{place}: seeds {', '.join(map(str, seeds))}"
-            for place, seeds in missing.items()
-        ],
-        "summary": _summary(entries, first),
-        "claims": entries,
-        "conditions": conditions,
-    }
-
-
-def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:
-    counts = pd.Series([e["verdict"] for e in entries]).value_counts()
-    listed = "; ".join(
-        f"{count} {verdict}" for verdict, count in counts.items()
-    )
-    return (
-        f"{len(entries)} claims of Sinha 2024, preset {plan.preset}, "
-        f"{count_seeds(plan.seeds)}: "
-        f"{listed}."
-    )
-
-
-def _describe(
-    plan: Plan, experiment: Experiment, missing: dict[str, list[int]]
-) -> dict[str, Any]:
-    place = f"{experiment.name}/{experiment.condition}"
-    absent = missing.get(place, [])
-    packing, shown = packing_of(experiment)
-    mixture = experiment.mixture
-    chance = 1 / mixture.alphabet_size
-    return {
-        "experiment": experiment.name,
-        "condition": experiment.condition,
-        "question": plan.module.describe(experiment.condition),
-        "mappings": list(experiment.eval_mappings),
-        "accuracy_metric": experiment.evaluation.accuracy,
-        "seeds": [seed for seed in plan.seeds if seed not in absent],
-        "missing_seeds": absent,
-        "floor": {
-            "told": told_floor(packing),
-            "inferred": inferring_floor(packing, shown),
-        },
-        "chance": dict.fromkeys(experiment.eval_mappings, chance),
-        "memoriser": {
-            label: memorisation_accuracy(mixture.coverage(label), chance)
-            for label in experiment.eval_mappings
-        },
-        "sparse": list(plan.module.SPARSE),
-        "num_epochs": experiment.train.num_epochs,
-    }
-
-
-def _show(console: Console, ledger: dict[str, Any]) -> None:
-    table = Table("claim", "verdict", "because", title=ledger["summary"])
-    for claim in ledger["claims"]:
-        table.add_row(claim["title"], claim["verdict"], claim["because"])
-    console.print(table)
-    for line in ledger["missing"]:
-        console.print(f"missing: {line}", style="bold")

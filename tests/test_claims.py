@@ -11,7 +11,6 @@ from experiments.claims.evidence import (
     REFUTED,
     REPRODUCED,
     UNDECIDED,
-    VERDICTS,
     Evidence,
     average,
     by_seed,
@@ -29,6 +28,7 @@ from experiments.claims.rule import crossing
 from experiments.drawing import PUBLISHED
 from tests.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.statistics import Interval
+from tiny_gpt.ledger import VERDICTS
 
 SEEDS = (0, 1, 2, 3, 4)
 BY_NAME = {claim.name: claim for claim in CLAIMS}

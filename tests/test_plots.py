@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from tiny_gpt.metrics import COLUMNS
-from tiny_gpt.plots import plot_accuracy, plot_conditions, plot_loss
+from tiny_gpt.plots import (
+    plot_accuracy,
+    plot_against_pairs,
+    plot_conditions,
+    plot_loss,
+)
 
 mpl.use("Agg")
 
@@ -92,3 +97,40 @@ def test_the_published_loss_and_the_printed_accuracy_are_in_sight():
     stars = [line for line in below.lines if line.get_marker() == "*"]
     (star,) = [line for line in stars if len(line.get_xdata())]
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, 0.65)
+
+
+def test_the_exact_evaluation_is_not_a_point_of_the_curve():
+    exact = frame().query("metric == 'accuracy' and epoch == 3")
+    exact = exact.assign(tier="all_sentences", value=0.0)
+    both = pd.concat([frame(), exact])
+    mean = labelled(plot_accuracy(both, "accuracy", ["A->C"]), "A → C")
+    np.testing.assert_allclose(mean.get_ydata(), [0.3, 0.4, 0.5])
+
+
+def test_accuracy_against_pairs_has_a_dot_for_each_seed():
+    series = [
+        {
+            "label": "real",
+            "x": [4, 8],
+            "values": [[0.1, 0.3], [0.5, 0.7]],
+            "mean": [0.2, 0.6],
+            "low": [0.1, 0.4],
+            "high": [0.3, 0.8],
+        },
+        {
+            "label": "one seed",
+            "x": [4, 8],
+            "values": [[0.1], [0.5]],
+            "mean": [0.1, 0.5],
+            "low": [None, None],
+            "high": [None, None],
+        },
+    ]
+    figure = plot_against_pairs(series, {"chance": 0.125}, "A->C accuracy")
+    ax = figure.axes[0]
+    np.testing.assert_allclose(labelled(ax, "real").get_ydata(), [0.2, 0.6])
+    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert [len(line.get_xdata()) for line in dots] == [2, 2, 1, 1]
+    assert len(ax.collections) == 1  # one seed has no interval
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["4", "8"]
+    assert ax.get_ylabel() == "A → C accuracy"

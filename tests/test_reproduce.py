@@ -13,6 +13,7 @@ from experiments.__main__ import main
 from experiments.claims import evidence
 from experiments.claims.ledger import CLAIMS
 from experiments.pool import run_all, share_cores
+from experiments.verdicts import verdict_table
 from tests.scripted_runs import write_records
 from tiny_gpt import ledger
 from tiny_gpt.metrics import COLUMNS
@@ -73,6 +74,7 @@ def test_it_leaves_everything_that_a_reader_needs(finished):
         "claims.json",
         "manifest.json",
         "report.html",
+        "verdicts.md",
     }
     frame = pd.read_csv(finished / "metrics.csv")
     assert tuple(frame.columns) == COLUMNS
@@ -98,6 +100,24 @@ def test_the_report_shows_every_claim_and_condition(finished):
     found = json.loads((finished / "claims.json").read_text())
     for condition in found["conditions"]:
         assert condition["condition"] in page
+
+
+def test_the_verdict_table_sets_runs_side_by_side(finished):
+    found = json.loads((finished / "claims.json").read_text())
+    alone = (finished / "verdicts.md").read_text()
+    assert alone == verdict_table({"verdict": found})
+    assert len(alone.splitlines()) == 2 + len(CLAIMS)
+    other = json.loads((finished / "claims.json").read_text())
+    for entry in other["claims"]:
+        entry["verdict"] = evidence.UNDECIDED
+    both = verdict_table({"ours": found, "theirs": other})
+    assert both.splitlines()[0] == "| claim | paper | effect | ours | theirs |"
+    fig_2c = next(c for c in found["claims"] if c["name"] == "fig_2c")
+    assert (
+        f"| {fig_2c['title'].replace('->', ' → ')} | fig. 2c and sec. 3.1.3 | "
+        in both
+    )
+    assert f"| {fig_2c['verdict']} | undecided |" in both
 
 
 def test_a_second_command_trains_nothing_and_says_the_same(finished):
@@ -157,14 +177,33 @@ def test_a_report_of_nothing_is_refused(tmp_path, capsys):
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"config": {"experiment": "triangle"}}, "of 'triangle'"),
+    ],
+)
+def test_a_report_of_something_else_is_refused(change, rule, tmp_path, capsys):
+    claim(tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, **change}))
+    assert main(arguments("report", tmp_path)) == 2
+    assert rule in capsys.readouterr().err
+
+
+def test_a_report_takes_preset_and_seeds_from_the_folder(finished):
+    before = json.loads((finished / "claims.json").read_text())
+    assert main(["report", "--out", str(finished)]) == 0
+    after = json.loads((finished / "claims.json").read_text())
+    assert after["seeds"] == before["seeds"] == list(SEEDS)
+
+
 def test_another_preset_does_not_take_the_folder(finished, capsys):
     command = [*arguments("reproduce", finished), "--preset", "paper"]
     assert main(command) == 2
     assert "preset: quick, now paper" in capsys.readouterr().err
-
-
-def test_verdicts_have_the_same_words_everywhere():
-    assert tuple(evidence.VERDICTS) == tuple(ledger.VERDICTS)
 
 
 def test_cores_are_shared_evenly(monkeypatch):

@@ -24,7 +24,7 @@ def plot_accuracy(
     """Draws accuracy against epoch, one colour per language mapping.
 
     A thick line is the mean over seeds, a thin one a seed. Dotted lines are
-    baselines.
+    baselines. The exact evaluation at the end (other tiers) is not drawn.
 
     Args:
         metrics: metrics frame of one condition.
@@ -38,7 +38,7 @@ def plot_accuracy(
     """
     if ax is None:
         _, ax = plt.subplots()
-    rows = metrics[metrics["metric"] == metric]
+    rows = metrics[(metrics["metric"] == metric) & (metrics["tier"] == "all")]
     for mapping, colour in zip(mappings, COLOURS, strict=False):
         label = mapping.replace("->", " → ")
         _plot_seeds(ax, rows[rows["mapping"] == mapping], colour, label)

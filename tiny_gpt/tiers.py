@@ -97,7 +97,7 @@ def find_tiers(
         "seen_sentences": np.broadcast_to(is_seen, shape),
         "unseen_sentences": np.broadcast_to(~is_seen, shape),
         "unseen_word_positions": ~seen_places[sentences, places],
-        "unseen_words": ~seen_places.any(axis=1)[sentences],
+        "unseen_words": ~np.asarray(seen_places.any(axis=1))[sentences],
         "held_out_words": held_out[sentences],
     }
     return {name: mask for name, mask in tiers.items() if mask.any()}

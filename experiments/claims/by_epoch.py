@@ -75,7 +75,7 @@ def order_of_drops(evidence: Evidence) -> Decision:
 
 def more_epochs(evidence: Evidence) -> Decision:
     """The last epoch against the one at a third of training."""
-    curves = evidence.curves(SPARSE, "accuracy_aligned", "A->C", "all")
+    curves = evidence.curves(SPARSE, evidence.accuracy, "A->C", "all")
     last = max(next(iter(curves.values())).index)
     early: BySeed = {s: float(c[last // 3]) for s, c in curves.items()}
     late: BySeed = {s: float(c[last]) for s, c in curves.items()}

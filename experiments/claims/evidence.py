@@ -12,14 +12,10 @@ from tiny_gpt.analysis.statistics import (
     paired_difference,
     t_interval,
 )
+from tiny_gpt.ledger import VERDICTS
 from tiny_gpt.metrics import COLUMNS
 
-REPRODUCED = "reproduced"
-EXPLAINED = "reproduced, but otherwise explained"
-REFUTED = "not reproduced"
-UNDECIDED = "undecided"
-NOT_TESTED = "not tested at this size"
-VERDICTS = (REPRODUCED, EXPLAINED, REFUTED, UNDECIDED, NOT_TESTED)
+REPRODUCED, EXPLAINED, REFUTED, UNDECIDED, NOT_TESTED = VERDICTS
 
 BySeed = dict[int, float]
 
@@ -59,6 +55,7 @@ class Evidence:
             metric, value.
         level: of each interval, corrected for their number.
         num_demonstrations: of the main prompt of the runs under test.
+        accuracy: metric of the fixed sample that is asked in every epoch.
 
     Raises:
         ValueError: if a frame lacks columns or holds a number that is not
@@ -71,6 +68,7 @@ class Evidence:
     published: pd.DataFrame
     level: float
     num_demonstrations: int = 2
+    accuracy: str = "accuracy_aligned"
 
     def __post_init__(self):
         for frame in (self.metrics, self.paper):

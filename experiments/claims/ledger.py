@@ -12,14 +12,12 @@ from typing import Any
 from experiments.claims import by_control, by_epoch, by_figure, by_number
 from experiments.claims.evidence import (
     UNDECIDED,
-    VERDICTS,
     Decision,
     Evidence,
     MissingRunsError,
 )
 from tiny_gpt.analysis.statistics import corrected_level
 
-FORMAT = 1
 LEVEL = 0.95  # for all intervals together
 QUICK, PAPER = "quick", "paper"
 
@@ -396,11 +394,6 @@ def decide_all(evidence: Evidence, command: str) -> list[dict[str, Any]]:
             decision = claim.decide(evidence)
         except MissingRunsError as error:
             decision = Decision(UNDECIDED, f"Runs are missing: {error}.")
-        if decision.verdict not in VERDICTS:
-            raise ValueError(
-                f"A verdict is one of {VERDICTS}. "
-                f"Received: {decision.verdict!r} for {claim.name}"
-            )
         entries.append(
             {
                 "name": claim.name,

@@ -1,0 +1,165 @@
+"""The ledger of a reproduction: verdicts, and what every condition says."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from experiments.claims.by_number import packing_of
+from experiments.claims.evidence import Evidence
+from experiments.claims.ledger import (
+    LEVEL,
+    decide_all,
+    interval_level,
+    num_intervals,
+)
+from experiments.drawing import PUBLISHED
+from experiments.plan import Plan, count_seeds, last_commit
+from tiny_gpt.analysis.baseline import memorisation_accuracy
+from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.ledger import FORMAT
+from tiny_gpt.typeset import format_effect
+
+ROOT = Path(__file__).parent.parent
+PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
+RULES = Path(__file__).parent / "claims"
+
+
+def build_ledger(
+    plans: tuple[Plan, ...],
+    metrics: pd.DataFrame,
+    missing: dict[str, list[int]],
+    command: str,
+) -> dict[str, Any]:
+    """Decides every claim and describes every condition.
+
+    Args:
+        plans: what was run.
+        metrics: metrics frame of all of it.
+        missing: seeds missing, by experiment and condition.
+        command: command that repeats it.
+
+    Returns:
+        The ledger, as `tiny_gpt.report.render_report` reads it.
+    """
+    first = plans[0]
+    paper = metrics if first.preset == "paper" else pd.read_csv(PAPER_FRAME)
+    evaluation = first.experiments[0].evaluation
+    evidence = Evidence(
+        metrics,
+        first.seeds,
+        paper,
+        pd.concat(
+            pd.read_csv(PUBLISHED / f"{plan.module.NAME}.csv")
+            for plan in plans
+            if (PUBLISHED / f"{plan.module.NAME}.csv").exists()
+        ),
+        interval_level(),
+        evaluation.exact_demonstrations[0],
+        evaluation.accuracy,
+    )
+    entries = decide_all(evidence, command)
+    conditions = [
+        _describe(plan, experiment, missing)
+        for plan in plans
+        for experiment in plan.experiments
+    ]
+    return {
+        "format": FORMAT,
+        "preset": first.preset,
+        "seeds": list(first.seeds),
+        "num_tests": num_intervals(),
+        "level": LEVEL,
+        "corrected_level": interval_level(),
+        "rules_commit": last_commit(RULES),
+        "missing": [
+            f"{place}: seeds {', '.join(map(str, seeds))}"
+            for place, seeds in missing.items()
+        ],
+        "summary": _summary(entries, first),
+        "claims": entries,
+        "conditions": conditions,
+    }
+
+
+def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:
+    counts = pd.Series([e["verdict"] for e in entries]).value_counts()
+    listed = "; ".join(
+        f"{count} {verdict}" for verdict, count in counts.items()
+    )
+    return (
+        f"{len(entries)} claims of Sinha 2024, preset {plan.preset}, "
+        f"{count_seeds(plan.seeds)}: "
+        f"{listed}."
+    )
+
+
+def _describe(
+    plan: Plan, experiment: Experiment, missing: dict[str, list[int]]
+) -> dict[str, Any]:
+    place = f"{experiment.name}/{experiment.condition}"
+    absent = missing.get(place, [])
+    packing, shown = packing_of(experiment)
+    mixture = experiment.mixture
+    chance = 1 / mixture.alphabet_size
+    return {
+        "experiment": experiment.name,
+        "condition": experiment.condition,
+        "question": plan.module.describe(experiment.condition),
+        "mappings": list(experiment.eval_mappings),
+        "accuracy_metric": experiment.evaluation.accuracy,
+        "seeds": [seed for seed in plan.seeds if seed not in absent],
+        "missing_seeds": absent,
+        "floor": {
+            "told": told_floor(packing),
+            "inferred": inferring_floor(packing, shown),
+        },
+        "chance": dict.fromkeys(experiment.eval_mappings, chance),
+        "memoriser": {
+            label: memorisation_accuracy(mixture.coverage(label), chance)
+            for label in experiment.eval_mappings
+        },
+        "sparse": list(plan.module.SPARSE),
+        "num_epochs": experiment.train.num_epochs,
+    }
+
+
+def verdict_table(ledgers: dict[str, dict[str, Any]]) -> str:
+    """Writes verdicts as a Markdown table.
+
+    Args:
+        ledgers: contents of claims.json by heading; further ones stand beside
+            the first, whose first effect is shown.
+
+    Returns:
+        The table, one row per claim.
+    """
+    first, *others = ledgers.values()
+    rows = [
+        ["claim", "paper", "effect", *ledgers],
+        ["---"] * (3 + len(ledgers)),
+    ]
+    for claim in first["claims"]:
+        shown = claim["effects"][:1]
+        effects = [f"{format_effect(e)} {e['name']}" for e in shown]
+        same = [claim]
+        for other in others:
+            same += [c for c in other["claims"] if c["name"] == claim["name"]]
+        source = claim["source"].removeprefix("Sinha 2024, ")
+        verdicts = [each["verdict"] for each in same]
+        rows.append([claim["title"], source, *(effects or [""]), *verdicts])
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return lines.replace("->", " → ").replace("\u00a0", " ")
+
+
+def show(console: Console, ledger: dict[str, Any]) -> None:
+    """Prints the verdicts."""
+    table = Table("claim", "verdict", "because", title=ledger["summary"])
+    for claim in ledger["claims"]:
+        table.add_row(claim["title"], claim["verdict"], claim["because"])
+    console.print(table)
+    for line in ledger["missing"]:
+        console.print(f"missing: {line}", style="bold")
