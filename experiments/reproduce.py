@@ -120,7 +120,7 @@ class Reproduction:
         metrics = metrics.assign(value=metrics["value"].map(_six_digits))
         results.write_frame(self.folder / "metrics.csv", metrics)
         results.write_frame(self.folder / "events.csv", events)
-        ledger = build_ledger(self.plans, metrics, missing, self.command)
+        ledger = build_ledger(self.plans, metrics, missing)
         results.write_json(self.folder / "claims.json", ledger)
         manifest = self._manifest(ledger, seconds)
         results.write_json(self.folder / results.MANIFEST, manifest)

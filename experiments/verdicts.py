@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +33,6 @@ def build_ledger(
     plans: tuple[Plan, ...],
     metrics: pd.DataFrame,
     missing: dict[str, list[int]],
-    command: str,
 ) -> dict[str, Any]:
     """Decides every claim and describes every condition.
 
@@ -40,7 +40,6 @@ def build_ledger(
         plans: what was run.
         metrics: metrics frame of all of it.
         missing: seeds missing, by experiment and condition.
-        command: command that repeats it.
 
     Returns:
         The ledger, as `tiny_gpt.report.render_report` reads it.
@@ -61,7 +60,7 @@ def build_ledger(
         evaluation.exact_demonstrations[0],
         evaluation.accuracy,
     )
-    entries = decide_all(evidence, command)
+    entries = decide_all(evidence, _command(first))
     conditions = [
         _describe(plan, experiment, missing)
         for plan in plans
@@ -83,6 +82,16 @@ def build_ledger(
         "claims": entries,
         "conditions": conditions,
     }
+
+
+def _command(plan: Plan) -> str:
+    """Returns the command that repeats a reproduction."""
+    parts = [f"make reproduce PRESET={plan.preset} SEEDS={len(plan.seeds)}"]
+    if keras.backend.backend() != "jax":
+        parts.append(f"BACKEND={keras.backend.backend()}")
+    if plan.seeds[0]:
+        parts.append(f'ARGS="--first-seed {plan.seeds[0]}"')
+    return " ".join(parts)
 
 
 def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:

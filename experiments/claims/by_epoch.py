@@ -20,6 +20,7 @@ from experiments.claims.rule import (
     decide,
     epochs_of,
     epochs_text,
+    signed,
     verdict_of,
 )
 from tiny_gpt.analysis.statistics import median_time
@@ -85,9 +86,8 @@ def more_epochs(evidence: Evidence) -> Decision:
     return decide(
         evidence,
         verdict_of(gain.low > 0, gain.high < 0),
-        f"A->C changes by {100 * gain.value:+.1f} points "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) from epoch "
-        f"{last // 3} to {last}. The same 50 pairs, each 20 times, give "
+        f"A->C changes by {signed(gain)} points from epoch {last // 3} to "
+        f"{last}. The same 50 pairs, each 20 times, give "
         f"{points(evidence.mean(repeated))} on unseen sentences; 1000 "
         f"different pairs {points(evidence.mean(fresh))}.",
         [

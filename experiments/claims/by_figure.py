@@ -116,9 +116,9 @@ def fifty_are_enough(evidence: Evidence) -> Decision:
         f"worst seed {100 * least:.1f} %, the seeds look like {modes}. A "
         f"memoriser gets {100 * CHANCE:.1f} % of them.",
         [
-            effect("seeds above 50 %", share, "fraction"),
             effect("unseen sentences", mean, "fraction"),
             effect("seen sentences", evidence.mean(seen), "fraction"),
+            effect("seeds above 50 %", share, "fraction"),
         ],
         strip(
             evidence,

@@ -192,6 +192,8 @@ def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
     def number(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
+    if unit == "difference":
+        interval = within_bounds(interval)
     return {
         "name": name,
         "value": number(interval.value),
@@ -199,6 +201,13 @@ def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
         "high": number(interval.high),
         "unit": unit,
     }
+
+
+def within_bounds(difference: Interval) -> Interval:
+    """Cuts the interval of a difference of two fractions at -1 and 1."""
+    return Interval(
+        difference.value, max(difference.low, -1.0), min(difference.high, 1.0)
+    )
 
 
 def points(interval: Interval) -> str:

@@ -17,6 +17,7 @@ from experiments.claims.evidence import (
     Decision,
     Evidence,
     series,
+    within_bounds,
 )
 from tiny_gpt.analysis.statistics import Interval
 
@@ -74,7 +75,9 @@ def epochs_text(interval: Interval) -> str:
     )
 
 
-def signed(interval: Interval) -> str:
+def signed(difference: Interval) -> str:
+    """Returns a difference of fractions in points, e.g. "+3.1 (-1.0 to +7.2)"."""
+    interval = within_bounds(difference)
     value, low, high = (
         100 * x for x in (interval.value, interval.low, interval.high)
     )
