@@ -9,6 +9,7 @@ from tiny_gpt.languages import (
     build_mapping,
     draw_languages,
     find_route,
+    scramble,
 )
 
 ABC = "abcdefghijklmnopqrstuvwxyz"
@@ -111,3 +112,25 @@ def test_the_triangle_closes():
     through_b = b_to_c.translate(a_to_b.translate(sentences))
     np.testing.assert_array_equal(a_to_c.translate(sentences), through_b)
     assert c_to_a == a_to_c.inverse()
+
+
+@pytest.mark.parametrize("size", range(2, 9))
+def test_a_scrambled_mapping_disagrees_on_every_word(size):
+    languages = draw_languages("AB", size, ABC, np.random.default_rng(size))
+    rng = np.random.default_rng(0)
+    mapping = Mapping(*languages.values(), tuple(rng.permutation(size)))
+    for _ in range(50):
+        other = scramble(mapping, rng)  # a `Mapping`, so one-to-one
+        assert (other.source, other.target) == (mapping.source, mapping.target)
+        assert not set(enumerate(other.permutation)) & set(
+            enumerate(mapping.permutation)
+        )
+
+
+def test_scrambled_mappings_are_uniform():
+    # 3 words have 2 permutations that disagree with (1, 2, 0) everywhere: n =
+    # 400 draws have 200 of each, standard error sqrt(400 / 4) = 10.
+    rng = np.random.default_rng(0)
+    drawn = [scramble(A_TO_B, rng).permutation for _ in range(400)]
+    assert set(drawn) == {(2, 0, 1), (0, 1, 2)}
+    assert abs(drawn.count((0, 1, 2)) - 200) < 4 * 10

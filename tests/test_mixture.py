@@ -37,10 +37,55 @@ def test_counts_by_mapping():
     assert mixture.languages == ("A", "B", "C")
 
 
-@pytest.mark.parametrize("num_pairs", [-1, 2.5])
-def test_an_impossible_count_is_refused(num_pairs):
-    with pytest.raises(ValueError, match=f"num_pairs={num_pairs}"):
-        Component("A->B", num_pairs)
+def sparse(num_pairs, **fields):
+    return Mixture((Component("A->C", num_pairs, **fields),))
+
+
+def test_distinct_draws_cover_one_sentence_each():
+    # 1000 of 1680; with 2 of 8 words held out still 300 of all 1680.
+    distinct = sparse(1000, is_distinct=True)
+    assert distinct.coverage("A->C") == 1000 / 1680
+    held_out = sparse(300, is_distinct=True, num_held_out=2)
+    assert held_out.coverage("A->C") == 300 / 1680
+
+
+def test_held_out_words_bound_the_coverage():
+    # 6 words are left, 6*5*4*3 = 360 sentences, each missed by 50 draws with
+    # (359/360)^50; 100 000 draws miss none of them.
+    expected = 360 / 1680 * (1 - (359 / 360) ** 50)
+    coverage = sparse(50, num_held_out=2).coverage("A->C")
+    assert coverage == pytest.approx(expected, rel=1e-12)
+    coverage = sparse(100_000, num_held_out=2).coverage("A->C")
+    assert coverage == pytest.approx(360 / 1680, rel=1e-12)
+
+
+def test_repeats_lengthen_the_stream_and_cover_nothing_new():
+    once, often = sparse(50), sparse(50, num_repeats=20)
+    assert often.coverage("A->C") == once.coverage("A->C")
+    assert (once.num_shown, often.num_shown) == (50, 1000)
+    assert often.num_pairs("A->C") == 50
+    assert Mixture((*TRIANGLE[:2], often.components[0])).num_shown == 6000
+
+
+def test_a_mapping_without_a_component_has_one_without_pairs():
+    mixture = Mixture(TRIANGLE)
+    assert mixture.component("A->C") is TRIANGLE[2]
+    assert mixture.component("C->A") == Component("C->A", 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_pairs", -1),
+        ("num_pairs", 2.5),
+        ("num_repeats", 0),
+        ("num_repeats", 1.0),
+        ("num_held_out", -1),
+    ],
+)
+def test_an_impossible_count_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"{field}={value} for 'A->B'"):
+        Component("A->B", **{"num_pairs": 1, field: value})
 
 
 @pytest.mark.parametrize(
@@ -50,6 +95,20 @@ def test_an_impossible_count_is_refused(num_pairs):
         ({"components": (Component("A->D", 1),)}, "follow from given"),
         ({"components": (Component("A->B", 0),)}, "at least one sentence"),
         ({"components": ()}, "at least one sentence"),
+        ({"scrambled": ("A->D",)}, "follow from given"),
+        ({"scrambled": ("A->C", "B->C")}, "cannot be scrambled"),
+        (
+            {
+                "scrambled": ("A->C",),
+                "alphabet_size": 1,
+                "sentence_length": 1,
+            },
+            "alphabet_size=1",
+        ),
+        # 3 words do not fill a sentence of 4; 4 fill 4*3*2 = 24.
+        ({"components": (Component("A->B", 1, num_held_out=5),)}, "5 of 8"),
+        ({"components": (Component("A->B", 1681, 1, True),)}, "Only 1680"),
+        ({"components": (Component("A->B", 25, 1, True, 4),)}, "Only 24"),
         ({"alphabet_size": 3}, "sentence_length=4, alphabet_size=3"),
         ({"sentence_length": 0}, "sentence_length=0"),
         ({"alphabet_size": 9}, "= 27 characters"),  # 3 * 9 of 26 letters
@@ -60,3 +119,8 @@ def test_an_impossible_count_is_refused(num_pairs):
 def test_an_impossible_mixture_is_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         Mixture(**{"components": TRIANGLE, **arguments})
+
+
+def test_all_sentences_may_be_wanted():
+    assert sparse(1680, is_distinct=True).coverage("A->C") == 1.0
+    assert sparse(24, is_distinct=True, num_held_out=4).num_shown == 24

@@ -1,12 +1,18 @@
 """Tests for tiny_gpt/stream.py."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tiny_gpt.mixture import Component, Mixture
 from tiny_gpt.stream import (
+    all_sentences,
     build_stream,
     cut_windows,
+    draw_component,
+    encode_prompts,
+    fresh_windows,
     sample_prompts,
     sample_sentences,
 )
@@ -88,6 +94,162 @@ def test_conditions_share_what_they_do_not_change():
         )
 
 
+def draw(num_pairs, **fields):
+    component = Component("A->C", num_pairs, **fields)
+    rng = np.random.default_rng(4)
+    return draw_component(component, triangle(1, 1, 1), rng)
+
+
+def test_repeats_show_the_same_sentences_in_another_order():
+    once = draw(50)
+    often = draw(50, num_repeats=3).reshape(3, 50, 4)
+    np.testing.assert_array_equal(often[0], once)
+    for again, before in ((often[1], once), (often[2], often[1])):
+        assert not np.array_equal(again, before)
+        assert sorted(again.tolist()) == sorted(once.tolist())
+
+
+def test_distinct_draws_are_distinct():
+    # 1680 are all there are, and not in lexicographic order; with 4 of 8
+    # words held out 24 are.
+    drawn = draw(1680, is_distinct=True)
+    everything = all_sentences(8, 4)
+    assert len({tuple(row) for row in everything}) == 1680
+    assert sorted(drawn.tolist()) == everything.tolist()
+    assert drawn.tolist() != everything.tolist()
+    assert len({tuple(row) for row in draw(1000, is_distinct=True)}) == 1000
+    few = draw(24, is_distinct=True, num_held_out=4)
+    assert sorted(few.tolist()) == (all_sentences(4, 4) + 4).tolist()
+
+
+def test_held_out_words_never_occur():
+    assert set(draw(200, num_held_out=3).ravel()) == {3, 4, 5, 6, 7}
+    held_out = Component("A->C", 200, num_held_out=3)
+    stream = build(Mixture((Component("A->B", 200), held_out)), "words")
+    a_to_c = stream.components == 1
+    shown = {stream.vocabulary.tokens[i] for i in stream.targets[a_to_c]}
+    # Given mappings pair words by position, so no translation occurs either.
+    for name in "AC":
+        symbols = stream.languages[name].symbols
+        assert shown & set(symbols) == set(symbols[3:])
+    assert set(stream.sentences["A->B"].ravel()) == set(range(8))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scrambled": ("A->C",)},
+        {"components": (*triangle(5, 5, 0).components[:2],)},
+        *(
+            {"components": (*triangle(5, 5, 0).components[:2], sparse)}
+            for sparse in (
+                Component("A->C", 7, num_repeats=3),
+                Component("A->C", 2, is_distinct=True),
+                Component("A->C", 2, num_held_out=2),
+            )
+        ),
+    ],
+)
+def test_a_changed_component_changes_no_other(changes):
+    one = build(triangle(5, 5, 2), "words", length=9)  # one pair a window
+    other = build(
+        dataclasses.replace(one.mixture, **changes), "words", length=9
+    )
+    assert one.languages == other.languages
+    np.testing.assert_array_equal(one.inputs[:10], other.inputs[:10])
+    np.testing.assert_array_equal(one.targets[:10], other.targets[:10])
+
+
+def test_a_scrambled_mapping_changes_the_translation_alone():
+    real = build(triangle(5, 5, 20), "words", length=9)
+    mixture = dataclasses.replace(real.mixture, scrambled=("A->C",))
+    other = build(mixture, "words", length=9)
+    is_answer = (real.components == 2) & (real.places > 4) & (real.places < 9)
+    np.testing.assert_array_equal(
+        real.targets[~is_answer], other.targets[~is_answer]
+    )
+    assert (real.targets[is_answer] != other.targets[is_answer]).all()
+    scrambled = other.mapping("A->C")
+    np.testing.assert_array_equal(
+        other.targets[is_answer].reshape(20, 4),
+        other.vocabulary.encode_answers(scrambled, other.sentences["A->C"]),
+    )
+    assert other.composed("A->C") == real.mapping("A->C")
+    assert other.mapping("A->B") == real.mapping("A->B")
+    again = build(mixture).mapping("A->C")  # of the seed, not the tokens
+    assert again.permutation == scrambled.permutation
+
+
+@pytest.mark.parametrize("length", [6, 9, 13, 45])
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_components_and_places_say_what_each_target_is(kind, length):
+    # The corpus, token by token, from languages and sentences alone.
+    components = (
+        Component("A->B", 3),
+        Component("B->C", 0),
+        Component("A->C", 2, num_repeats=2),
+    )
+    stream = build(Mixture(components), kind, length)
+    per_word = 2 if kind == "characters" else 1
+    corpus = []
+    for index, component in enumerate(components):
+        mapping = stream.mapping(component.mapping)
+        source, target = mapping.source.symbols, mapping.target.symbols
+        for sentence in stream.sentences[component.mapping]:
+            words = [source[i] for i in sentence]
+            words += [".", *(target[mapping.permutation[i]] for i in sentence)]
+            for place, word in enumerate([*words, "|"]):
+                if per_word == 2:
+                    corpus.append(("\u2581", index, 2 * place))
+                corpus.append((word, index, per_word * place + per_word - 1))
+    assert len(corpus) == 7 * 10 * per_word
+    padding = [(stream.vocabulary.tokens[0], -1, -1)]
+    last = len(corpus) // (length + 1) * (length + 1)
+    missing = -len(corpus) % (length + 1)
+    rows = corpus[:last] + (padding * missing + corpus[last:]) * (missing > 0)
+
+    ids = np.concatenate([stream.inputs[:, :1], stream.targets], axis=1)
+    tokens = [stream.vocabulary.tokens[i] for i in ids.ravel()]
+    assert tokens == [token for token, _, _ in rows]
+    expected = np.reshape([row[1:] for row in rows], (-1, length + 1, 2))
+    given = np.stack([stream.components, stream.places], axis=-1)
+    np.testing.assert_array_equal(given, expected[:, 1:])
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_fresh_windows_are_new_text_of_the_same_mapping(kind):
+    mixture = Mixture(
+        (Component("A->B", 60), Component("A->C", 60, num_held_out=2)),
+        scrambled=("A->C",),
+    )
+    stream = build(mixture, kind)
+    rng = np.random.default_rng(5)
+    inputs, targets, places = fresh_windows(stream, "A->C", 7, rng)
+    assert inputs.shape == targets.shape == places.shape == (7, 45)
+    rows = np.concatenate([inputs, targets[:, -1:]], axis=1)
+    np.testing.assert_array_equal(rows[:, 1:], targets)
+    text = stream.vocabulary.decode(rows.ravel()).replace(" ", "")
+    per_pair = 20 if kind == "characters" else 10
+    expected_places = np.arange(7 * 46).reshape(7, 46)[:, 1:] % per_pair
+    np.testing.assert_array_equal(places, expected_places)
+
+    mapping = stream.mapping("A->C")
+    source, target = mapping.source.symbols, mapping.target.symbols
+    word = {
+        w: target[p] for w, p in zip(source, mapping.permutation, strict=True)
+    }
+    *pairs, _ = text.split("|")  # the last pair is cut
+    seen = set()
+    for sentence, answer in (pair.split(".") for pair in pairs):
+        assert answer == "".join(word[w] for w in sentence)
+        assert len(set(sentence)) == 4
+        seen.add(sentence)
+    assert len(pairs) == 7 * 46 // per_pair
+    assert set("".join(seen)) == set(source[2:])  # two are held out
+    known = stream.sentences["A->C"]
+    assert not seen <= {"".join(source[i] for i in row) for row in known}
+
+
 def test_one_seed_is_one_stream():
     one, again, other = (build(triangle(5, 5, 2), seed=s) for s in (0, 0, 1))
     np.testing.assert_array_equal(one.inputs, again.inputs)
@@ -118,7 +280,21 @@ def test_a_prompt_is_demonstrations_and_a_query():
             assert [word[w] for w in source.split()] == target.split()
 
 
+def test_a_prompt_may_demonstrate_another_mapping():
+    stream = build(triangle(1, 1, 1), "words")
+    a_to_b, a_to_c = stream.mapping("A->B"), stream.mapping("A->C")
+    queries = np.array([[0, 1, 2, 3]])
+    shown = np.array([[[7, 6, 5, 4]]])  # one demonstration
+    prompts = encode_prompts(stream.vocabulary, a_to_c, queries, a_to_b, shown)
+    pair, query = stream.vocabulary.decode(prompts[0]).split(" | ")
+    a, b = (stream.languages[name].symbols for name in "AB")
+    assert pair.split() == [*a[:3:-1], ".", *b[:3:-1]]
+    assert query.split() == [*a[:4], "."]
+
+
 def test_an_unknown_mapping_is_refused():
     stream = build(triangle(1, 1, 1))
     with pytest.raises(ValueError, match="A->X"):
         sample_prompts(stream, "A->X", 1, 0, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="A->X"):
+        stream.composed("A->X")

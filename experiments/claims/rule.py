@@ -76,7 +76,7 @@ def epochs_text(interval: Interval) -> str:
 
 
 def signed(difference: Interval) -> str:
-    """Returns a difference of fractions in points, e.g. "+3.1 (-1.0 to +7.2)"."""
+    """Returns a difference in points, e.g. "+3.1 (-1.0 to +7.2)"."""
     interval = within_bounds(difference)
     value, low, high = (
         100 * x for x in (interval.value, interval.low, interval.high)
