@@ -8,7 +8,6 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from experiments.claims.by_number import packing_of
 from experiments.claims.evidence import Evidence
 from experiments.claims.ledger import (
     LEVEL,
@@ -16,11 +15,9 @@ from experiments.claims.ledger import (
     interval_level,
     num_intervals,
 )
+from experiments.conditions import describe_condition
 from experiments.drawing import PUBLISHED
 from experiments.plan import Plan, count_seeds, last_commit
-from tiny_gpt.analysis.baseline import memorisation_accuracy
-from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
-from tiny_gpt.experiment import Experiment
 from tiny_gpt.ledger import FORMAT
 from tiny_gpt.typeset import format_effect
 
@@ -62,7 +59,7 @@ def build_ledger(
     )
     entries = decide_all(evidence, _command(first))
     conditions = [
-        _describe(plan, experiment, missing)
+        describe_condition(plan, experiment, missing, evidence)
         for plan in plans
         for experiment in plan.experiments
     ]
@@ -104,36 +101,6 @@ def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:
         f"{count_seeds(plan.seeds)}: "
         f"{listed}."
     )
-
-
-def _describe(
-    plan: Plan, experiment: Experiment, missing: dict[str, list[int]]
-) -> dict[str, Any]:
-    place = f"{experiment.name}/{experiment.condition}"
-    absent = missing.get(place, [])
-    packing, shown = packing_of(experiment)
-    mixture = experiment.mixture
-    chance = 1 / mixture.alphabet_size
-    return {
-        "experiment": experiment.name,
-        "condition": experiment.condition,
-        "question": plan.module.describe(experiment.condition),
-        "mappings": list(experiment.eval_mappings),
-        "accuracy_metric": experiment.evaluation.accuracy,
-        "seeds": [seed for seed in plan.seeds if seed not in absent],
-        "missing_seeds": absent,
-        "floor": {
-            "told": told_floor(packing),
-            "inferred": inferring_floor(packing, shown),
-        },
-        "chance": dict.fromkeys(experiment.eval_mappings, chance),
-        "memoriser": {
-            label: memorisation_accuracy(mixture.coverage(label), chance)
-            for label in experiment.eval_mappings
-        },
-        "sparse": list(plan.module.SPARSE),
-        "num_epochs": experiment.train.num_epochs,
-    }
 
 
 def verdict_table(ledgers: dict[str, dict[str, Any]]) -> str:

@@ -146,6 +146,9 @@ def _condition(name, seeds=()):
         "memoriser": {"A->B": 0.803, "A->C": 0.151},
         "sparse": ["A->C"],
         "num_epochs": NUM_EPOCHS,
+        "effects": [
+            _effect("A->C: exact match, all", 0.3, 0.2, 0.4, "fraction")
+        ],
     }
 
 

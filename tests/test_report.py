@@ -207,3 +207,9 @@ def test_the_template_ships_with_the_package():
     package = ROOT / "tiny_gpt"
     shipped = {p for each in patterns for p in package.glob(each.strip())}
     assert set((package / "templates").iterdir()) <= shipped
+
+
+def test_a_condition_shows_its_exact_results(html):
+    text = html.replace("\u00a0", " ").replace("&#160;", " ")
+    assert "A → C: exact match, all" in text
+    assert "30.0 % (20.0 to 40.0)" in text

@@ -31,7 +31,7 @@ CLAIM_KEYS = (
 EFFECT_KEYS = "name value low high unit"
 CONDITION_KEYS = (
     "experiment condition question mappings accuracy_metric seeds "
-    "missing_seeds floor chance memoriser sparse num_epochs"
+    "missing_seeds floor chance memoriser sparse num_epochs effects"
 )
 # By kind of figure: its keys, where its parts are, and their keys.
 SERIES_KEYS = "label x values mean low high"
@@ -66,6 +66,7 @@ def check_ledger(ledger: dict[str, Any]) -> None:
     for condition in ledger["conditions"]:
         where = f"condition {condition.get('condition')!r}"
         _check_keys(condition, CONDITION_KEYS, where)
+        _check_effects(condition["effects"], where)
         names.append(f"{condition['experiment']}/{condition['condition']}")
     for name in names:
         if names.count(name) > 1:
@@ -83,9 +84,7 @@ def _check_claim(claim: dict[str, Any]) -> None:
     where = f"claim {claim.get('name')!r}"
     _check_keys(claim, CLAIM_KEYS, where)
     _check_choice("verdict", claim["verdict"], VERDICTS, where)
-    for effect in claim["effects"]:
-        _check_keys(effect, EFFECT_KEYS, f"an effect of {where}")
-        _check_choice("unit", effect["unit"], UNITS, where)
+    _check_effects(claim["effects"], where)
     figure = claim["figure"]
     if figure is None:
         return
@@ -96,6 +95,12 @@ def _check_claim(claim: dict[str, Any]) -> None:
         _check_keys(part, part_keys, f"the figure of {where}")
         if parts == "series":
             _check_lengths(part, figure["kind"], where)
+
+
+def _check_effects(effects: list[dict[str, Any]], where: str) -> None:
+    for effect in effects:
+        _check_keys(effect, EFFECT_KEYS, f"an effect of {where}")
+        _check_choice("unit", effect["unit"], UNITS, where)
 
 
 def _check_lengths(series: dict[str, Any], kind: str, where: str) -> None:
