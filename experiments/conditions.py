@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.claims.by_number import packing_of
 from experiments.claims.evidence import Evidence, by_seed, effect
-from experiments.plan import Plan
+from experiments.plan import Plan, count_seeds
 from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
 from tiny_gpt.experiment import Experiment
@@ -104,6 +104,8 @@ def _effects(
                     continue  # no scrambled mapping
                 words = f"{metric.removesuffix('_aligned')}, {tier}"
                 name = f"{mapping}: {words.replace('_', ' ')}"
+                if len(found) < len(evidence.seeds):  # others have none
+                    name += f" ({count_seeds(tuple(found['seed']))})"
                 effects.append(effect(name, mean, unit))
     losses = by_seed(last[last["metric"] == "loss"])
     floor = inferring_floor(*packing_of(experiment))
