@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 
+from experiments import triangle
 from experiments.claims.evidence import (
     EXPLAINED,
     NOT_TESTED,
@@ -269,6 +270,24 @@ def test_the_printed_bound_and_the_corrected_one():
     assert printed == pytest.approx(0.0774, abs=5e-5)
     assert corrected == pytest.approx(0.266, abs=5e-4)
     assert exact < printed
+
+
+def test_every_claim_is_decided_on_runs_of_the_preset_paper():
+    places = {place for claim in CLAIMS for place in claim.conditions}
+    frame = scripted_metrics({}, SEEDS, places, preset="paper")
+    asked = triangle.build_experiment("paper", "sparse_a_to_c").evaluation
+    evidence = Evidence(
+        frame,
+        SEEDS,
+        frame,
+        CURVES,
+        interval_level(),
+        asked.exact_demonstrations[0],
+        asked.accuracy,
+    )
+    for entry in decide_all(evidence, "make reproduce PRESET=paper"):
+        assert "missing" not in entry["because"], entry["name"]
+        assert entry["verdict"] != NOT_TESTED or entry["num_seeds"] == 5
 
 
 def test_missing_runs_leave_a_claim_open():
