@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("keras", "jax", "tensorflow", "pandas", "matplotlib", "scipy", "rich")
+HEAVY = (
+    "keras",
+    "jax",
+    "tensorflow",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "rich",
+    "jinja2",
+    "markupsafe",
+)
 
 # Module -> what it may import from tiny_gpt and of the heavy packages.
 # Names with "later" may be imported inside a function only.
@@ -24,13 +34,28 @@ ALLOWED = {
     "analysis.__init__": set(),
     "analysis.baseline": set(),
     "analysis.events": set(),
+    "analysis.loss_floor": set(),
+    "analysis.statistics": {"scipy"},
+    "prompts": {"languages", "stream", "vocabulary"},
+    "exact": {
+        "backend",
+        "decode",
+        "prompts",
+        "stream",
+        "vocabulary",
+        "keras",
+    },
+    "tiers": {"analysis.baseline", "exact", "languages", "metrics", "stream"},
     "callbacks": {"analysis.events", "keras"},
     "evaluate": {
         "callbacks",
         "decode",
+        "exact",
         "languages",
         "metrics",
+        "prompts",
         "stream",
+        "tiers",
         "keras",
     },
     "devices": {"keras", "later jax", "later tensorflow"},
@@ -43,13 +68,21 @@ ALLOWED = {
         "model",
         "vocabulary",
     },
-    "record": {"experiment", "keras"},
+    "record": {"experiment", "tiers", "keras"},
+    "frames": {
+        "analysis.events",
+        "evaluate",
+        "experiment",
+        "metrics",
+        "tiers",
+        "pandas",
+    },
     "train": {
         "analysis.events",
         "callbacks",
         "evaluate",
         "experiment",
-        "metrics",
+        "frames",
         "model",
         "record",
         "stream",
@@ -58,6 +91,20 @@ ALLOWED = {
     },
     "results": {"metrics", "pandas"},
     "plots": {"matplotlib", "pandas"},
+    "ledger": set(),
+    "svg": {"plots", "matplotlib"},
+    "typeset": {"markupsafe"},
+    "report_figures": {"plots", "matplotlib", "pandas"},
+    "report": {
+        "ledger",
+        "metrics",
+        "report_figures",
+        "results",
+        "svg",
+        "typeset",
+        "jinja2",
+        "pandas",
+    },
 }
 
 

@@ -11,7 +11,8 @@ from tiny_gpt.decode import DECODINGS, GreedyDecoder
 from tiny_gpt.exact import ExactEvaluator, Prompt
 from tiny_gpt.languages import split_label
 from tiny_gpt.metrics import exact_match, word_accuracy, words_right
-from tiny_gpt.stream import Stream, fresh_windows, sample_prompts
+from tiny_gpt.prompts import sample_prompts
+from tiny_gpt.stream import Stream, fresh_windows
 from tiny_gpt.tiers import Row, exact_rows, pivot_rows
 
 # Tiers and kinds of the loss by mapping.

@@ -8,10 +8,10 @@ from keras import ops
 
 from tiny_gpt.backend import compile_for_model
 from tiny_gpt.decode import check_fits
+from tiny_gpt.prompts import encode_prompts
 from tiny_gpt.stream import (
     Stream,
     all_sentences,
-    encode_prompts,
     sample_sentences,
 )
 from tiny_gpt.vocabulary import PADDING_ID
@@ -171,7 +171,8 @@ class ExactEvaluator:
             part = tokens[first : first + size, :length]
             filled = np.full((size, length), PADDING_ID, "int32")
             filled[: len(part), : part.shape[1]] = part
-            answer = self._probabilities(filled, start)
+            # TensorFlow compiles anew for each Python integer.
+            answer = self._probabilities(filled, np.int32(start))
             parts.append(ops.convert_to_numpy(answer)[: len(part)])
         return np.concatenate(parts)
 

@@ -51,8 +51,8 @@ def draw_component(
 ) -> np.ndarray:
     """Draws the source sentences of one component, as its fields say.
 
-    Repeats and held-out words do not change what is drawn first: 50 sentences
-    and the same 50 repeated start with the same draws.
+    Repeats do not change what is drawn first: 50 sentences, and 50 repeated,
+    start with the same 50.
 
     Args:
         component: what to draw.
@@ -264,66 +264,3 @@ def _windows(
 def _cut(parts: list[np.ndarray], sequence_length: int) -> np.ndarray:
     # Padding is 0, hence the shift.
     return cut_windows(np.concatenate(parts) + 1, sequence_length)[1] - 1
-
-
-def sample_prompts(
-    stream: Stream,
-    label: str,
-    num_prompts: int,
-    num_demonstrations: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws prompts: demonstrations of a mapping, then a query.
-
-    The query may be a training sentence, as in the published evaluation.
-
-    Args:
-        stream: languages and vocabulary.
-        label: mapping asked for, e.g. "A->C".
-        num_prompts: prompts to draw, B.
-        num_demonstrations: sentence pairs before the query.
-        rng: source of randomness.
-
-    Returns:
-        Prompts, token ids of shape (B, tokens per prompt), and right
-        answers, shape (B, tokens per answer).
-    """
-    sentences = sample_sentences(
-        num_prompts * (num_demonstrations + 1),
-        stream.mixture.alphabet_size,
-        stream.mixture.sentence_length,
-        rng,
-    ).reshape(num_prompts, num_demonstrations + 1, -1)
-    mapping, queries = stream.mapping(label), sentences[:, -1]
-    prompts = encode_prompts(
-        stream.vocabulary, mapping, queries, mapping, sentences[:, :-1]
-    )
-    return prompts, stream.vocabulary.encode_answers(mapping, queries)
-
-
-def encode_prompts(
-    vocabulary: Vocabulary,
-    mapping: Mapping,
-    queries: np.ndarray,
-    demonstrated: Mapping,
-    demonstrations: np.ndarray,
-) -> np.ndarray:
-    """Encodes demonstrations and queries as prompts.
-
-    Args:
-        vocabulary: token ids.
-        mapping: mapping asked for; only its source language shows.
-        queries: source sentences, shape (B, sentence_length).
-        demonstrated: mapping of the demonstrations.
-        demonstrations: their source sentences, shape
-            (B, num_demonstrations, sentence_length).
-
-    Returns:
-        Token ids, shape (B, tokens per prompt).
-    """
-    parts = [
-        vocabulary.encode_pairs(demonstrated, demonstrations[:, i])
-        for i in range(demonstrations.shape[1])
-    ]
-    parts.append(vocabulary.encode_queries(mapping, queries))
-    return np.concatenate(parts, axis=1)

@@ -42,7 +42,7 @@ def exact_rows(
         evaluator: model and stream.
         label: mapping asked for.
         prompts: all tiers and metrics of the first; of the others
-            `SHORT_TIERS` and `SHORT_METRICS`.
+            `SHORT_TIERS`, and `SHORT_METRICS` with the kinds of error.
         rng: source of randomness; every prompt starts from the same state.
 
     Returns:
