@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tiny_gpt.analysis.events import LossDrop
-from tiny_gpt.callbacks import LossDropLogger, TaskAccuracy
+from tiny_gpt.callbacks import LossByTask, LossDropLogger, TaskAccuracy
 
 pytestmark = pytest.mark.backend
 
@@ -99,6 +99,77 @@ def test_own_predictions_and_scores():
 def test_impossible_tasks_are_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         TaskAccuracy(**arguments)
+
+
+# The classifier's logits are 1 and 0, so that the right class costs
+# -ln(e / (e + 1)) = ln(1 + 1/e), and the wrong one ln(1 + e).
+RIGHT, WRONG = math.log1p(math.exp(-1)), math.log1p(math.e)
+
+
+def test_each_part_gets_its_loss_into_history():
+    targets = np.array([0, 1, 1, 0])  # two right, two wrong
+    parts = {
+        "right": np.array([True, True, False, False]),
+        "wrong": np.array([False, False, True, True]),
+        "some": np.array([True, True, True, False]),
+    }
+    callback = LossByTask(X, targets, parts)
+    assert callback.keys == ("right_loss", "wrong_loss", "some_loss")
+    history = fit(callback, epochs=2).history
+    assert history["right_loss"] == pytest.approx([RIGHT] * 2, rel=1e-6)
+    assert history["wrong_loss"] == pytest.approx([WRONG] * 2, rel=1e-6)
+    some = (2 * RIGHT + WRONG) / 3
+    assert history["some_loss"] == pytest.approx([some] * 2, rel=1e-6)
+    assert all(type(v) is float for v in history["some_loss"])
+
+
+def test_a_part_selects_places_of_a_text():
+    # Two rows of two places; logits of a million show no overflow, and cost
+    # 0 for the right class and the difference for the wrong one.
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Dense(2)])
+    model.layers[0].set_weights([1e6 * np.eye(2), np.zeros(2)])
+    inputs = np.stack([X[:2], X[2:]])  # classes 0 1, 0 1
+    parts = {
+        "first_place": np.array([[True, False], [True, False]]),
+        "last": np.array([[False, False], [False, True]]),
+    }
+    callback = LossByTask(inputs, np.array([[0, 1], [1, 1]]), parts)
+    callback.set_model(model)
+    callback.set_params({"epochs": 1})
+    logs = {"loss": 9.0}
+    callback.on_epoch_end(0, logs)
+    assert logs == {"loss": 9.0, "first_place_loss": 5e5, "last_loss": 0.0}
+
+
+def test_losses_are_measured_every_few_epochs_and_at_last():
+    callback = LossByTask(X, Y, {"all": Y >= 0}, every=2)
+    history = fit(callback, epochs=5).history
+    is_nan = [math.isnan(v) for v in history["all_loss"]]
+    assert is_nan == [True, False, True, False, False]
+
+
+def test_measuring_does_not_change_training():
+    weights = []
+    for callbacks in ([], [LossByTask(X, 1 - Y, {"all": Y >= 0})]):
+        model = classifier()
+        model.optimizer.learning_rate = 0.5
+        model.fit(X, Y, epochs=3, callbacks=callbacks, verbose=0)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(*weights)
+    assert np.abs(weights[0] - np.eye(2)).max() > 0.1  # it trained
+
+
+@pytest.mark.parametrize(
+    ("parts", "every", "rule"),
+    [
+        ({"a": np.ones(3, bool)}, 1, r"part 'a' of shape \(3,\)"),
+        ({"a": np.zeros(4, bool)}, 1, "0 selected"),
+        ({"a": np.ones(4, bool)}, 0, "every=0"),
+    ],
+)
+def test_impossible_parts_are_refused(parts, every, rule):
+    with pytest.raises(ValueError, match=rule):
+        LossByTask(X, Y, parts, every)
 
 
 def feed(logger, losses):

@@ -6,8 +6,9 @@ import json
 import pandas as pd
 import pytest
 
-from experiments import runner, triangle
+from experiments import drawing, runner, triangle
 from experiments.__main__ import main
+from tiny_gpt.evaluate import LOSS_KINDS, LOSS_TIERS
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
 
@@ -48,9 +49,9 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
 ):
     out = tmp_path / "out"
     drawn, precisions = [], []
-    plot, set_precision = runner.plot_conditions, runner.set_precision
+    plot, set_precision = drawing.plot_conditions, runner.set_precision
     monkeypatch.setattr(
-        runner, "plot_conditions", lambda *a: drawn.append(a) or plot(*a)
+        drawing, "plot_conditions", lambda *a: drawn.append(a) or plot(*a)
     )
     monkeypatch.setattr(
         runner,
@@ -70,9 +71,29 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
 
     metrics = pd.read_csv(out / "metrics.csv")
     assert tuple(metrics.columns) == COLUMNS
-    # 2 conditions, 2 epochs: the loss, and 2 metrics of 3 mappings.
-    assert len(metrics) == 2 * 2 * (1 + 2 * 3)
     assert not metrics.isna().any(axis=None)
+    # 2 conditions, 2 epochs: the loss, and 2 metrics of 3 mappings; losses of
+    # the 3 mappings of one condition and the one of the other.
+    curves = metrics[metrics["tier"] == "all"]
+    assert len(curves) == 2 * 2 * (1 + 2 * 3)
+    losses = metrics[metrics["tier"].isin(LOSS_TIERS)]
+    assert len(losses) == 2 * (3 + 1) * len(LOSS_TIERS) * len(LOSS_KINDS)
+    # At the end every sentence, after 2, 1 and 0 demonstrations where two
+    # mappings start from A, and after those of the other one.
+    exact = metrics[~metrics["tier"].isin(("all", *LOSS_TIERS))]
+    assert set(exact["epoch"]) == {2}
+    counts = exact[exact["metric"] == "num_words"].query(
+        "condition == 'sparse_a_to_c' and tier == 'all_sentences'"
+    )
+    assert counts["value"].to_list() == [4 * 1680] * 3
+    prompts = exact.groupby("mapping")["prompt"].unique().map(sorted)
+    own = ["0_demonstrations", "1_demonstrations", "2_demonstrations"]
+    assert prompts.to_dict() == {
+        "A->B": [*own, "2_demonstrations_of_A->C"],
+        "B->C": own[2:],
+        "A->C": [*own, "2_demonstrations_of_A->B"],
+        "A->B->C": own[2:],
+    }
     assert set(metrics["seed"]) == {3}
     assert tuple(pd.read_csv(out / "events.csv").columns) == EVENT_COLUMNS
 

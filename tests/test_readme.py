@@ -7,6 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments.claims.evidence import Evidence
+from experiments.claims.ledger import decide_all
+from experiments.drawing import PUBLISHED
+from experiments.verdicts import PAPER_FRAME, verdict_table
 from tiny_gpt.results import summarise
 
 ROOT = Path(__file__).parent.parent
@@ -89,3 +93,62 @@ def test_the_papers_table_follows_from_committed_frames():
     five = values("sparse_a_to_c", "accuracy_published_5")[50:]
     jumps = f"between {100 * five.min():.0f} % and {100 * five.max():.0f} %"
     assert jumps in README.replace("\n", " ")
+
+
+def ledger(name):
+    return json.loads((ROOT / "docs" / name / "claims.json").read_text())
+
+
+def test_the_verdicts_are_those_of_both_reproductions():
+    table = verdict_table(
+        {
+            "seeds 0 to 9": ledger("reproduce_quick"),
+            "seeds 100 to 109": ledger("reproduce_quick_fresh"),
+        }
+    )
+    assert table in README
+
+
+def test_the_table_of_controls_is_that_of_the_ledger():
+    conditions = {
+        each["condition"]: each
+        for each in ledger("reproduce_quick")["conditions"]
+        if each["experiment"] == "controls"
+    }
+    lines = [x for x in README.splitlines() if re.match(r"\| .*\| `", x)]
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    shown = {row[1].strip("`"): row[2] for row in rows if len(row) == 3}
+    assert len(shown) >= 6
+    for name, text in shown.items():
+        (effect,) = (
+            each
+            for each in conditions[name]["effects"]
+            if each["name"] == "A->C: accuracy, unseen sentences"
+        )
+        mean, low, high = (100 * effect[k] for k in ("value", "low", "high"))
+        assert text == f"{mean:.1f} ({low:.1f}–{high:.1f})"
+
+
+@pytest.mark.parametrize("name", ["reproduce_quick", "reproduce_quick_fresh"])
+def test_committed_verdicts_follow_from_their_frames(name):
+    # The same rules, applied to the committed frame, say the same again.
+    folder = ROOT / "docs" / name
+    found = ledger(name)
+    evidence = Evidence(
+        pd.read_csv(folder / "metrics.csv.gz"),
+        tuple(found["seeds"]),
+        pd.read_csv(PAPER_FRAME),
+        pd.concat(
+            pd.read_csv(PUBLISHED / f"{name}.csv")
+            for name in ("triangle", "four_languages")
+        ),
+        found["corrected_level"],
+    )
+    again = {e["name"]: e for e in decide_all(evidence, "")}
+    assert found["missing"] == []
+    for claim in found["claims"]:
+        assert again[claim["name"]]["verdict"] == claim["verdict"]
+        assert again[claim["name"]]["because"] == claim["because"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rules_commit"] == found["rules_commit"]
+    assert not found["rules_commit"].endswith("-dirty")

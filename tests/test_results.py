@@ -10,8 +10,11 @@ from tiny_gpt.results import (
     FORMAT,
     accuracy_table,
     claim_folder,
+    is_finished,
+    read_manifest,
     summarise,
     write_frame,
+    write_json,
     write_text,
 )
 
@@ -33,6 +36,65 @@ def test_another_config_is_refused_with_what_differs(tmp_path):
     other = {**CONFIG, "train": {"epochs": 5, "sizes": (1, 2)}}
     with pytest.raises(ValueError, match="epochs: 3, now 5"):
         claim_folder(tmp_path, other)
+
+
+# Two seeds of two conditions, as a command line claims them.
+GROWING = {
+    **CONFIG,
+    "seeds": [0, 1],
+    "conditions": {"one": {"pairs": 1}, "two": {"pairs": 2}},
+}
+THREE = {**GROWING["conditions"], "three": {"pairs": 3}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [0, 1, 2]},
+        {"seeds": [2, 1, 0]},
+        {"conditions": THREE},
+        {"seeds": [0, 1, 5], "conditions": THREE},
+        {"conditions": dict(reversed(THREE.items()))},
+    ],
+)
+def test_seeds_and_conditions_may_join(changes, tmp_path):
+    claim_folder(tmp_path, GROWING)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "seed_0.json").write_text("{}")
+    grown = {**GROWING, **changes}
+    claim_folder(tmp_path, grown)
+    assert (tmp_path / "runs" / "seed_0.json").exists()
+    manifest = read_manifest(tmp_path)
+    assert manifest["config"] == json.loads(json.dumps(grown))
+    assert not is_finished(tmp_path)  # the new runs are still to come
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"seeds": [0]}, "seeds"),
+        ({"seeds": [1, 2]}, "seeds"),
+        ({"conditions": {"one": {"pairs": 1}}}, "conditions.two"),
+        (
+            {"conditions": {**THREE, "one": {"pairs": 9}}},
+            "conditions.one.pairs: 1, now 9",
+        ),
+        ({"preset": "paper", "seeds": [0, 1, 2]}, "preset: quick, now paper"),
+        ({"backend": "jax", "seeds": [0, 1, 2]}, "backend: None, now jax"),
+    ],
+)
+def test_what_is_there_may_not_shrink_or_change(changes, rule, tmp_path):
+    claim_folder(tmp_path, GROWING)
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(ValueError, match=rule):
+        claim_folder(tmp_path, {**GROWING, **changes})
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_config_without_seeds_does_not_grow(tmp_path):
+    claim_folder(tmp_path, {**CONFIG, "conditions": {"one": 1}})
+    with pytest.raises(ValueError, match=r"conditions\.two: None, now 2"):
+        claim_folder(tmp_path, {**CONFIG, "conditions": {"one": 1, "two": 2}})
 
 
 def test_overwriting_removes_our_files_and_no_others(tmp_path):
@@ -104,6 +166,22 @@ def test_writing_leaves_no_other_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_json_holds_finite_numbers_only(tmp_path):
+    write_json(tmp_path / "a.json", {"x": 0.1})
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write_json(tmp_path / "a.json", {"x": value})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 0.1}
+
+
+def test_a_manifest_says_whether_its_runs_are_finished(tmp_path):
+    claim_folder(tmp_path, CONFIG)
+    assert not is_finished(tmp_path)
+    manifest = {**read_manifest(tmp_path), "status": "finished"}
+    write_json(tmp_path / "manifest.json", manifest)
+    assert is_finished(tmp_path)
+
+
 def frame():
     """Two seeds, 12 epochs: seed 0 scores 0, at last 1; seed 1 always 0.5."""
     rows = [
@@ -125,6 +203,19 @@ def test_a_summary_by_hand():
     assert values["accuracy_last_10"] == pytest.approx(
         {"mean": 0.3, "low": 0.1, "high": 0.5}, rel=1e-12
     )
+
+
+def test_a_summary_is_of_the_curves():
+    # The exact evaluation has rows of the same metric, at the last epoch.
+    curves = frame()
+    row = ("t", "c", 0, 12, 12, "A->C", "all_sentences", "p", "accuracy", 0.0)
+    exact = pd.DataFrame([row, row], columns=list(COLUMNS))
+    both = pd.concat([curves, exact])
+    assert summarise(both, "accuracy", "q") == summarise(
+        curves, "accuracy", "q"
+    )
+    with pytest.raises(ValueError, match="metric='accuracy'"):
+        summarise(exact, "accuracy", "q")
 
 
 def test_a_frame_that_cannot_be_summarised_is_refused():

@@ -1,53 +1,28 @@
 """Tests for tiny_gpt/train.py."""
 
 import dataclasses
-import json
 import math
-import os
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from tiny_gpt.evaluate import EvaluationConfig
+from tests.tiny_runs import PRETRAINED, TINY
+from tiny_gpt import train
+from tiny_gpt.evaluate import LOSS_KINDS, LOSS_TIERS, EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
+from tiny_gpt.frames import metrics_frame
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.model import GPTConfig, build_gpt, initialise_weights
-from tiny_gpt.record import Record
 from tiny_gpt.train import (
     ShuffledWindows,
     compile_gpt,
-    load_finished,
-    metrics_frame,
+    draw_phases,
     run,
 )
 
 pytestmark = pytest.mark.backend
-
-TINY = Experiment(
-    name="tiny",
-    condition="one",
-    mixture=Mixture((Component("A->B", 30), Component("B->C", 10))),
-    eval_mappings=("A->B", "A->C"),
-    tokens="words",
-    model=GPTConfig(
-        vocabulary_size=27,
-        sequence_length=20,
-        num_layers=1,
-        num_heads=2,
-        head_dim=4,
-    ),
-    train=TrainConfig(
-        num_epochs=4,
-        batch_size=10,
-        learning_rate=0.01,
-        min_loss_drop=0.02,
-        loss_drop_window=1,
-    ),
-    evaluation=EvaluationConfig("cached", 8, 1, num_fresh_sentences=0),
-)
 
 
 def test_every_epoch_reads_every_window_once_in_another_order():
@@ -73,6 +48,24 @@ def test_a_batch_depends_on_its_epoch_and_place_alone():
     np.testing.assert_array_equal(continued[1][0], whole[7][0])
     other = ShuffledWindows([(inputs, inputs)], [3], 4, 1, 2)
     assert not np.array_equal(continued[1][0], other[1][0])
+
+
+def test_phases_are_read_one_after_the_other():
+    # 2 epochs of the first, 3 of the second, 2 batches each; the last epoch
+    # of a phase still reads it, from whatever epoch a run continues.
+    one, two = np.arange(10)[:, None], 100 + np.arange(8)[:, None]
+    for first_epoch in range(5):
+        windows = ShuffledWindows(
+            [(one, one), (two, two)], [2, 5], 5, 0, first_epoch
+        )
+        assert len(windows) == 2 * (5 - first_epoch)
+        for epoch in range(first_epoch, 5):
+            index = 2 * (epoch - first_epoch)
+            read = [windows[index + i][0] for i in (0, 1)]
+            expected = (one, two)[epoch >= 2]
+            np.testing.assert_array_equal(
+                np.sort(np.concatenate(read), axis=0), expected
+            )
 
 
 def test_published_updates_per_epoch():
@@ -106,20 +99,42 @@ def uninterrupted():
 def test_a_run_leaves_a_metrics_frame(uninterrupted):
     frame = uninterrupted.metrics
     assert tuple(frame.columns) == COLUMNS
-    # 4 epochs: the loss, and 2 metrics of 2 mappings.
-    assert len(frame) == 4 * (1 + 2 * 2)
     assert not frame.isna().any(axis=None)
-    # 40 pairs * 10 tokens in rows of 21: 20 windows, 2 updates of 10.
     assert sorted(set(frame["step"])) == [2, 4, 6, 8]
-    assert set(frame["mapping"]) == {"all", "A->B", "A->C"}
+    assert (frame["step"] == 2 * frame["epoch"]).all()
     assert tuple(uninterrupted.events.columns) == EVENT_COLUMNS
-    assert len(uninterrupted.stream.inputs) == 20
+    assert len(uninterrupted.stream.inputs) == 12
+
+    # 4 epochs: the loss, 2 metrics of 2 mappings, and their losses.
+    curves = frame[frame["tier"] == "all"]
+    assert len(curves) == 4 * (1 + 2 * 2)
+    assert set(curves["mapping"]) == {"all", "A->B", "A->C"}
+    losses = frame[frame["tier"].isin(LOSS_TIERS)]
+    assert len(losses) == 4 * 2 * len(LOSS_TIERS) * len(LOSS_KINDS)
+    assert set(losses["metric"]) == {f"loss_{kind}" for kind in LOSS_KINDS}
+    assert set(losses["prompt"]) == {"all"}
+
+
+def test_a_run_ends_with_an_exact_evaluation(uninterrupted):
+    # Whatever is neither a curve nor a loss: 12 questions of 2 words.
+    frame = uninterrupted.metrics
+    exact = frame[~frame["tier"].isin(("all", *LOSS_TIERS))]
+    assert set(exact["epoch"]) == {4}
+    assert set(exact["mapping"]) == {"A->B", "A->C", "A->B->C"}
+    assert set(exact["prompt"]) == {"1_demonstrations", "0_demonstrations"}
+    at = exact["mapping"] == "A->C", exact["prompt"] == "1_demonstrations"
+    count = exact[at[0] & at[1] & (exact["metric"] == "num_words")]
+    by_tier = count.set_index("tier")["value"]
+    seen = {tuple(row) for row in uninterrupted.stream.sentences["A->C"]}
+    assert by_tier["all_sentences"] == 24
+    assert by_tier["seen_sentences"] == 2 * len(seen)
+    assert by_tier["unseen_sentences"] == 24 - 2 * len(seen)
 
 
 def test_a_run_learns(uninterrupted):
     loss = uninterrupted.metrics.query("metric == 'loss'")["value"].to_list()
     assert loss[0] > loss[-1] + 0.1
-    assert loss[0] < math.log(28) + 1.5  # not far above uniform guessing
+    assert loss[0] < math.log(16) + 1.5  # not far above uniform guessing
 
 
 def test_the_same_seed_gives_the_same_frame(uninterrupted):
@@ -127,97 +142,38 @@ def test_the_same_seed_gives_the_same_frame(uninterrupted):
     pd.testing.assert_frame_equal(again.metrics, uninterrupted.metrics)
 
 
-def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
-    # Saved every epoch, and stopped at epoch 2 between the two files: the
-    # logs are of epoch 2, the model of epoch 1, from which it goes on. The
-    # loss drops from epoch 1 to 2, across the break.
-    assert uninterrupted.events["epoch"].to_list()[0] == 2
-    record = tmp_path / "seed_1"
-    replace, num_models = os.replace, 0
-
-    def stop_at_the_second_model(source, target):
-        nonlocal num_models
-        num_models += target.suffix == ".keras"
-        if num_models == 2:
-            raise KeyboardInterrupt
-        replace(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", stop_at_the_second_model)
-        with pytest.raises(KeyboardInterrupt):
-            run(TINY, 1, record, save_every=1)
-    assert load_finished(TINY, 1, record) is None
-    saved = json.loads((tmp_path / "seed_1.json").read_text())
-    assert len(saved["logs"]) == 2
-
-    continued = run(TINY, 1, record, save_every=2)
-
-    pd.testing.assert_frame_equal(
-        continued.metrics, uninterrupted.metrics, rtol=1e-5
+def test_phases_share_languages_and_add_up_what_was_seen():
+    first, second = draw_phases(PRETRAINED, seed=1)
+    assert first.languages == second.languages
+    alone = dataclasses.replace(TINY, mixture=PRETRAINED.pretraining)
+    (expected,) = draw_phases(alone, seed=1)
+    np.testing.assert_array_equal(first.inputs, expected.inputs)
+    # The second phase has no A->B windows, but A->B sentences were read.
+    assert set(second.components.ravel()) == {-1, 1}
+    np.testing.assert_array_equal(
+        second.sentences["A->B"], expected.sentences["A->B"]
     )
-    pd.testing.assert_frame_equal(
-        continued.events, uninterrupted.events, rtol=1e-4
+    assert len(second.sentences["A->B"]) == 40
+    assert len(second.sentences["A->C"]) == 4 * 10
+    assert len({tuple(row) for row in second.sentences["A->C"]}) <= 4
+
+
+def test_a_run_reads_one_phase_after_the_other(monkeypatch):
+    fitted = []
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda _, windows, **options: fitted.append(windows)
     )
-    for a, b in zip(
-        continued.model.get_weights(),
-        uninterrupted.model.get_weights(),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-    metrics, events, _ = load_finished(TINY, 1, record)
-    pd.testing.assert_frame_equal(metrics, continued.metrics)
-    pd.testing.assert_frame_equal(events, continued.events)
-    left = sorted(p.name for p in tmp_path.iterdir() if "saving" not in p.name)
-    assert left == ["seed_1.json"]
-
-    # The record belongs to this experiment and seed, and is finished.
-    other = dataclasses.replace(TINY, condition="two")
-    with pytest.raises(ValueError, match="experiment and seed that wrote it"):
-        run(other, 1, record)
-    with pytest.raises(ValueError, match="experiment and seed that wrote it"):
-        load_finished(TINY, 2, record)
-    with pytest.raises(ValueError, match="finished run cannot be continued"):
-        run(TINY, 1, record)
-
-
-def test_a_model_without_its_logs_is_refused(tmp_path):
-    record = Record(TINY, 1, tmp_path / "seed_1", save_every=1)
-    model = build_gpt(TINY.model)
-    compile_gpt(model, TINY.train)
-    model.optimizer.build(model.trainable_variables)
-    record.set_model(model)
-    record.on_epoch_end(0, {"loss": 1.0})
-    (tmp_path / "seed_1.json").unlink()
-    with pytest.raises(ValueError, match="needs the logs"):
-        run(TINY, 1, tmp_path / "seed_1")
-
-
-def test_the_random_state_of_dropout_is_saved(tmp_path):
-    config = dataclasses.replace(TINY.model, dropout=0.3)
-    experiment = dataclasses.replace(TINY, model=config)
-    model = build_gpt(config)
-    initialise_weights(model, np.random.default_rng(0))
-    compile_gpt(model, experiment.train)
-    model.optimizer.build(model.trainable_variables)
-
-    def states(model):
-        return [
-            keras.ops.convert_to_numpy(v).tolist()
-            for v in model.variables
-            if "seed_generator_state" in v.path
-        ]
-
-    record = Record(experiment, 1, tmp_path / "seed_1", save_every=1)
-    record.set_model(model)
-    record.on_epoch_end(0, {"loss": 1.0})
-    # The saved model has taken no step, so it counts as epoch 0.
-    path = tmp_path / "seed_1.json"
-    saved = json.loads(path.read_text())
-    saved["random_states"] = {"0": saved["random_states"]["1"]}
-    path.write_text(json.dumps(saved))
-    loaded = Record(experiment, 1, tmp_path / "seed_1").load_model()
-    assert len(states(model)) == 2  # attention and block
-    assert states(loaded) == states(model)
+    monkeypatch.setattr(train, "evaluate_exactly", lambda *_: [])
+    phases = draw_phases(PRETRAINED, seed=1)
+    assert run(PRETRAINED, seed=1).stream.inputs.shape == phases[1].inputs.shape
+    (windows,) = fitted
+    assert len(windows) == 4 * 2
+    for epoch, phase in enumerate([0, 0, 0, 1]):
+        batches = [windows[2 * epoch + i] for i in (0, 1)]
+        for i, name in enumerate(("inputs", "targets")):
+            read = np.concatenate([batch[i] for batch in batches])
+            expected = getattr(phases[phase], name)
+            assert sorted(read.tolist()) == sorted(expected.tolist())
 
 
 def test_epochs_without_an_evaluation_have_no_row():
@@ -233,15 +189,23 @@ def test_epochs_without_an_evaluation_have_no_row():
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"tokens": "characters"}, "needs `vocabulary_size` 30"),
+        ({"tokens": "characters"}, "needs `vocabulary_size` 18"),
         ({"tokens": "bytes"}, "kind='bytes'"),
         ({"eval_mappings": ()}, "must name a mapping"),
         ({"eval_mappings": ("A->D",)}, "A->D"),
-        # 2 * 10 + 5 words, and 4 - 1 of the answer, in a window of 20.
+        # 3 * 6 + 3 words, and 2 - 1 of the answer, in a window of 20.
         (
-            {"evaluation": EvaluationConfig("aligned", 8, 2)},
-            "25 \\+ 4 - 1 = 28",
+            {"evaluation": EvaluationConfig("aligned", 8, 3)},
+            "21 \\+ 2 - 1 = 22",
         ),
+        (
+            {"evaluation": EvaluationConfig(exact_demonstrations=(1, 3))},
+            "21 \\+ 2 - 1 = 22",
+        ),
+        ({"pivots": ("A->B",)}, "three languages"),
+        ({"pivots": ("A->B->D",)}, "B->D"),
+        ({"pretraining": TINY.mixture}, "num_pretraining_epochs=0 with"),
+        ({"train": PRETRAINED.train}, "num_pretraining_epochs=3 with"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, rule):
@@ -249,10 +213,39 @@ def test_parts_that_do_not_fit_are_refused(changes, rule):
         dataclasses.replace(TINY, **changes)
 
 
+def pretraining(*components, **changes):
+    return dataclasses.replace(
+        PRETRAINED.pretraining, components=components, **changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "rule"),
+    [
+        (pretraining(Component("A->B", 40)), "same order"),
+        (pretraining(*PRETRAINED.mixture.components[::-1]), "same order"),
+        (
+            pretraining(*PRETRAINED.mixture.components, scrambled=("A->C",)),
+            "same order",
+        ),
+        # 10 * 6 tokens are 3 rows, 1 update.
+        (
+            pretraining(Component("A->B", 10), Component("A->C", 0)),
+            "Received: 1 and 2",
+        ),
+    ],
+)
+def test_a_pretraining_that_does_not_fit_is_refused(first, rule):
+    with pytest.raises(ValueError, match=rule):
+        dataclasses.replace(PRETRAINED, pretraining=first)
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
         ({"num_epochs": 0}, "num_epochs=0"),
+        ({"num_epochs": 3, "num_pretraining_epochs": 3}, "Received: 3 of 3"),
+        ({"num_pretraining_epochs": -1}, "Received: -1 of 100"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
