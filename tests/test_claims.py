@@ -30,6 +30,7 @@ from experiments.drawing import PUBLISHED
 from tests.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.ledger import VERDICTS
+from tiny_gpt.metrics import COLUMNS
 
 SEEDS = (0, 1, 2, 3, 4)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
@@ -196,19 +197,7 @@ def paper_runs(final_accuracy, rise=20, num_seeds=3, length=100):
             rows.append(
                 (*start, "A->C", "all", prompt, "accuracy_published", score)
             )
-    columns = (
-        "experiment",
-        "condition",
-        "seed",
-        "epoch",
-        "step",
-        "mapping",
-        "tier",
-        "prompt",
-        "metric",
-        "value",
-    )
-    return pd.DataFrame(rows, columns=list(columns))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 # The scripted loss, 3 exp(-e / 20) + 0.3, passes the floor 0.533 at

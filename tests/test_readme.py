@@ -12,6 +12,7 @@ from experiments.claims.ledger import decide_all
 from experiments.drawing import PUBLISHED
 from experiments.verdicts import PAPER_FRAME, verdict_table
 from tiny_gpt.results import summarise
+from tiny_gpt.typeset import format_effect
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -156,3 +157,20 @@ def test_committed_verdicts_follow_from_their_frames(name):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["rules_commit"] == found["rules_commit"]
     assert not found["rules_commit"].endswith("-dirty")
+
+
+@pytest.mark.parametrize(
+    ("name", "effect"),
+    [
+        ("composition", "real - scrambled, 4 to 25 pairs"),
+        ("assumption_2", "related - unrelated majority"),
+        ("fig_2a", "alone, equal tokens"),
+        ("fig_2a", "alone, equal updates"),
+        ("out_of_distribution", "held-out words in A->C"),
+    ],
+)
+def test_the_first_screen_has_the_numbers_of_the_ledger(name, effect):
+    claims = {c["name"]: c for c in ledger("reproduce_quick")["claims"]}
+    (found,) = (e for e in claims[name]["effects"] if e["name"] == effect)
+    first_screen = README[: README.index("make exp-triangle")]
+    assert format_effect(found).replace("\u00a0", " ") in first_screen
