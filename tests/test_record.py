@@ -190,7 +190,7 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
         with pytest.raises(ZeroDivisionError):
             record.finish(model, [row])
     assert not Record(TINY, 1, path).is_finished
-    assert (tmp_path / "seed_1.keras").exists()
+    assert files_of(tmp_path) == ["seed_1.json", "seed_1.keras", FINISHED[1]]
 
     # The rows are there, and the model still is: finished, and it goes.
     with monkeypatch.context() as patch:
@@ -203,6 +203,7 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
     assert finished.exact == [row]
     assert len(finished.logs) == 1
     assert math.isnan(finished.logs[0]["loss"])
+    assert "NaN" not in (tmp_path / "seed_1.json").read_text()  # not JSON
     assert files_of(tmp_path) == FINISHED
 
 
