@@ -118,7 +118,8 @@ class ExactEvaluator:
     ) -> np.ndarray:
         """Encodes questions, each after demonstrations drawn at random.
 
-        A demonstration may be the question itself, once in |N| draws. From
+        A demonstration may be the question itself, once in |N| draws, and has
+        words that training held out as often as others. From
         the same state of `rng`, fewer demonstrations are the last of more.
 
         Returns:
