@@ -10,14 +10,14 @@ from scipy import stats
 from tiny_gpt.analysis.statistics import (
     Interval,
     bimodality_coefficient,
+    bootstrap_interval,
     corrected_level,
     is_bimodal,
-    median_time,
     paired_difference,
     t_interval,
-    time_to_threshold,
     wilson_interval,
 )
+from tiny_gpt.analysis.times import median_time
 
 INF, NAN = math.inf, math.nan
 ACCURACIES = [0.15, 0.9, 0.42, 0.88, 0.2]
@@ -98,6 +98,43 @@ def test_one_seed_has_no_interval():
 # A share of seeds
 
 
+def test_two_seeds_resample_to_three_means():
+    # Of (0, 0), (0, 1), (1, 0) and (1, 1): 0, 1/2, 1/2 and 1. The middle 40 %
+    # of the means are 1/2, the middle 95 % go from 0 to 1.
+    narrow = bootstrap_interval([0.0, 1.0], "mean", 0.4)
+    assert (narrow.value, *ends(narrow)) == (0.5, 0.5, 0.5)
+    assert ends(bootstrap_interval([0.0, 1.0], "mean")) == (0.0, 1.0)
+
+
+def test_the_resampled_median_of_three_by_hand():
+    # 1 is the median if drawn 2 or 3 times: 3 (1/9)(2/3) + 1/27 = 7/27 = 0.26
+    # of the time, so it is outside the middle 40 % and inside the middle 60 %.
+    values = [0.0, 1.0, 0.0]
+    assert ends(bootstrap_interval(values, "median", 0.4)) == (0.0, 0.0)
+    wide = bootstrap_interval(values, "median", 0.6)
+    assert (wide.value, *ends(wide)) == (0.0, 0.0, 1.0)
+
+
+def test_a_bootstrap_repeats_whatever_the_order_of_seeds():
+    one = bootstrap_interval(ACCURACIES)
+    assert one.value == 0.42
+    assert one == bootstrap_interval(ACCURACIES[::-1])
+    assert one.low in ACCURACIES  # of five values, a median is one of them
+    assert one.high in ACCURACIES
+
+
+def test_a_bootstrap_needs_two_different_seeds():
+    assert ends(bootstrap_interval([0.3, 0.3, 0.3])) == (0.3, 0.3)
+    one = bootstrap_interval([0.3])
+    assert one.value == 0.3
+    assert np.isnan(ends(one)).all()
+
+
+def test_an_unknown_statistic_is_refused():
+    with pytest.raises(ValueError, match="Received: statistic='mode'"):
+        bootstrap_interval([0.1, 0.2], "mode")
+
+
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (3, 7), (20, 20)])
 @pytest.mark.parametrize("level", [0.95, 0.997])
 def test_wilson_is_the_formula(k, n, level):
@@ -168,132 +205,10 @@ def test_few_or_equal_seeds_are_one_group(values):
 # Times
 
 
-def test_the_first_time_counts_and_equality_reaches():
-    curve = [0.1, 0.4, 0.5, 0.2, 0.9]
-    assert time_to_threshold([1, 2, 4, 8, 16], curve, 0.5) == 4.0
-
-
-def test_a_curve_that_never_arrives_has_infinite_time():
-    assert time_to_threshold([1, 2, 3], [0.1, 0.4, 0.49], 0.5) == INF
-
-
-def test_kaplan_meier_by_hand():
-    # P(time > t) is 4/5 after 1, 3/5 after 3, 2/5 after 4: at most 1/2 at 4.
-    assert median_time([3.0, 1.0, INF, 4.0, INF], 9).value == 4.0
-    # 3/4 after 1 and exactly 1/2 after 3.
-    assert median_time([1.0, INF, 3.0, INF], 9).value == 3.0
-    # 2/3 after 5, and nobody else arrives.
-    assert median_time([INF, 5.0, INF], 9).value == INF
-    # One arrives at the end: 1/2.
-    assert median_time([9.0, INF], 9).value == 9.0
-
-
-@pytest.mark.parametrize("num_seeds", range(2, 41, 2))
-def test_half_the_seeds_are_enough_whatever_the_rounding(num_seeds):
-    half = num_seeds // 2
-    times = [*range(1, half + 1), *[INF] * half]
-    assert median_time(times, 99).value == half
-
-
-def test_the_interval_runs_between_ordered_times():
-    # Of 9 seeds, fewer than 2 are before the median with probability 10/512
-    # = 0.020 <= 0.025, and fewer than 3 with 46/512: second to eighth.
-    times = [8.0, 3.0, 1.0, 2.0, 5.0, 4.0, 6.0, 7.0, 9.0]
-    assert median_time(times, 9) == Interval(5.0, 2.0, 8.0)
-
-
-def test_censored_seeds_leave_the_interval_open():
-    # Of 6 seeds at 0.95: first to last, 1 - 2/2^6 = 0.969.
-    times = [1.0, 2.0, 3.0, 4.0, 5.0, INF]
-    assert median_time(times, 9) == Interval(3.0, 1.0, INF)
-    assert median_time([INF] * 6, 9) == Interval(INF, 9.0, INF)
-
-
-@pytest.mark.parametrize(("level", "fewest"), [(0.95, 6), (0.997, 10)])
-def test_too_few_seeds_have_no_interval_of_time(level, fewest):
-    # 1 - 2/2^n: 0.938, 0.969 for 5, 6 seeds; 0.9961, 0.9980 for 9, 10.
-    too_few = median_time(range(1, fewest), 99, level)
-    assert all(math.isnan(end) for end in ends(too_few))
-    assert median_time(range(fewest), 99, level).low == 0.0
-
-
 # Two conditions
 
 
-@pytest.mark.parametrize("num_seeds", [2, 5, 12, 13])
-def test_one_sign_throughout_has_the_smallest_p_value(num_seeds):
-    # Only "all kept" and "all flipped" are as far out: 2 of 2^n.
-    first = {seed: 1.0 + seed for seed in range(num_seeds)}
-    second = {seed: 0.5 * seed for seed in range(num_seeds)}
-    _, p_value = paired_difference(first, second)
-    assert p_value == close(2 / 2**num_seeds)
-
-
-def test_sign_flips_by_hand():
-    # -1 + 2 + 4 = 5. The 8 sums are -+1, -+3, -+5, -+7; two reach 5, and two
-    # mirror them.
-    first = {0: -1.0, 1: 2.0, 2: 4.0}
-    interval, p_value = paired_difference(first, dict.fromkeys(first, 0.0))
-    assert p_value == 4 / 8
-    assert interval == t_interval([-1.0, 2.0, 4.0])
-
-
-def test_values_are_paired_by_seed_in_any_order():
-    first = {0: 0.9, 1: 0.2, 2: 0.7}
-    second = {2: 0.6, 0: 0.8, 1: 0.1}
-    interval, _ = paired_difference(first, second)
-    assert interval.low == close(0.1)
-    assert interval.high == close(0.1)
-    backwards = dict(reversed(first.items()))
-    assert paired_difference(backwards, second)[0] == interval
-
-
-def test_exchanging_the_conditions_changes_the_sign_only():
-    first = dict(enumerate(ACCURACIES))
-    second = dict(enumerate([0.1, 0.5, 0.5, 0.3, 0.3]))
-    (forth, p_forth), (back, p_back) = (
-        paired_difference(first, second),
-        paired_difference(second, first),
-    )
-    assert (forth.value, *ends(forth)) == close(
-        (-back.value, -back.high, -back.low)
-    )
-    assert p_forth == p_back
-
-
-def test_no_difference_is_no_evidence():
-    same = dict(enumerate(ACCURACIES))
-    interval, p_value = paired_difference(same, same)
-    assert interval == Interval(0.0, 0.0, 0.0)
-    assert p_value == 1.0
-
-
-def test_one_seed_is_never_a_verdict():
-    interval, p_value = paired_difference({7: 1.0}, {7: 0.0})
-    assert interval.value == 1.0
-    assert math.isnan(interval.low)
-    assert p_value == 1.0
-
-
-def test_random_flips_repeat_and_agree_with_all_flips():
-    # 16 differences of 1, k of them negative: the sum has P(X <= k) + P(X >=
-    # 16 - k), X binomial with n = 16. k = 5: 2 * 6885 / 65536 = 0.2101. From
-    # 9,999 flips, 4 standard errors are 8 sqrt(0.105 * 0.895 / 9999) = 0.025.
-    first = {seed: -1.0 if seed < 5 else 1.0 for seed in range(16)}
-    zero = dict.fromkeys(first, 0.0)
-    _, p_value = paired_difference(first, zero)
-    assert p_value == pytest.approx(2 * 6885 / 65536, abs=0.025)
-    assert paired_difference(first, zero)[1] == p_value
-    backwards = dict(reversed(first.items()))
-    assert paired_difference(backwards, zero)[1] == p_value
-
-
 # Several tests
-
-
-def test_bonferroni_shares_the_error_out():
-    assert corrected_level(0.95, 1) == close(0.95)
-    assert corrected_level(0.95, 5) == close(0.99)
 
 
 # Errors
@@ -301,7 +216,8 @@ def test_bonferroni_shares_the_error_out():
 
 @pytest.mark.parametrize("values", [[], [0.5, NAN], [INF, 1.0], [[1.0, 2.0]]])
 @pytest.mark.parametrize(
-    "function", [t_interval, bimodality_coefficient, is_bimodal]
+    "function",
+    [t_interval, bootstrap_interval, bimodality_coefficient, is_bimodal],
 )
 def test_values_must_be_finite_numbers(function, values):
     rule = f"`values` must be one or more finite numbers. Received: {values=}"
@@ -315,6 +231,7 @@ def test_values_must_be_finite_numbers(function, values):
     [
         lambda level: t_interval([1.0, 2.0], level),
         lambda level: t_interval([1.0], level),
+        lambda level: bootstrap_interval([1.0, 2.0], level=level),
         lambda level: wilson_interval(1, 2, level),
         lambda level: median_time([1.0, 2.0], 9, level),
         lambda level: paired_difference({0: 1.0}, {0: 0.0}, level),
@@ -336,52 +253,3 @@ def test_a_value_out_of_bounds_is_refused(values):
 def test_more_successes_than_trials_are_refused(k, n):
     with pytest.raises(ValueError, match=f"num_successes={k}, num_trials={n}"):
         wilson_interval(k, n)
-
-
-@pytest.mark.parametrize(
-    ("times", "values"),
-    [
-        ([1, 2], [0.1]),
-        ([2, 1], [0.1, 0.2]),
-        ([1, 1], [0.1, 0.2]),
-        ([], []),
-        ([1, 2], [0.1, NAN]),
-        ([1, INF], [0.1, 0.2]),
-    ],
-)
-def test_a_curve_needs_increasing_times_and_a_value_at_each(times, values):
-    with pytest.raises(ValueError, match=r"Received: (times|values)="):
-        time_to_threshold(times, values, 0.5)
-
-
-def test_a_threshold_is_a_number():
-    with pytest.raises(ValueError, match="threshold="):
-        time_to_threshold([1.0], [0.5], NAN)
-
-
-@pytest.mark.parametrize(
-    ("times", "last_time"),
-    [([], 9), ([1, NAN], 9), ([1, -INF], 9), ([10], 9), ([1, INF], NAN)],
-)
-def test_a_time_is_at_most_the_last_or_infinite(times, last_time):
-    with pytest.raises(ValueError, match="Received: times="):
-        median_time(times, last_time)
-
-
-def test_seeds_of_one_condition_only_are_named():
-    first, second = {1: 0.0, 2: 0.0, 5: 1.0}, {1: 0.0, 2: 1.0, 9: 0.0}
-    with pytest.raises(ValueError, match=re.escape("unpaired=[5, 9]")):
-        paired_difference(first, second)
-
-
-def test_a_difference_needs_seeds_and_numbers():
-    with pytest.raises(ValueError, match="finite"):
-        paired_difference({}, {})
-    with pytest.raises(ValueError, match="finite"):
-        paired_difference({0: NAN}, {0: 1.0})
-
-
-@pytest.mark.parametrize("num_tests", [0, -3])
-def test_a_correction_needs_a_test(num_tests):
-    with pytest.raises(ValueError, match=f"num_tests={num_tests}"):
-        corrected_level(0.95, num_tests)

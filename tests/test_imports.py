@@ -35,7 +35,9 @@ ALLOWED = {
     "analysis.baseline": set(),
     "analysis.events": set(),
     "analysis.loss_floor": set(),
+    "analysis.bayes": {"analysis.loss_floor"},
     "analysis.statistics": {"scipy"},
+    "analysis.times": {"analysis.statistics", "scipy"},
     "prompts": {"languages", "stream", "vocabulary"},
     "exact": {
         "backend",

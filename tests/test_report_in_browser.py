@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 from tests.scripted_report import scripted_report
 from tiny_gpt.report import render_report
 
-webdriver = pytest.importorskip("selenium.webdriver")
 BINARY, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"  # Debian's
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "

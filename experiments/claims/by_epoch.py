@@ -23,7 +23,7 @@ from experiments.claims.rule import (
     signed,
     verdict_of,
 )
-from tiny_gpt.analysis.statistics import median_time
+from tiny_gpt.analysis.times import median_time
 
 
 def order_of_drops(evidence: Evidence) -> Decision:

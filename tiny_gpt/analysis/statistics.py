@@ -1,4 +1,4 @@
-"""What a handful of seeds tells: intervals, paired differences, times."""
+"""What a handful of seeds tells: intervals and paired differences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,24 @@ class Interval:
     high: float
 
 
-def _require(is_met: bool, rule: str, **received: object) -> None:
+def require(is_met: bool, rule: str, **received: object) -> None:
+    """Raises a ValueError that names the rule and what was received."""
     if not is_met:
         listed = ", ".join(f"{name}={v}" for name, v in received.items())
         raise ValueError(f"{rule}. Received: {listed}")
 
 
-def _require_level(level: float) -> None:
-    _require(0 < level < 1, "`level` must lie between 0 and 1", level=level)
+def require_level(level: float) -> None:
+    """Raises a ValueError unless a confidence lies in (0, 1)."""
+    require(0 < level < 1, "`level` must lie between 0 and 1", level=level)
 
 
-def _as_array(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+def as_array(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Returns numbers as an array; a ValueError if one is not finite."""
     array = np.asarray(values, dtype=float)
     is_met = array.ndim == 1 and array.size > 0 and np.isfinite(array).all()
     rule = f"`{name}` must be one or more finite numbers"
-    _require(bool(is_met), rule, **{name: values})
+    require(bool(is_met), rule, **{name: values})
     return array
 
 
@@ -62,11 +65,11 @@ def t_interval(
     Raises:
         ValueError: if there is no value, or one not finite or out of bounds.
     """
-    array = np.sort(_as_array("values", values))  # same bits in any order
-    _require_level(level)
+    array = np.sort(as_array("values", values))  # same bits in any order
+    require_level(level)
     is_within = bounds[0] <= array[0] and array[-1] <= bounds[1]
     rule = "`values` must lie within `bounds`"
-    _require(is_within, rule, values=values, bounds=bounds)
+    require(is_within, rule, values=values, bounds=bounds)
     if len(array) == 1:
         return Interval(float(array[0]), math.nan, math.nan)
     if _is_constant(array):
@@ -75,6 +78,47 @@ def t_interval(
     ends = stats.t.interval(level, len(array) - 1, mean, error)
     low, high = np.clip(ends, *bounds)
     return Interval(float(mean), float(low), float(high))
+
+
+def bootstrap_interval(
+    values: Sequence[float], statistic: str = "median", level: float = 0.95
+) -> Interval:
+    """Returns the mean or median over seeds and its percentile bootstrap.
+
+    The quantiles (1 -+ level) / 2 of the statistic over 10,000 fixed
+    resamples (Efron and Tibshirani 1993, ch. 13). For a description: it holds
+    the mean less often than the `t_interval` at a few seeds, on which
+    decisions rest. One value v gives (v, NaN, NaN).
+
+    Args:
+        values: one number per seed, shape (R,).
+        statistic: "mean" or "median".
+        level: confidence, in (0, 1).
+
+    Raises:
+        ValueError: if there is no value, one is not finite, or `statistic` is
+            unknown.
+    """
+    array = np.sort(as_array("values", values))  # same bits in any order
+    require_level(level)
+    functions = {"mean": np.mean, "median": np.median}
+    rule = "`statistic` must be 'mean' or 'median'"
+    require(statistic in functions, rule, statistic=repr(statistic))
+    function = functions[statistic]
+    value = float(function(array))
+    if len(array) == 1:
+        return Interval(value, math.nan, math.nan)
+    if _is_constant(array):
+        return Interval(value, value, value)
+    ends = stats.bootstrap(
+        (array,),
+        function,
+        confidence_level=level,
+        n_resamples=10_000,
+        method="percentile",
+        rng=0,
+    ).confidence_interval
+    return Interval(value, float(ends.low), float(ends.high))
 
 
 def wilson_interval(
@@ -93,10 +137,10 @@ def wilson_interval(
     Raises:
         ValueError: if the counts or `level` are outside their range.
     """
-    _require_level(level)
+    require_level(level)
     is_met = 0 <= num_successes <= num_trials and num_trials >= 1
     rule = "`num_successes` must be 0 to `num_trials`, and that at least 1"
-    _require(is_met, rule, num_successes=num_successes, num_trials=num_trials)
+    require(is_met, rule, num_successes=num_successes, num_trials=num_trials)
     test = stats.binomtest(num_successes, num_trials)
     low, high = test.proportion_ci(level, method="wilson")
     return Interval(num_successes / num_trials, float(low), float(high))
@@ -114,9 +158,9 @@ def bimodality_coefficient(values: Sequence[float]) -> float:
     Raises:
         ValueError: if fewer than 4 values, all equal, or one not finite.
     """
-    array, n = _as_array("values", values), len(values)
+    array, n = as_array("values", values), len(values)
     rule = "`values` must be at least 4 and not all equal"
-    _require(n >= 4 and not _is_constant(array), rule, values=values)
+    require(n >= 4 and not _is_constant(array), rule, values=values)
     skewness = stats.skew(array, bias=False)
     kurtosis = stats.kurtosis(array, bias=False)
     correction = 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))
@@ -136,68 +180,9 @@ def is_bimodal(values: Sequence[float]) -> bool:
     Raises:
         ValueError: if there is no value, or one not finite.
     """
-    array = _as_array("values", values)
+    array = as_array("values", values)
     is_too_few = len(array) < 4 or _is_constant(array)
     return not is_too_few and bimodality_coefficient(values) > 5 / 9
-
-
-def time_to_threshold(
-    times: Sequence[float], values: Sequence[float], threshold: float
-) -> float:
-    """Returns when a curve is first at or above a threshold.
-
-    Args:
-        times: when the curve was measured, e.g. epochs, increasing.
-        values: the curve, the same length.
-        threshold: value to reach; nothing is interpolated.
-
-    Returns:
-        One of `times`; inf if not reached, i.e. censored at the last one.
-
-    Raises:
-        ValueError: if `times` do not increase, or the lengths differ.
-    """
-    axis, curve = _as_array("times", times), _as_array("values", values)
-    is_met = len(axis) == len(curve) and bool((np.diff(axis) > 0).all())
-    rule = "`times` must increase, one for each value"
-    _require(is_met, rule, times=times, values=values)
-    reached = axis[curve >= _as_array("threshold", [threshold])]
-    return float(reached[0]) if len(reached) else math.inf
-
-
-def median_time(
-    times: Sequence[float], last_time: float, level: float = 0.95
-) -> Interval:
-    """Returns the median time over seeds, those that never arrive included.
-
-    First t at which the Kaplan-Meier estimate of P(time > t) is at most 1/2
-    (Kaplan and Meier 1958), inf if there is none. The interval lies between
-    two ordered times, by the sign test (Conover 1999, sec. 3.2): since all
-    seeds are censored at the same time, it is exact and never covers less
-    than `level`. It takes 6 seeds at 0.95, 10 at 0.997; fewer give NaN.
-
-    Args:
-        times: one per seed, shape (R,), as from `time_to_threshold`.
-        last_time: when every seed stopped; inf in `times` means later.
-        level: confidence, in (0, 1).
-
-    Raises:
-        ValueError: if there is no time, one is NaN or after `last_time`.
-    """
-    _require_level(level)
-    array = np.asarray(times, dtype=float)
-    is_censored = array == math.inf
-    observed = _as_array("times", np.where(is_censored, last_time, array))
-    is_met, rule = observed.max() <= last_time, "No time is after `last_time`"
-    _require(is_met, rule, times=times, last_time=last_time)
-    sample = stats.CensoredData.right_censored(observed, is_censored)
-    survival = stats.ecdf(sample).sf
-    is_past = survival.probabilities <= 0.5 + 1e-9  # it is a rounded product
-    median = min(survival.quantiles[is_past], default=math.inf)
-    test = stats.quantile_test(array, p=0.5)
-    low, high = np.asarray(test.confidence_interval(level))
-    low = np.minimum(low, last_time)  # NaN stays NaN
-    return Interval(float(median), float(low), float(high))
 
 
 def paired_difference(
@@ -219,7 +204,7 @@ def paired_difference(
         ValueError: if the seeds differ, or a value is missing or not finite.
     """
     unpaired = sorted(first.keys() ^ second.keys())
-    _require(not unpaired, "Both need the same seeds", unpaired=unpaired)
+    require(not unpaired, "Both need the same seeds", unpaired=unpaired)
     differences = [first[seed] - second[seed] for seed in sorted(first)]
     interval = t_interval(differences, level)
     if len(differences) == 1:
@@ -243,7 +228,7 @@ def corrected_level(level: float, num_tests: int) -> float:
     Raises:
         ValueError: if an argument is outside its range.
     """
-    _require_level(level)
+    require_level(level)
     rule = "`num_tests` must be at least 1"
-    _require(num_tests >= 1, rule, num_tests=num_tests)
+    require(num_tests >= 1, rule, num_tests=num_tests)
     return 1.0 - (1.0 - level) / num_tests
