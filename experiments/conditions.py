@@ -3,11 +3,20 @@
 import math
 from typing import Any
 
+import pandas as pd
+
 from experiments.claims.by_number import packing_of
 from experiments.claims.evidence import Evidence, by_seed, effect
+from experiments.claims.rule import LEARNED
 from experiments.plan import Plan, count_seeds
 from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
+from tiny_gpt.analysis.statistics import (
+    bootstrap_interval,
+    is_bimodal,
+    wilson_interval,
+)
+from tiny_gpt.analysis.times import median_time, time_to_threshold
 from tiny_gpt.experiment import Experiment
 
 TIERS = (
@@ -107,9 +116,76 @@ def _effects(
                 if len(found) < len(evidence.seeds):  # others have none
                     name += f" ({count_seeds(tuple(found['seed']))})"
                 effects.append(effect(name, mean, unit))
-    losses = by_seed(last[last["metric"] == "loss"])
+    for mapping in plan.module.SPARSE:
+        effects += _over_seeds(rows, asked, mapping, experiment, evidence)
+    losses = by_seed(last[(last["metric"] == "loss")])
     floor = inferring_floor(*packing_of(experiment))
     excess = {seed: loss - floor for seed, loss in losses.items()}
     free = (-math.inf, math.inf)
     name = "training loss, last epoch, above its floor"
     return [*effects, effect(name, evidence.mean(excess, free), "nats")]
+
+
+def _over_seeds(
+    rows: pd.DataFrame,
+    asked: pd.DataFrame,
+    mapping: str,
+    experiment: Experiment,
+    evidence: Evidence,
+) -> list[dict[str, Any]]:
+    """Returns how seeds of one mapping are spread, and when they learn it."""
+    level = evidence.level
+    final = by_seed(
+        asked[
+            (asked["mapping"] == mapping)
+            & (asked["metric"] == "accuracy_aligned")
+            & (asked["tier"] == "unseen_sentences")
+        ]
+    )
+    values = list(final.values())
+    num_learned = sum(value > LEARNED for value in values)
+    groups = "two groups" if is_bimodal(values) else "one group"
+    sample = rows[
+        (rows["mapping"] == mapping)
+        & (rows["metric"] == evidence.accuracy)
+        & (rows["tier"] == "all")
+    ]
+    times = [
+        time_to_threshold(
+            curve["epoch"].to_list(), curve["value"].to_list(), LEARNED
+        )
+        for _, curve in sample.sort_values("epoch").groupby("seed")
+    ]
+    last = float(sample["epoch"].max())
+    spread = [
+        (
+            f"{mapping}: median over seeds, bootstrap interval",
+            bootstrap_interval(values, "median", level),
+            "fraction",
+        ),
+        (
+            f"{mapping}: seeds above 50 %, Wilson interval ({groups})",
+            wilson_interval(num_learned, len(values), level),
+            "fraction",
+        ),
+        (
+            f"{mapping}: median time to 50 %, {times.count(math.inf)} of "
+            f"{len(times)} seeds never",
+            median_time(times, last, level),
+            "epochs",
+        ),
+    ]
+    place = f"{experiment.name}/{experiment.condition}"
+    if experiment.mixture.num_pairs(mapping):
+        fresh, read = (
+            {
+                seed: float(curve.iloc[-1])
+                for seed, curve in evidence.curves(
+                    place, "loss_all_tokens", mapping, tier
+                ).items()
+            }
+            for tier in ("fresh_windows", "training_windows")
+        )
+        gap = evidence.difference(fresh, read)
+        spread.append((f"{mapping}: loss, fresh - training text", gap, "nats"))
+    return [effect(*each) for each in spread]

@@ -28,6 +28,11 @@ def _share_equal(predicted: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean(np.asarray(predicted) == np.asarray(target)))
 
 
+def _is_due(callback: Any, epoch: int) -> bool:
+    is_last = epoch + 1 == callback.params.get("epochs")
+    return is_last or (epoch + 1) % callback.every == 0
+
+
 class TaskAccuracy(keras.callbacks.Callback):
     """Scores a model on several named tasks at the end of epochs.
 
@@ -91,8 +96,7 @@ class TaskAccuracy(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs is None:
             return
-        is_last = epoch + 1 == self.params.get("epochs")
-        if (epoch + 1) % self.every and not is_last:
+        if not _is_due(self, epoch):
             logs.update(dict.fromkeys(self.keys, math.nan))
             return
         model = self.model  # on JAX each access copies the training state
@@ -161,8 +165,7 @@ class LossByTask(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs is None:
             return
-        is_last = epoch + 1 == self.params.get("epochs")
-        if (epoch + 1) % self.every and not is_last:
+        if not _is_due(self, epoch):
             logs.update(dict.fromkeys(self.keys, math.nan))
             return
         logits = np.asarray(self.model.predict_on_batch(self._inputs))

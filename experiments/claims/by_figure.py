@@ -25,6 +25,7 @@ from experiments.claims.rule import (
 from tiny_gpt.analysis.baseline import (
     memorisation_tail,
     memorisation_tail_bound,
+    printed_baseline,
 )
 from tiny_gpt.analysis.statistics import (
     Interval,
@@ -191,7 +192,8 @@ def no_mirage(evidence: Evidence) -> Decision:
 
 def proposition_4(evidence: Evidence) -> Decision:
     """The printed bound for 60 % of 5 sentences, and the corrected one."""
-    printed = memorisation_tail_bound(0.6, 50 / 1680, 5)
+    baseline = printed_baseline(50, 1680)
+    printed = memorisation_tail_bound(0.6, baseline, 5)
     coverage = 1 - (1 - 1 / 1680) ** 50
     corrected = coverage + (1 - coverage) * CHANCE
     bound = memorisation_tail_bound(0.6, corrected, 5)
@@ -204,7 +206,7 @@ def proposition_4(evidence: Evidence) -> Decision:
         verdict,
         f"The printed bound is {printed:.2%}. A memoriser that guesses where "
         f"it recalls nothing has the baseline {corrected:.3f}, not "
-        f"{50 / 1680:.3f}, and the bound becomes {bound:.1%}. The exact "
+        f"{baseline:.3f}, and the bound becomes {bound:.1%}. The exact "
         f"probability is {exact:.2%}: the bound is loose.",
         [
             effect(name, Interval(value, math.nan, math.nan), "probability")

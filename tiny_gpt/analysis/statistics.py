@@ -1,8 +1,9 @@
 """What a handful of seeds tells: intervals and paired differences."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -101,7 +102,10 @@ def bootstrap_interval(
     """
     array = np.sort(as_array("values", values))  # same bits in any order
     require_level(level)
-    functions = {"mean": np.mean, "median": np.median}
+    functions: dict[str, Callable[..., Any]] = {
+        "mean": np.mean,
+        "median": np.median,
+    }
     rule = "`statistic` must be 'mean' or 'median'"
     require(statistic in functions, rule, statistic=repr(statistic))
     function = functions[statistic]
