@@ -1,11 +1,28 @@
 """The one seam to JAX and TensorFlow: how a function is compiled."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 SUPPORTED = ("jax", "tensorflow")
+# XLA leaves half of a vector register idle unless it is told otherwise.
+CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+
+
+def is_jax_on_cpu() -> bool:
+    """Tells whether JAX computes, on a CPU."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def weights_of(model: keras.Model) -> list[Any]:
+    """Returns the values of all variables of a model, in its order."""
+    return [variable.value for variable in model.variables]
 
 
 def compile_for_model(
@@ -13,23 +30,24 @@ def compile_for_model(
 ) -> Callable[..., Any]:
     """Compiles a function that calls a model, with XLA on both backends.
 
-    The compiled function reads the model's weights anew at each call, so it
-    need not be compiled again when training has changed them.
+    The compiled function reads the weights anew at each call, so it need not
+    be compiled again when training has changed them.
 
     Args:
         model: model whose layers `function` calls.
         function: from tensors to tensors; shapes must not depend on values.
 
     Returns:
-        Function of the same arguments. Each new argument shape is compiled
-        once.
+        Function of the same arguments and, on JAX, `weights`: values as
+        `weights_of` returns them, those of the model by default. Each new
+        argument shape is compiled once.
 
     Raises:
         ValueError: if the backend is neither JAX nor TensorFlow.
     """
     name = keras.backend.backend()
     if name == "jax":
-        return _compile_jax(model, function)
+        return _compile_for_jax_model(model, function)
     if name == "tensorflow":
         import tensorflow as tf
 
@@ -40,14 +58,65 @@ def compile_for_model(
     )
 
 
-def _compile_jax(model, function):
-    import jax
-
-    @jax.jit
+def _compile_for_jax_model(model, function):
     def stateless(values, *args):
         # Layers read `values` in place of their variables inside this scope.
         mapping = list(zip(model.variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
             return function(*args)
 
-    return lambda *args: stateless([v.value for v in model.variables], *args)
+    compiled = JaxProgram(stateless)
+
+    def call(*args, weights=None):
+        return compiled(weights_of(model) if weights is None else weights, *args)
+
+    return call
+
+
+class JaxProgram:
+    """A function compiled by JAX, once per argument shapes, in any thread.
+
+    Args:
+        function: from arrays to arrays.
+        donated: places of arguments whose memory may be used for results.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], donated: Sequence[int] = ()
+    ):
+        import jax
+
+        self._jit = jax.jit(function, donate_argnums=tuple(donated))
+        self._programs: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any) -> Any:
+        return self.compiled(*args)(*args)
+
+    def compiled(self, *args: Any) -> Any:
+        """Returns the executable for arguments of these shapes."""
+        import jax
+
+        leaves, structure = jax.tree.flatten(args)
+        shapes = tuple((jax.numpy.shape(x), _dtype(x)) for x in leaves)
+        key = structure, shapes
+        if key not in self._programs:
+            with self._lock:  # two threads would compile the same
+                if key not in self._programs:
+                    self._programs[key] = _compile(self._jit.lower(*args))
+        return self._programs[key]
+
+
+def _dtype(x: Any) -> str:
+    return str(getattr(x, "dtype", type(x).__name__))
+
+
+def _compile(lowered: Any) -> Any:
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return lowered.compile()
+    try:
+        return lowered.compile(compiler_options=CPU_OPTIONS)
+    except jax.errors.JaxRuntimeError:  # a version without this option
+        return lowered.compile()

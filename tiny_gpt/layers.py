@@ -1,7 +1,57 @@
-"""The layers of the GPT."""
+"""The layers of the GPT.
+
+Each computes in one of two forms that give the same: as written here, or, by
+JAX on a CPU and without dropout, as in `feature_major.py`.
+"""
 
 import keras
 from keras import ops
+
+from tiny_gpt import backend
+
+# What else would mix features, or positions, of a feature-major array.
+ELEMENTWISE = ("gelu", "linear", "relu", "silu", "tanh")
+
+
+def _feature_major(layer, x, is_dropping=False):
+    """Returns `feature_major`, if that form is the faster one, or None."""
+    if is_dropping or not backend.is_jax_on_cpu() or x.ndim != 3:
+        return None
+    from tiny_gpt import feature_major
+
+    batch, length, _ = x.shape
+    is_large = batch >= feature_major.SMALLEST_GROUP and length > 1
+    dtype = layer.variable_dtype
+    is_plain = layer.compute_dtype == dtype and dtype in ("float32", "float64")
+    return feature_major if is_large and is_plain else None
+
+
+def _is_elementwise(dense):
+    name = getattr(dense.activation, "__name__", None)
+    return dense.use_bias and name in ELEMENTWISE
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class Dense(keras.layers.Dense):
+    """Keras's Dense layer in the faster of two forms."""
+
+    def call(self, x, training=None):
+        features = _feature_major(self, x)
+        if features is None or not _is_elementwise(self):
+            return super().call(x, training=training)
+        x = features.apply_to_features(features.project, self, x)
+        return self.activation(x)
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """Keras's layer normalisation in the faster of two forms."""
+
+    def call(self, x):
+        features = _feature_major(self, x)
+        if features is None:
+            return super().call(x)
+        return features.apply_to_features(features.normalise, self, x)
 
 
 @keras.saving.register_keras_serializable(package="tiny_gpt")
@@ -77,15 +127,23 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
                 f"shape={tuple(token_ids.shape)}"
             )
         table = ops.convert_to_tensor(self.token_table)
-        if self.embedding_gradient == "dense":
-            # On TensorFlow the gradient of a gather from a variable keeps
-            # repeated ids apart; from a product it is one dense array.
-            table = table * 1.0
-        x = ops.take(table, token_ids, axis=0)  # (B, T', D)
+        x = self._look_up(table, token_ids)  # (B, T', D)
         if self.positions == "none":
             return x
         index = first_position + ops.arange(ops.shape(token_ids)[1])
         return x + ops.take(self.position_table, index, axis=0)
+
+    def _look_up(self, table, token_ids):
+        features = None
+        if len(token_ids.shape) == 2 and token_ids.shape[0] is not None:
+            features = _feature_major(self, token_ids[..., None])
+        if features is not None:
+            return features.embed(table, token_ids)
+        if self.embedding_gradient == "dense":
+            # On TensorFlow the gradient of a gather from a variable keeps
+            # repeated ids apart; from a product it is one dense array.
+            table = table * 1.0
+        return ops.take(table, token_ids, axis=0)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_dim)
@@ -161,6 +219,14 @@ class CausalSelfAttention(keras.layers.Layer):
         for projection in (self.query, self.key, self.value, self.out):
             projection.build(input_shape)
 
+    @property
+    def scale(self):
+        """Factor on query-key products."""
+        width = self.head_dim
+        if self.logit_scale == "hidden_dim":
+            width = self.num_heads * self.head_dim
+        return width**-0.5
+
     def call(self, x, training=False):
         k, v = self.keys_and_values(x)
         return self.attend(x, k, v, training=training)
@@ -182,12 +248,9 @@ class CausalSelfAttention(keras.layers.Layer):
         Returns:
             Float tensor of shape (B, T, D).
         """
-        width = self.head_dim
-        if self.logit_scale == "hidden_dim":
-            width = self.num_heads * self.head_dim
         q = self._split_heads(self.query(x))  # (B, T, H, K)
 
-        logits = ops.einsum("bthk,bshk->bhts", q, k) * width**-0.5
+        logits = ops.einsum("bthk,bshk->bhts", q, k) * self.scale
         query_positions = first_position + ops.arange(ops.shape(q)[1])
         key_positions = ops.arange(ops.shape(k)[1])
         is_future = key_positions[None, :] > query_positions[:, None]  # (T, S)
@@ -310,6 +373,11 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm.build(input_shape)
 
     def call(self, x, training=False):
+        is_dropping = bool(training) and self._config["dropout"] > 0
+        features = _feature_major(self, x, is_dropping)
+        is_fast = _is_elementwise(self.inner) and _is_elementwise(self.outer)
+        if features is not None and is_fast:
+            return features.apply_block(self, x)
         k, v = self.keys_and_values(x)
         return self.attend(x, k, v, training=training)
 

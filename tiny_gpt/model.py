@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tiny_gpt.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.layers import (
+    Dense,
+    LayerNormalization,
+    TokenAndPositionEmbedding,
+    TransformerBlock,
+)
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -149,13 +154,13 @@ def build_gpt(config: GPTConfig) -> keras.Model:
             name=f"block_{i}",
         )(x)
     if config.normalization == "pre":
-        x = keras.layers.LayerNormalization(
+        x = LayerNormalization(
             epsilon=config.layer_norm_epsilon, name="final_norm"
         )(x)
-    # Logits stay in float32 under mixed precision, for the softmax.
-    logits = keras.layers.Dense(
+    # Logits stay in full precision under a mixed one, for the softmax.
+    logits = Dense(
         config.vocabulary_size + config.num_unused_classes,
-        dtype="float32",
+        dtype=keras.config.dtype_policy().variable_dtype,
         name="head",
     )(x)
     return keras.Model(token_ids, logits, name="gpt")
