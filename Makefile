@@ -5,19 +5,20 @@ PRESET ?= quick
 SEEDS ?=
 BACKEND ?= jax
 OUT ?=
-JOBS ?= 1
+# Runs at once; as many as suit, unless given.
+JOBS ?=
 VENV ?= .venv
 
 BIN = $(VENV)/bin
 EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
 RUN = $(BIN)/python -m experiments
-OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) --jobs $(JOBS) $(if $(OUT),--out "$(OUT)") $(ARGS)
+OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 .PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report lint notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=1 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
 	@$(RUN) triangle $(OPTIONS)

@@ -61,10 +61,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
-        help="runs at once, each in a process with its share of the cores "
-        "(default: 1)",
+        help="runs at once: threads of one process on JAX (default: one per "
+        "core, or fewer if the model is large), processes that share the "
+        "cores on TensorFlow (default: 1)",
     )
     parser.add_argument(
         "--out",

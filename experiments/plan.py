@@ -31,7 +31,7 @@ class Plan:
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
         commit: commit of the checkout when the command started.
-        num_jobs: runs at once, each in a process of its own.
+        num_jobs: runs at once; None for as many as suit (JAX), or one.
     """
 
     module: ModuleType
@@ -43,7 +43,7 @@ class Plan:
     overwrite: bool
     command: tuple[str, ...]
     commit: str
-    num_jobs: int = 1
+    num_jobs: int | None = None
 
     @classmethod
     def from_options(cls, options, command: list[str]) -> "Plan":
@@ -56,7 +56,7 @@ class Plan:
             raise ValueError(
                 f"`--seeds` must be at least 1. Received: {options.seeds}"
             )
-        if options.jobs < 1:
+        if options.jobs is not None and options.jobs < 1:
             raise ValueError(
                 f"`--jobs` must be at least 1. Received: {options.jobs}"
             )

@@ -10,9 +10,8 @@ import keras
 
 from tiny_gpt.devices import set_precision
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.multi_seed import Job
 from tiny_gpt.train import run
-
-Job = tuple[Experiment, int, Path]  # what to run, its seed and its record
 
 
 def run_all(
@@ -39,7 +38,10 @@ def run_all(
         num_processes, context, _start, (shares, precision)
     )
     try:
-        futures = {pool.submit(_run, *job): job for job in jobs}
+        futures = {
+            pool.submit(_run, job.experiment, job.seed, job.record): job
+            for job in jobs
+        }
         for future in as_completed(futures):
             future.result()  # raises what the run raised
             yield futures[future]
@@ -65,6 +67,6 @@ def _start(shares, precision: str) -> None:
     set_precision(precision)
 
 
-def _run(experiment: Experiment, seed: int, record: Path) -> None:
+def _run(experiment: Experiment, seed: int, record: Path | None) -> None:
     run(experiment, seed, record)
     keras.utils.clear_session()

@@ -58,40 +58,48 @@ class Line:
 
     def __init__(self, reporter, live, task, experiment):
         self._reporter = reporter
-        self._scores: dict[str, float] = {}
-        self._completed = 0  # epochs of all seeds
+        self._scores: dict[int, dict[str, float]] = {}  # by seed
+        self._epochs: dict[int, int] = {}  # done, by seed
         self._live = live
         self._task = task
         self._experiment = experiment
         self._logged = time.perf_counter()
 
-    def seed(self, seed: int) -> keras.callbacks.Callback:
+    def callback(self, seed: int) -> keras.callbacks.Callback:
         """Returns a callback that shows one run, epoch by epoch."""
-        before = self._completed
         return keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self._show(
-                before + epoch + 1, seed, epoch + 1, logs
-            )
+            on_epoch_end=lambda epoch, logs: self.show(seed, epoch + 1, logs)
         )
 
-    def finish(self, state: str) -> None:
-        """Shows that a run is finished that no callback has shown."""
-        self._completed += self._experiment.train.num_epochs
-        self._live.update(self._task, completed=self._completed, state=state)
+    def finish(self, seed: int, state: str) -> None:
+        """Shows that a run is finished that was not shown by epochs."""
+        self._update(
+            seed,
+            self._experiment.train.num_epochs,
+            f"seed {seed} {state}",
+        )
         if not self._reporter.is_live:
             name = self._experiment.condition
-            self._reporter.console.print(f"{name}  {state}", highlight=False)
+            self._reporter.console.print(
+                f"{name}  seed {seed} {state}", highlight=False
+            )
 
-    def _show(self, completed, seed, epoch, logs):
+    def _update(self, seed: int, epoch: int, state: str) -> None:
+        self._epochs[seed] = epoch
+        completed = sum(self._epochs.values())
+        self._live.update(self._task, completed=completed, state=state)
+
+    def show(self, seed: int, epoch: int, logs: dict[str, float]) -> None:
+        """Shows an epoch, counted from 1; any thread may call it."""
         metric = self._experiment.evaluation.accuracy
         for label in self._experiment.eval_mappings:
             score = logs[f"{task_name(label)}_{metric}"]
             if not math.isnan(score):  # NaN: not evaluated in this epoch
-                self._scores[label] = score
-        scores = (f"{label} {x:.2f}" for label, x in self._scores.items())
+                self._scores.setdefault(seed, {})[label] = score
+        found = self._scores.get(seed, {})
+        scores = (f"{label} {x:.2f}" for label, x in found.items())
         state = f"seed {seed} loss {logs['loss']:.3f} {' '.join(scores)}"
-        self._completed = completed
-        self._live.update(self._task, completed=completed, state=state)
+        self._update(seed, epoch, state)
         if self._reporter.is_live:
             return
         num_epochs = self._experiment.train.num_epochs

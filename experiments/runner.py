@@ -14,6 +14,7 @@ from experiments.pool import run_all
 from experiments.progress import Reporter
 from tiny_gpt import results
 from tiny_gpt.devices import describe, set_precision
+from tiny_gpt.multi_seed import Job, run_jobs
 from tiny_gpt.train import load_finished, run
 
 
@@ -64,7 +65,7 @@ def execute(
 
 def _train(plan: Plan, reporter: Reporter) -> bool:
     """Runs what is not finished; tells whether there was anything."""
-    to_do = []
+    jobs = []
     lines = {}
     for experiment in plan.experiments:
         line = reporter.condition(experiment, len(plan.seeds))
@@ -72,19 +73,32 @@ def _train(plan: Plan, reporter: Reporter) -> bool:
         for seed in plan.seeds:
             record = plan.record(experiment, seed)
             if load_finished(experiment, seed, record) is None:
-                to_do.append((experiment, seed, record))
+                jobs.append(Job(experiment, seed, record))
             else:
-                line.finish("already there")
-    if plan.num_jobs > 1:
-        for experiment, seed, _ in run_all(
-            to_do, plan.num_jobs, plan.precision
+                line.finish(seed, "already there")
+    if keras.backend.backend() == "jax":
+        for _ in run_jobs(
+            jobs,
+            plan.num_jobs,
+            on_epoch=lambda job, epoch, logs: lines[
+                job.experiment.condition
+            ].show(job.seed, epoch, logs),
         ):
-            lines[experiment.condition].finish(f"seed {seed} finished")
-        return bool(to_do)
-    for experiment, seed, record in to_do:
-        run(experiment, seed, record, [lines[experiment.condition].seed(seed)])
-        keras.utils.clear_session()
-    return bool(to_do)
+            pass
+    elif plan.num_jobs is not None and plan.num_jobs > 1:
+        for job in run_all(jobs, plan.num_jobs, plan.precision):
+            lines[job.experiment.condition].finish(job.seed, "finished")
+    else:
+        for job in jobs:
+            line = lines[job.experiment.condition]
+            run(
+                job.experiment,
+                job.seed,
+                job.record,
+                [line.callback(job.seed)],
+            )
+            keras.utils.clear_session()
+    return bool(jobs)
 
 
 def collect(plan: Plan) -> Collected:

@@ -20,9 +20,23 @@ def is_jax_on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def weights_of(model: keras.Model) -> list[Any]:
-    """Returns the values of all variables of a model, in its order."""
-    return [variable.value for variable in model.variables]
+class Snapshot:
+    """Weights of a model at one moment, which stand in place of the model.
+
+    Args:
+        values: values of all its variables, in its order.
+        predict: from (snapshot, inputs) to outputs.
+    """
+
+    def __init__(
+        self, values: Sequence[Any], predict: Callable[["Snapshot", Any], Any]
+    ):
+        self.values = list(values)
+        self._predict = predict
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Returns outputs, as `keras.Model.predict_on_batch` does."""
+        return self._predict(self, x)
 
 
 def compile_for_model(
@@ -38,9 +52,9 @@ def compile_for_model(
         function: from tensors to tensors; shapes must not depend on values.
 
     Returns:
-        Function of the same arguments and, on JAX, `weights`: values as
-        `weights_of` returns them, those of the model by default. Each new
-        argument shape is compiled once.
+        Function of whose weights to use, those of the model or of a
+        `Snapshot` (JAX), and of the same arguments. Each new argument shape
+        is compiled once.
 
     Raises:
         ValueError: if the backend is neither JAX nor TensorFlow.
@@ -51,7 +65,8 @@ def compile_for_model(
     if name == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)
+        compiled = tf.function(function, jit_compile=True, autograph=False)
+        return lambda source, *args: compiled(*args)
     raise ValueError(
         f"Compiled calls need one of the backends {SUPPORTED}. "
         f"Received: KERAS_BACKEND={name!r}"
@@ -67,8 +82,10 @@ def _compile_for_jax_model(model, function):
 
     compiled = JaxProgram(stateless)
 
-    def call(*args, weights=None):
-        return compiled(weights_of(model) if weights is None else weights, *args)
+    def call(source, *args):
+        if isinstance(source, Snapshot):
+            return compiled(source.values, *args)
+        return compiled([v.value for v in source.variables], *args)
 
     return call
 

@@ -6,10 +6,64 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.backend import compile_for_model
+from tiny_gpt.backend import Snapshot, compile_for_model
 
 DECODINGS = ("published", "aligned", "cached")
 PADDING_ID = 0
+
+
+class Network:
+    """A model of `build_gpt`, layer by layer.
+
+    Args:
+        model: the model.
+
+    Attributes:
+        embedding: its first layer.
+        blocks: its blocks.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.embedding = model.get_layer("embedding")
+        names = [layer.name for layer in model.layers]
+        first, last = names.index("block_0"), names.index("head")
+        middle = model.layers[first:last]
+        self.blocks = [b for b in middle if b.name != "final_norm"]
+        self._after_blocks = model.layers[first + len(self.blocks) :]
+
+    def logits(self, x):
+        """Returns logits of the last block's output."""
+        for layer in self._after_blocks:
+            x = layer(x)
+        return x
+
+    def logits_at(self, tokens, first_position, num_positions):
+        """Reads tokens, and returns the logits of some positions.
+
+        Nothing reads the other positions of the last block's output.
+
+        Args:
+            tokens: token ids, shape (B, T).
+            first_position: the first of those positions.
+            num_positions: how many, P.
+
+        Returns:
+            Shape (B, P, V).
+        """
+        x = self.embedding(tokens)
+        for block in self.blocks[:-1]:
+            x = block(x)
+        return self.logits(
+            _last_block(self.blocks[-1], x, first_position, num_positions)[0]
+        )
+
+
+def _last_block(block, x, first_position, num_positions):
+    """Returns some rows of a block's output, and its keys and values."""
+    k, v = block.keys_and_values(x)
+    size = (ops.shape(x)[0], num_positions, x.shape[-1])
+    rows = ops.slice(x, (0, first_position, 0), size)
+    return block.attend(rows, k, v, first_position), k, v
 
 
 class GreedyDecoder:
@@ -53,12 +107,7 @@ class GreedyDecoder:
         self.model = model
         self.decoding = decoding
         self.num_tokens = num_tokens
-        self._embedding = model.get_layer("embedding")
-        names = [layer.name for layer in model.layers]
-        first, last = names.index("block_0"), names.index("head")
-        middle = model.layers[first:last]
-        self._blocks = [b for b in middle if b.name != "final_norm"]
-        self._after_blocks = model.layers[first + len(self._blocks) :]
+        self._network = Network(model)
         generate: Callable = {
             "published": self._generate_published,
             "aligned": self._generate_aligned,
@@ -66,11 +115,14 @@ class GreedyDecoder:
         }[decoding]
         self._generate = compile_for_model(model, generate)
 
-    def __call__(self, prompts: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, prompts: np.ndarray, model: keras.Model | Snapshot | None = None
+    ) -> np.ndarray:
         """Generates the continuation of each prompt.
 
         Args:
             prompts: token ids, shape (B, P).
+            model: other weights for the same model (JAX); its own by default.
 
         Returns:
             Generated ids, shape (B, N).
@@ -79,15 +131,16 @@ class GreedyDecoder:
             ValueError: if prompt and answer must fit the window and do not.
         """
         prompts = np.asarray(prompts, "int32")
-        window = self._embedding.sequence_length
+        window = self._network.embedding.sequence_length
         if self.decoding == "published":
             prompts = fit_to_window(prompts, window)
         else:
             check_fits(prompts.shape[1], self.num_tokens, window)
-        return ops.convert_to_numpy(self._generate(prompts))
+        ids = self._generate(model or self.model, prompts)
+        return ops.convert_to_numpy(ids)
 
     def _readable(self, ids):
-        is_token = ids < self._embedding.vocabulary_size
+        is_token = ids < self._network.embedding.vocabulary_size
         return ops.where(is_token, ids, PADDING_ID)
 
     def _generate_published(self, window):
@@ -120,49 +173,45 @@ class GreedyDecoder:
 
     def _next_ids(self, tokens, position):
         """Reads all tokens, and returns the ids most probable after one."""
-        x = self._embedding(tokens)
-        for block in self._blocks[:-1]:
-            x = block(x)
-        # Nothing reads the other positions of the last block's output.
-        k, v = self._blocks[-1].keys_and_values(x)
-        row = ops.take(x, position, axis=1)[:, None]  # (B, 1, D)
-        x = self._blocks[-1].attend(row, k, v, position)
-        return self._most_probable(x[:, 0])
+        return _most_probable(self._network.logits_at(tokens, position, 1))
 
     def _generate_cached(self, prompts):
         num_prompt = prompts.shape[1]
 
         # Read the prompt and keep what later positions look at.
-        x = self._embedding(prompts)
+        network = self._network
+        x = network.embedding(prompts)
         cache = []
-        for block in self._blocks:
-            k, v = block.keys_and_values(x)
-            x = block.attend(x, k, v)
-            room = ((0, 0), (0, self.num_tokens - 1), (0, 0), (0, 0))
+        room = ((0, 0), (0, self.num_tokens - 1), (0, 0), (0, 0))
+        for block in network.blocks:
+            if block is network.blocks[-1]:
+                x, k, v = _last_block(block, x, num_prompt - 1, 1)
+            else:
+                x, k, v = block.call_and_keep(x)
             cache += [ops.pad(k, room), ops.pad(v, room)]  # (B, S, H, K)
-        ids = self._most_probable(x[:, -1])
+        ids = _most_probable(network.logits(x))
         answer = _write(_empty_answer(prompts, self.num_tokens), ids, 0)
 
         def step(i, state):
             ids, answer, *cache = state
             position = num_prompt - 1 + i
-            x = self._embedding(self._readable(ids)[:, None], position)
-            for b, block in enumerate(self._blocks):
+            x = network.embedding(self._readable(ids)[:, None], position)
+            for b, block in enumerate(network.blocks):
                 k, v = block.keys_and_values(x)
                 at = (0, position, 0, 0)
                 cache[2 * b] = ops.slice_update(cache[2 * b], at, k)
                 cache[2 * b + 1] = ops.slice_update(cache[2 * b + 1], at, v)
                 x = block.attend(x, cache[2 * b], cache[2 * b + 1], position)
-            ids = self._most_probable(x[:, 0])
+            ids = _most_probable(network.logits(x))
             return (ids, _write(answer, ids, i), *cache)
 
         state = (ids, answer, *cache)
         return ops.fori_loop(1, self.num_tokens, step, state)[1]
 
-    def _most_probable(self, x):
-        for layer in self._after_blocks:
-            x = layer(x)
-        return ops.cast(ops.argmax(x, axis=-1), "int32")
+
+def _most_probable(logits):
+    """Returns the ids of the one position of (B, 1, V), shape (B,)."""
+    return ops.cast(ops.argmax(logits[:, 0], axis=-1), "int32")
 
 
 def fit_to_window(prompts: np.ndarray, sequence_length: int) -> np.ndarray:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tiny_gpt.backend import Snapshot
 from tiny_gpt.callbacks import LossByTask, Score, TaskAccuracy
 from tiny_gpt.decode import DECODINGS, GreedyDecoder
-from tiny_gpt.exact import ExactEvaluator, Prompt
+from tiny_gpt.exact import CompiledAnswers, ExactEvaluator, Prompt
 from tiny_gpt.languages import split_label
 from tiny_gpt.metrics import exact_match, word_accuracy, words_right
 from tiny_gpt.prompts import sample_prompts
@@ -138,9 +139,32 @@ def task_name(label: str) -> str:
     return f"{source}_to_{target}".lower()
 
 
+class Asker:
+    """Questions compiled for one model, and all of its shape.
+
+    Args:
+        config: what is asked.
+        model: model of `build_gpt`.
+        stream: what it reads; another one of the same mixture's shape and
+            vocabulary has the same questions.
+
+    Attributes:
+        decode: greedy answers, `GreedyDecoder`.
+        answers: what `ExactEvaluator` needs.
+    """
+
+    def __init__(
+        self, config: EvaluationConfig, model: keras.Model, stream: Stream
+    ):
+        num_words = stream.mixture.sentence_length
+        num_tokens = num_words * stream.vocabulary.tokens_per_word
+        self.decode = GreedyDecoder(model, config.decoding, num_tokens)
+        self.answers = CompiledAnswers(model, num_tokens)
+
+
 def evaluation_callbacks(
     config: EvaluationConfig,
-    model: keras.Model,
+    asker: Asker,
     stream: Stream,
     labels: tuple[str, ...],
     rng: np.random.Generator,
@@ -149,7 +173,7 @@ def evaluation_callbacks(
 
     Args:
         config: what to ask.
-        model: model of `build_gpt`.
+        asker: compiled questions.
         stream: languages and vocabulary of the run.
         labels: mappings asked for.
         rng: source of randomness.
@@ -163,10 +187,6 @@ def evaluation_callbacks(
     fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
     fresh_entropy = int(fresh_rng.integers(2**63))
     vocabulary = stream.vocabulary
-    num_words = stream.mixture.sentence_length
-    decoder = GreedyDecoder(
-        model, config.decoding, num_words * vocabulary.tokens_per_word
-    )
 
     def tasks(num_sentences, rng):
         return {
@@ -187,7 +207,7 @@ def evaluation_callbacks(
         )
 
     def predict(model, prompts):
-        return decoder(prompts)
+        return asker.decode(prompts, model)
 
     accuracy, exact, *fresh = config.metrics
     callbacks: list[keras.callbacks.Callback] = [
@@ -250,7 +270,8 @@ def _loss_by_task(
 
 def evaluate_exactly(
     config: EvaluationConfig,
-    model: keras.Model,
+    asker: Asker,
+    model: keras.Model | Snapshot,
     stream: Stream,
     labels: tuple[str, ...],
     pivots: tuple[str, ...],
@@ -260,7 +281,8 @@ def evaluate_exactly(
 
     Args:
         config: prompts.
-        model: model of `build_gpt`.
+        asker: compiled questions.
+        model: the trained model, or its weights.
         stream: what it has read.
         labels: mappings asked for.
         pivots: two steps asked one after the other, e.g. "A->B->C".
@@ -272,7 +294,7 @@ def evaluate_exactly(
     rows: list[Row] = []
     if not config.exact_demonstrations:
         return rows
-    evaluator = ExactEvaluator(model, stream)
+    evaluator = ExactEvaluator(asker.answers, model, stream)
     for label in labels:
         prompts = config.exact_prompts(label, labels)
         rows += exact_rows(evaluator, label, prompts, rng)

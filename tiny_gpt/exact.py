@@ -1,13 +1,15 @@
 """Exact evaluation: a model is asked for every possible sentence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.backend import compile_for_model
-from tiny_gpt.decode import check_fits
+from tiny_gpt.backend import Snapshot, compile_for_model
+from tiny_gpt.decode import GreedyDecoder, Network, check_fits
 from tiny_gpt.prompts import encode_prompts
 from tiny_gpt.stream import (
     Stream,
@@ -54,35 +56,60 @@ class Answers:
     probabilities: np.ndarray
 
 
+class CompiledAnswers:
+    """What gives answers, compiled for all models of one shape.
+
+    Args:
+        model: model of `build_gpt`.
+        num_tokens: tokens per answer, A.
+
+    Attributes:
+        sequence_length: tokens the model reads at once.
+        probabilities: function of a model or its `Snapshot` and of prompts
+            with right answers, token ids of shape (B, P + A), that returns
+            the probabilities of each answer token, (B, A, V).
+        generate: greedy answers to prompts, `GreedyDecoder`.
+    """
+
+    def __init__(self, model: keras.Model, num_tokens: int):
+        network = Network(model)
+        self.sequence_length = network.embedding.sequence_length
+        self.generate = GreedyDecoder(model, "cached", num_tokens)
+
+        def answer_probabilities(tokens):
+            # Nothing is asked after the last token.
+            first = tokens.shape[1] - num_tokens - 1
+            logits = network.logits_at(tokens[:, :-1], first, num_tokens)
+            return ops.softmax(ops.cast(logits, "float32"), axis=-1)
+
+        self.probabilities = compile_for_model(model, answer_probabilities)
+
+
 class ExactEvaluator:
     """Asks a model for every sentence of a mapping, decoded "aligned".
 
     One compiled pass over the prompt and the right answer gives all
     probabilities, and the greedy answer of each sentence in which the most
     probable token is right every time. Only the others are generated token
-    by token. What stands right of a position cannot reach it, so prompts of
-    every length share one compiled shape, filled up on the right.
+    by token.
 
     Args:
-        model: model of `build_gpt`.
+        compiled: what is compiled for the model.
+        model: model of `build_gpt`, or its weights.
         stream: what it has read.
         batch_size: sentences per compiled call.
     """
 
-    def __init__(self, model: keras.Model, stream: Stream, batch_size=420):
+    def __init__(
+        self,
+        compiled: CompiledAnswers,
+        model: keras.Model | Snapshot,
+        stream: Stream,
+        batch_size: int = 420,
+    ):
         self.stream = stream
+        self._compiled, self._model = compiled, model
         self._batch_size = batch_size
-        self._sequence_length = model.get_layer("embedding").sequence_length
-        vocabulary, mixture = stream.vocabulary, stream.mixture
-        num_tokens = mixture.sentence_length * vocabulary.tokens_per_word
-
-        def answer_probabilities(tokens, start):
-            logits = model(tokens, training=False)
-            shape = (ops.shape(logits)[0], num_tokens, logits.shape[-1])
-            logits = ops.slice(logits, (0, start - 1, 0), shape)
-            return ops.softmax(ops.cast(logits, "float32"), axis=-1)
-
-        self._probabilities = compile_for_model(model, answer_probabilities)
 
     def ask(
         self, label: str, prompt: Prompt, rng: np.random.Generator
@@ -152,28 +179,32 @@ class ExactEvaluator:
             target: right answers, shape (N, A).
         """
         start, num_tokens = questions.shape[1], target.shape[1]
-        check_fits(start, num_tokens, self._sequence_length)
+        check_fits(start, num_tokens, self._compiled.sequence_length)
         tokens = np.concatenate([questions, target], axis=1)
-        probabilities = self._in_batches(tokens, start)
+        probabilities = self._in_batches(
+            lambda batch: self._compiled.probabilities(self._model, batch),
+            tokens,
+        )
         greedy = probabilities.argmax(axis=-1)
         # From the first wrong token on, the model reads its own.
         wrong = np.flatnonzero((greedy != target).any(axis=1))
-        for i in range(num_tokens - 1) if len(wrong) else ():
-            own = readable_ids(greedy[wrong, i], self.stream.vocabulary.size)
-            tokens[wrong, start + i] = own
-            again = self._in_batches(tokens[wrong], start)
-            greedy[wrong, i + 1] = again[:, i + 1].argmax(axis=-1)
+        if len(wrong):
+            greedy[wrong] = self._in_batches(
+                lambda batch: self._compiled.generate(batch, self._model),
+                questions[wrong],
+            )
         return Answers(sentences, target, greedy, probabilities)
 
-    def _in_batches(self, tokens: np.ndarray, start: int) -> np.ndarray:
-        size, length = self._batch_size, self._sequence_length
+    def _in_batches(
+        self, function: Callable[[np.ndarray], Any], tokens: np.ndarray
+    ) -> np.ndarray:
+        size = self._batch_size
         parts = []
         for first in range(0, len(tokens), size):
-            part = tokens[first : first + size, :length]
-            filled = np.full((size, length), PADDING_ID, "int32")
-            filled[: len(part), : part.shape[1]] = part
-            # TensorFlow compiles anew for each Python integer.
-            answer = self._probabilities(filled, np.int32(start))
+            part = tokens[first : first + size]
+            filled = np.full((size, tokens.shape[1]), PADDING_ID, "int32")
+            filled[: len(part)] = part
+            answer = function(filled)
             parts.append(ops.convert_to_numpy(answer)[: len(part)])
         return np.concatenate(parts)
 

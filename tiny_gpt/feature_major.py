@@ -50,17 +50,34 @@ def apply_block(block, x):
     Returns:
         Float array of shape (B, T, D).
     """
+    return apply_block_and_keep(block, x)[0]
+
+
+def apply_block_and_keep(block, x):
+    """Applies a block, and returns what later positions look at.
+
+    Returns:
+        What `apply_block` does; keys and values, each (B, T, H, K).
+    """
     is_pre = block.normalization == "pre"
     shape = x.shape
     z = _from_rows(x)
     y = normalise(block.attention_norm, z) if is_pre else z
-    z = z + _attend(block.attention, y, shape)
+    attention = block.attention
+    qkv = _queries_keys_values(attention, y, shape)
+    out = attend(qkv, shape[1], attention.scale)
+    z = z + project(attention.out, out.reshape(z.shape))
     z = z if is_pre else normalise(block.attention_norm, z)
     y = normalise(block.feed_forward_norm, z) if is_pre else z
     y = activate(block.inner, project(block.inner, y))
     z = z + activate(block.outer, project(block.outer, y))
     z = z if is_pre else normalise(block.feed_forward_norm, z)
-    return _to_rows(z, shape)
+    heads = *shape[:2], attention.num_heads, attention.head_dim
+    keys, values = (
+        _to_rows(part.reshape(z.shape), shape).reshape(heads)
+        for part in qkv[1:]
+    )
+    return _to_rows(z, shape), keys, values
 
 
 def apply_to_features(function, layer, x):
@@ -184,17 +201,16 @@ _layer_norm = jax.custom_vjp(_layer_norm, nondiff_argnums=(3,))
 _layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
 
 
-def _attend(attention, z, shape):
-    """Applies a `CausalSelfAttention` layer to (D, N)."""
+def _queries_keys_values(attention, z, shape):
+    """Projects (D, N) for a `CausalSelfAttention`: (3, H, K, G T, b)."""
     parts = attention.query, attention.key, attention.value
     kernel, bias = (
         jnp.concatenate([jnp.asarray(getattr(p, name)) for p in parts], axis=-1)
         for name in ("kernel", "bias")
     )
     heads = attention.num_heads, attention.head_dim
-    qkv = _affine(kernel, bias, z).reshape(3, *heads, -1, group_size(shape[0]))
-    out = attend(qkv, shape[1], attention.scale)
-    return project(attention.out, out.reshape(z.shape))
+    z = _affine(kernel, bias, z)
+    return z.reshape(3, *heads, -1, group_size(shape[0]))
 
 
 def attend(qkv, length, scale):

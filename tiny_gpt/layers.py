@@ -373,13 +373,28 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward_norm.build(input_shape)
 
     def call(self, x, training=False):
-        is_dropping = bool(training) and self._config["dropout"] > 0
-        features = _feature_major(self, x, is_dropping)
-        is_fast = _is_elementwise(self.inner) and _is_elementwise(self.outer)
-        if features is not None and is_fast:
+        features = self._features(x, training)
+        if features is not None:
             return features.apply_block(self, x)
         k, v = self.keys_and_values(x)
         return self.attend(x, k, v, training=training)
+
+    def _features(self, x, training=False):
+        is_dropping = bool(training) and self._config["dropout"] > 0
+        is_fast = _is_elementwise(self.inner) and _is_elementwise(self.outer)
+        return _feature_major(self, x, is_dropping) if is_fast else None
+
+    def call_and_keep(self, x):
+        """Applies the block, and returns what later positions look at.
+
+        Returns:
+            The block's output; keys and values, each (B, T, H, K).
+        """
+        features = self._features(x)
+        if features is not None:
+            return features.apply_block_and_keep(self, x)
+        k, v = self.keys_and_values(x)
+        return self.attend(x, k, v), k, v
 
     def keys_and_values(self, x):
         """Returns what later positions look at, each (B, T, H, K)."""

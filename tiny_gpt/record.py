@@ -5,35 +5,41 @@ import json
 import math
 import os
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.tiers import Row
 
+State = list[np.ndarray]  # values of a model's variables and its optimizer's
 
-class Record(keras.callbacks.Callback):
-    """Keeps the logs of all epochs, and saves them with the model.
 
-    Logs in `.json`, with the random state of dropout, which Keras does not
-    save; weights and optimizer in `.keras` until the run is finished, and
-    the trained weights alone in `.weights.h5` from then on.
+class Record:
+    """Keeps the logs of all epochs, and saves them with the weights.
+
+    While a run trains, one file, `.npz`, holds its logs and its state:
+    weights, optimizer and random state. It is replaced in one move. A
+    finished run leaves `.json`, logs and exact evaluation, and
+    `.weights.h5`, the trained weights.
 
     Args:
         experiment: what is run.
         seed: its seed.
-        path: path of both files, without suffix; None for no files.
-        save_every: epochs between two savings.
+        path: path of the files, without suffix; None for no files.
+        save_every_s: least seconds between two savings.
 
     Attributes:
         logs: Keras logs of each epoch so far.
+        state: saved state after the last of them; None if there is none.
         exact: rows of the exact evaluation; None until the run is finished.
 
     Raises:
         ValueError: if the files are those of another experiment or seed, or
-            do not belong together.
+            damaged.
     """
 
     def __init__(
@@ -41,24 +47,21 @@ class Record(keras.callbacks.Callback):
         experiment: Experiment,
         seed: int,
         path: Path | None = None,
-        save_every: int = 10,
+        save_every_s: float = 30.0,
     ):
-        super().__init__()
         self.logs: list[dict[str, float]] = []
+        self.state: State | None = None
         self.exact: list[Row] | None = None
-        self._random_states: dict[str, list] = {}  # by epoch
         self._earlier_s = 0.0
-        self._start = time.perf_counter()
-        self._save_every = save_every
+        self._start = self._saved = time.perf_counter()
+        self._save_every_s = save_every_s
         self._num_epochs = experiment.train.num_epochs
-        self._updates = updates_per_epoch(experiment)
         # Through JSON, so that it compares equal to what was saved.
         config = {"experiment": dataclasses.asdict(experiment), "seed": seed}
         self._config = json.loads(json.dumps(config))
-        self._files = None
+        self._path = path
         if path is not None:
-            self._files = Path(f"{path}.json"), Path(f"{path}.keras")
-            self._load_logs(*self._files)
+            self._load(Path(f"{path}.json"), Path(f"{path}.npz"))
 
     @property
     def wall_s(self) -> float:
@@ -75,57 +78,80 @@ class Record(keras.callbacks.Callback):
         """Whether the last epoch is in the logs."""
         return len(self.logs) >= self._num_epochs
 
+    def start_clock(self) -> None:
+        """Counts seconds from now on, where a run waited for its turn."""
+        self._start = self._saved = time.perf_counter()
+
+    def add(self, logs: dict[str, float], state: Callable[[], State]) -> None:
+        """Adds the logs of an epoch, and saves if it is time.
+
+        Args:
+            logs: what the epoch gave.
+            state: returns the state after it.
+        """
+        self.logs.append({key: float(value) for key, value in logs.items()})
+        now = time.perf_counter()
+        if self._path is None or now - self._saved < self._save_every_s:
+            return
+        self._save(Path(f"{self._path}.npz"), state())
+        self._saved = time.perf_counter()
+
     def finish(self, model: keras.Model, exact: list[Row]) -> None:
         """Keeps the rows of the exact evaluation and the trained weights."""
         self.exact = exact
-        if self._files is None:
+        if self._path is None:
             return
-        logs_path, model_path = self._files
+        logs_path = Path(f"{self._path}.json")
         logs_path.parent.mkdir(parents=True, exist_ok=True)
-        weights = model_path.with_suffix(".weights.h5")
+        weights = Path(f"{self._path}.weights.h5")
         new_weights = weights.with_name(f"saving_{weights.name}")
         model.save_weights(new_weights)
         os.replace(new_weights, weights)
-        self._save_logs(logs_path)
-        model_path.unlink(missing_ok=True)
+        new_logs = logs_path.with_name(f"saving_{logs_path.name}")
+        new_logs.write_text(self._as_json())
+        os.replace(new_logs, logs_path)
+        Path(f"{self._path}.npz").unlink(missing_ok=True)
 
-    def load_model(self) -> keras.Model | None:
-        """Loads the saved model, and forgets the epochs after it.
+    def _save(self, path: Path, state: State) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"saving_{path.name}")
+        values = {f"value_{i}": value for i, value in enumerate(state)}
+        with open(new, "wb") as file:
+            np.savez(file, record=np.array(self._as_json()), **values)
+        os.replace(new, path)
 
-        Returns:
-            The model with its optimizer; None if the run starts anew.
-        """
-        if self._files is None or not self._files[1].exists():
-            self.logs = []
-            return None
-        model = keras.saving.load_model(self._files[1])
-        # Logs are saved before the model and can be one saving ahead.
-        epoch = int(model.optimizer.iterations) // self._updates
-        if str(epoch) not in self._random_states:
-            raise ValueError(
-                "A saved model needs the logs that were saved with it; remove "
-                f"it to start anew. Received: {self._files[1]}, epoch {epoch}"
-            )
-        self.logs = self.logs[:epoch]
-        for variable, state in zip(
-            _random_variables(model),
-            self._random_states[str(epoch)],
-            strict=True,
-        ):
-            variable.assign(np.array(state, "uint32"))
-        return model
+    def _as_json(self) -> str:
+        saved = {
+            "config": self._config,
+            "wall_s": self.wall_s,
+            "logs": [
+                {k: None if math.isnan(v) else v for k, v in log.items()}
+                for log in self.logs
+            ],
+            "exact": self.exact,
+        }
+        return json.dumps(saved)
 
-    def on_epoch_end(self, epoch, logs=None):
-        values = logs or {}
-        self.logs.append({key: float(value) for key, value in values.items()})
-        is_due = (epoch + 1) % self._save_every == 0
-        if self._files is not None and (is_due or self.is_trained):
-            self._save(*self._files)
+    def _load(self, path: Path, state_path: Path) -> None:
+        if path.exists():
+            self._read(path.read_text(), path)
+            # A run may be stopped before this.
+            state_path.unlink(missing_ok=True)
+        elif state_path.exists():
+            try:
+                with np.load(state_path, allow_pickle=False) as saved:
+                    text = str(saved["record"])
+                    count = len(saved.files) - 1
+                    self.state = [saved[f"value_{i}"] for i in range(count)]
+            except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+                raise ValueError(
+                    "A saved run must be whole; remove the file to start "
+                    f"anew. Received: {state_path}"
+                ) from error
+            self._read(text, state_path)
 
-    def _load_logs(self, path: Path, model_path: Path) -> None:
-        if not path.exists():
-            return
-        saved = json.loads(path.read_text())
+    def _read(self, text: str, path: Path) -> None:
+        saved = json.loads(text)
         if saved["config"] != self._config:
             raise ValueError(
                 "A record can only be continued by the experiment and seed "
@@ -135,43 +161,6 @@ class Record(keras.callbacks.Callback):
             {k: math.nan if v is None else v for k, v in log.items()}
             for log in saved["logs"]
         ]
-        self._random_states = saved["random_states"]
         self._earlier_s = saved["wall_s"]
         if saved["exact"] is not None:
             self.exact = [tuple(row) for row in saved["exact"]]
-        if self.is_finished:  # and may have been stopped before this
-            model_path.unlink(missing_ok=True)
-
-    def _save(self, logs_path: Path, model_path: Path) -> None:
-        logs_path.parent.mkdir(parents=True, exist_ok=True)
-        new_model = model_path.with_name(f"saving_{model_path.name}")
-        model = self.model  # on JAX each access copies the training state
-        model.save(new_model)
-        states = [
-            keras.ops.convert_to_numpy(v).tolist()
-            for v in _random_variables(model)
-        ]
-        # The model on disk is this one or, for a moment, the one before.
-        last = list(self._random_states.items())[-1:]
-        self._random_states = {**dict(last), str(len(self.logs)): states}
-        self._save_logs(logs_path)
-        os.replace(new_model, model_path)
-
-    def _save_logs(self, path: Path) -> None:
-        saved = {
-            "config": self._config,
-            "random_states": self._random_states,
-            "wall_s": self.wall_s,
-            "logs": [
-                {k: None if math.isnan(v) else v for k, v in log.items()}
-                for log in self.logs
-            ],
-            "exact": self.exact,
-        }
-        new_logs = path.with_name(f"saving_{path.name}")
-        new_logs.write_text(json.dumps(saved))
-        os.replace(new_logs, path)
-
-
-def _random_variables(model: keras.Model) -> list:
-    return [v for v in model.variables if "seed_generator_state" in v.path]

@@ -1,0 +1,482 @@
+"""Many runs at once, on JAX: one compiled program trains all seeds.
+
+An epoch is one call of a program that loops over its updates; runs of one
+shape share it, whatever their seed, data and learning rate. An update is
+`model.train_step`, which `fit` calls as well. On a CPU runs are spread over
+threads, one or more cores each: measured, that is faster than a batch of
+seeds, whose arrays no longer fit the cache. On other devices the runs of a
+pack are one batch of the same program (`jax.vmap`).
+"""
+
+import functools
+import math
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tiny_gpt.backend import JaxProgram, Snapshot, compile_for_model
+from tiny_gpt.evaluate import Asker
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.model import build_gpt
+from tiny_gpt.train import (
+    Preparation,
+    Run,
+    compile_gpt,
+    prepare,
+    set_state,
+    state_of,
+)
+
+# Numbers of batches and windows are rounded up to share programs.
+BATCHES = 8
+WINDOWS = 64
+# A program with larger buffers keeps all cores busy by itself.
+LARGEST_BESIDE_OTHERS = 512 * 2**20
+
+OnEpoch = Callable[["Job", int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        experiment: what to run.
+        seed: its seed.
+        record: path of its files, see `train.run`; None for no files.
+    """
+
+    experiment: Experiment
+    seed: int
+    record: Path | None = None
+
+
+class EpochProgram:
+    """An epoch of training as one compiled call, for any Keras model.
+
+    Args:
+        model: a compiled model with a built optimizer. Its loss must be the
+            mean over windows that weigh (`mean_with_sample_weight`), since
+            the last batch is filled up; other metrics are left out.
+        num_runs: runs in one batch; 1 for no batch.
+
+    Raises:
+        ValueError: if the backend is not JAX, or the model is not compiled
+            so.
+    """
+
+    def __init__(self, model: keras.Model, num_runs: int = 1):
+        check_trainable(model)
+        self._model = model
+        self._is_trainable = _is_trainable(model)
+        epoch = self._epoch
+        if num_runs > 1:
+            import jax
+
+            epoch = jax.vmap(epoch, in_axes=(0, 0, 0, 0, None))
+        self._program = JaxProgram(epoch, donated=(0,))
+
+    def __call__(
+        self,
+        state: Sequence[Any],
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        num_batches: int,
+    ) -> tuple[list[Any], np.ndarray]:
+        """Trains for an epoch; all but the last with a run axis, if batched.
+
+        Args:
+            state: values of all variables of the model, then of the
+                optimizer. They are consumed.
+            inputs: batches, shape (S, B, ...).
+            targets: the same, of what `fit` calls y.
+            weights: of each window, shape (S, B); 0 for what fills up.
+            num_batches: updates to make, at most S.
+
+        Returns:
+            The state after it, and the mean loss of the epoch.
+        """
+        state, losses = self._program(
+            list(state), inputs, targets, weights, np.int32(num_batches)
+        )
+        counts = weights.sum(axis=-1)
+        losses = np.asarray(losses, "float64")
+        mean = (losses * counts).sum(axis=-1) / counts.sum(axis=-1)
+        return state, mean
+
+    def num_bytes(self, *args: Any) -> int:
+        """Returns the memory that a call needs beside its arguments."""
+        *arrays, num_batches = args
+        compiled = self._program.compiled(*arrays, np.int32(num_batches))
+        analysis = compiled.memory_analysis()
+        return analysis.temp_size_in_bytes if analysis else 0
+
+    def _epoch(self, state, inputs, targets, weights, num_batches):
+        import jax
+        import jax.numpy as jnp
+
+        model, num_model = self._model, len(self._is_trainable)
+        of_model, of_optimizer = state[:num_model], state[num_model:]
+        trainable, other = _part(self._is_trainable, of_model)
+        # Zeros: the loss is collected here, batch by batch.
+        metrics = [jnp.zeros(v.shape, v.dtype) for v in model.metrics_variables]
+
+        # Keras losses have the shape of the output without its last axis.
+        rank = len(model.output.shape) - 1
+
+        def update(i, carry):
+            (trainable, other, of_optimizer), losses = carry
+            weight = weights[i].reshape(-1, *(1,) * (rank - 1))
+            weight = jnp.broadcast_to(weight, targets[i].shape[:rank])
+            logs, (trainable, other, of_optimizer, _) = model.train_step(
+                (trainable, other, of_optimizer, metrics),
+                (inputs[i], targets[i], weight),
+            )
+            state = list(trainable), list(other), list(of_optimizer)
+            return state, losses.at[i].set(logs["loss"])
+
+        carry = (trainable, other, of_optimizer), jnp.zeros(len(inputs))
+        (trainable, other, of_optimizer), losses = jax.lax.fori_loop(
+            0, num_batches, update, carry
+        )
+        of_model = _join(self._is_trainable, trainable, other)
+        return [*of_model, *of_optimizer], losses
+
+
+def check_trainable(model: keras.Model) -> None:
+    """Checks that a model can be trained by an `EpochProgram`.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Programs of whole epochs need JAX; elsewhere use `train.run`. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+        )
+    loss = getattr(model, "loss", None)
+    reduction = getattr(loss, "reduction", None)
+    if reduction != "mean_with_sample_weight":
+        raise ValueError(
+            "A model must be compiled with one loss object whose `reduction` "
+            "is 'mean_with_sample_weight'. "
+            f"Received: loss={loss!r} with reduction={reduction!r}"
+        )
+    if not model.optimizer.built:
+        raise ValueError(
+            "The optimizer must be built: optimizer.build("
+            f"model.trainable_variables). Received: {model.optimizer.name!r}"
+        )
+
+
+def _is_trainable(model: keras.Model) -> list[bool]:
+    trainable = {id(v) for v in model.trainable_variables}
+    return [id(v) in trainable for v in model.variables]
+
+
+def _part(is_first: list[bool], values: Sequence[Any]) -> tuple[list, list]:
+    pairs = list(zip(is_first, values, strict=True))
+    return [v for first, v in pairs if first], [v for f, v in pairs if not f]
+
+
+def _join(is_first: list[bool], first: list, second: list) -> list:
+    one, other = iter(first), iter(second)
+    return [next(one) if is_one else next(other) for is_one in is_first]
+
+
+class _Programs:
+    """What is compiled for all runs of one shape."""
+
+    def __init__(self, like: Preparation):
+        self.model = build_gpt(like.experiment.model)
+        compile_gpt(self.model, like.experiment.train)
+        self.asker = Asker(like.experiment.evaluation, self.model, like.stream)
+        self.initial = state_of(self.model)
+        self._lock = threading.Lock()
+        self._forward = compile_for_model(
+            self.model, lambda x: self.model(x, training=False)
+        )
+        self.epoch = functools.cache(
+            lambda num_runs: EpochProgram(self.model, num_runs)
+        )
+
+    def start(self, ready: Preparation) -> list[np.ndarray]:
+        """Returns the initial state of a run, or the one it has saved."""
+        rate = ready.experiment.train.learning_rate
+        with self._lock:  # one model, many runs
+            set_state(self.model, self.initial)
+            self.model.optimizer.learning_rate = rate
+            ready.start(self.model)
+            return state_of(self.model)
+
+    def snapshot(self, state: Sequence[Any]) -> Snapshot:
+        """Returns the weights of a state, in place of a model."""
+        return Snapshot(state[: len(self.model.variables)], self._predict)
+
+    def _predict(self, snapshot: Snapshot, x: np.ndarray) -> np.ndarray:
+        filled = np.zeros((_round_up(len(x), WINDOWS), *x.shape[1:]), x.dtype)
+        filled[: len(x)] = x
+        return np.asarray(self._forward(snapshot, filled))[: len(x)]
+
+    def finish(self, ready: Preparation, state: Sequence[Any]) -> Run:
+        """Evaluates a trained run and ends its record, in its own model."""
+        model = build_gpt(ready.experiment.model)
+        for variable, value in zip(
+            model.variables, state[: len(model.variables)], strict=True
+        ):
+            variable.assign(value)
+        run = ready.finish(self.snapshot(state), self.asker, model)
+        return run
+
+
+def _shape_of(experiment: Experiment) -> tuple[Any, ...]:
+    """Returns what runs that share programs have in common."""
+    train, mixture = experiment.train, experiment.mixture
+    return (
+        experiment.model,
+        train.batch_size,
+        train.clipnorm,
+        experiment.evaluation.decoding,
+        experiment.tokens,
+        mixture.sentence_length,
+    )
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def run_seeds(
+    experiment: Experiment,
+    seeds: Iterable[int],
+    records: Callable[[int], Path] | None = None,
+    **options: Any,
+) -> list[Run]:
+    """Runs one condition with many seeds.
+
+    Each run is what `train.run` gives, up to rounding: the same data, initial
+    weights, order, questions and events.
+
+    Args:
+        experiment: what to run.
+        seeds: non-negative integers.
+        records: path of the files of a seed, see `train.run`.
+        **options: passed on to `run_jobs`.
+
+    Returns:
+        The runs, in the order of the seeds.
+
+    Raises:
+        ValueError: as `run_jobs`.
+    """
+    jobs = [
+        Job(experiment, seed, records(seed) if records else None)
+        for seed in seeds
+    ]
+    runs = dict(run_jobs(jobs, **options))
+    return [runs[job] for job in jobs]
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    num_workers: int | None = None,
+    pack_size: int | None = None,
+    on_epoch: OnEpoch | None = None,
+    save_every_s: float = 30.0,
+) -> Iterator[tuple[Job, Run]]:
+    """Runs many jobs, conditions and seeds, in one process.
+
+    Args:
+        jobs: what to run, started in this order.
+        num_workers: packs at once, each in a thread; by default one per core
+            on a CPU, fewer if their memory would not fit, else 1.
+        pack_size: runs in one batch of a program; by default 1 on a CPU, and
+            as many as fit the device elsewhere.
+        on_epoch: called after each epoch with the job, the epoch, counted
+            from 1, and its logs; by several threads.
+        save_every_s: least seconds between two savings of a run.
+
+    Yields:
+        Each job with its run, when it is finished.
+
+    Raises:
+        ValueError: if the backend is not JAX, a number is below 1, or a job
+            is invalid (`train.run`), before anything is trained.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Many runs in one process need JAX; elsewhere use `train.run`. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+        )
+    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
+        if value is not None and value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}"
+            )
+    queues: dict[Any, list[tuple[Job, Preparation]]] = {}
+    for job in jobs:
+        ready = prepare(job.experiment, job.seed, job.record, save_every_s)
+        key = (
+            _shape_of(job.experiment),
+            job.experiment.train.num_epochs,
+            job.experiment.train.num_pretraining_epochs,
+            ready.windows.steps_per_epoch,
+            len(ready.record.logs),
+        )
+        queues.setdefault(key, []).append((job, ready))
+    if queues:
+        yield from _Driver(queues, num_workers, pack_size, on_epoch).run()
+
+
+class _Driver:
+    """Deals packs of runs to workers."""
+
+    def __init__(self, queues, num_workers, pack_size, on_epoch):
+        self._on_epoch = on_epoch
+        self._is_stopped = threading.Event()
+        self._programs: dict[Any, _Programs] = {}
+        self._packs = []
+        largest = 0
+        for key, members in queues.items():
+            shape = key[0]
+            if shape not in self._programs:
+                self._programs[shape] = _Programs(members[0][1])
+            programs = self._programs[shape]
+            one = self._num_bytes(programs, members[0][1])
+            largest = max(largest, one)
+            size = pack_size or _pack_size(one, len(members))
+            for i in range(0, len(members), size):
+                self._packs.append((programs, members[i : i + size]))
+        self._num_workers = num_workers or _num_workers(largest)
+
+    @staticmethod
+    def _num_bytes(programs: _Programs, ready: Preparation) -> int:
+        """Compiles the epoch of one run, and returns what it needs."""
+        state = list(programs.initial)
+        batches = _batches(ready, len(ready.record.logs))
+        return programs.epoch(1).num_bytes(state, *batches)
+
+    def run(self) -> Iterator[tuple[Job, Run]]:
+        done: queue.Queue = queue.Queue()
+        count = sum(len(members) for _, members in self._packs)
+        with ThreadPoolExecutor(self._num_workers) as pool:
+            for pack in self._packs:
+                pool.submit(self._work, pack, done)
+            try:
+                for _ in range(count):
+                    result = done.get()
+                    if isinstance(result, BaseException):
+                        raise result
+                    yield result
+            finally:
+                self._is_stopped.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self, pack, done: queue.Queue) -> None:
+        programs, members = pack
+        try:
+            for result in self._train(programs, members):
+                done.put(result)
+        except BaseException as error:  # noqa: BLE001, raised by the reader
+            done.put(error)
+
+    def _train(self, programs, members) -> Iterator[tuple[Job, Run]]:
+        jobs = [job for job, _ in members]
+        pack = [ready for _, ready in members]
+        for ready in pack:
+            ready.record.start_clock()
+        train = pack[0].experiment.train
+        observers = [ready.callbacks(programs.asker) for ready in pack]
+        for callback in (each for some in observers for each in some):
+            callback.set_params({"epochs": train.num_epochs})
+            callback.on_train_begin()
+        state = _stack([programs.start(ready) for ready in pack])
+        for epoch in range(len(pack[0].record.logs), train.num_epochs):
+            if self._is_stopped.is_set():
+                return
+            inputs, targets, weights, num_batches = zip(
+                *(_batches(ready, epoch) for ready in pack), strict=True
+            )
+            state, losses = programs.epoch(len(pack))(
+                state,
+                *(_stack_arrays(x) for x in (inputs, targets, weights)),
+                num_batches[0],
+            )
+            for i, (job, ready) in enumerate(members):
+                of_run = _of_run(state, i, len(pack))
+                logs = {"loss": float(np.atleast_1d(losses)[i])}
+                snapshot = programs.snapshot(of_run)
+                for callback in observers[i]:
+                    callback.set_model(snapshot)
+                    callback.on_epoch_end(epoch, logs)
+                ready.record.add(logs, functools.partial(_copied, of_run))
+                if self._on_epoch is not None:
+                    self._on_epoch(job, epoch + 1, logs)
+        for i, (job, ready) in enumerate(zip(jobs, pack, strict=True)):
+            yield job, programs.finish(ready, _of_run(state, i, len(pack)))
+
+
+def _batches(
+    ready: Preparation, epoch: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Returns an epoch as batches of one size, weights, and their number."""
+    size = ready.experiment.train.batch_size
+    number = ready.windows.steps_per_epoch
+    total = _round_up(number, BATCHES) * size
+    windows = ready.windows.epoch(epoch)
+    count = len(windows[0])
+    filled = []
+    for array in (*windows, np.ones(count, "float32")):
+        whole = np.zeros((total, *array.shape[1:]), array.dtype)
+        whole[:count] = array
+        filled.append(whole.reshape(-1, size, *array.shape[1:]))
+    return filled[0], filled[1], filled[2], number
+
+
+def _stack(states: list[list[np.ndarray]]) -> list[np.ndarray]:
+    if len(states) == 1:
+        return states[0]
+    return [np.stack(values) for values in zip(*states, strict=True)]
+
+
+def _stack_arrays(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _of_run(state: Sequence[Any], i: int, num_runs: int) -> list[Any]:
+    return list(state) if num_runs == 1 else [value[i] for value in state]
+
+
+def _copied(state: Sequence[Any]) -> list[np.ndarray]:
+    return [np.array(value) for value in state]
+
+
+def _pack_size(num_bytes: int, count: int) -> int:
+    """Returns how many runs fit in one batch of a program."""
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return 1
+    free = (device.memory_stats() or {}).get("bytes_limit", math.inf)
+    return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
+
+
+def _num_workers(num_bytes: int) -> int:
+    """Returns how many programs run side by side."""
+    import jax
+
+    if jax.devices()[0].platform != "cpu" or num_bytes > LARGEST_BESIDE_OTHERS:
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
