@@ -8,6 +8,7 @@ import pytest
 
 from experiments import drawing, runner, triangle
 from experiments.__main__ import main
+from tiny_gpt import multi_seed, train
 from tiny_gpt.evaluate import LOSS_KINDS, LOSS_TIERS
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
@@ -116,7 +117,8 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert "epoch 2/2" in printed
 
     # Again: nothing is trained, all is drawn anew, and the same.
-    monkeypatch.setattr(runner, "run", None)
+    monkeypatch.setattr(train, "prepare", None)
+    monkeypatch.setattr(multi_seed, "prepare", None)
     before = (out / "metrics.csv").read_bytes()
     before_manifest = (out / "manifest.json").read_bytes()
     (out / "figure_2.png").unlink()
@@ -135,7 +137,8 @@ def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", interrupt)
+    monkeypatch.setattr(train, "prepare", interrupt)
+    monkeypatch.setattr(multi_seed, "prepare", interrupt)
     assert main(arguments) == 130
     error = capsys.readouterr().err
     assert "The same command continues" in error

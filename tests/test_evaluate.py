@@ -10,6 +10,7 @@ from tiny_gpt.callbacks import LossByTask
 from tiny_gpt.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,
+    Asker,
     EvaluationConfig,
     evaluation_callbacks,
     task_name,
@@ -38,7 +39,8 @@ def build(config, kind="words", mixture=MIXTURE, length=30):
     )
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    callbacks = evaluation_callbacks(config, model, stream, LABELS, rng)
+    asker = Asker(config, model, stream)
+    callbacks = evaluation_callbacks(config, asker, stream, LABELS, rng)
     for callback in callbacks:
         callback.set_model(model)
         callback.set_params({"epochs": 9})

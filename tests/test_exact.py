@@ -8,7 +8,12 @@ from keras import ops
 
 from tiny_gpt import backend, exact
 from tiny_gpt.decode import GreedyDecoder
-from tiny_gpt.exact import ExactEvaluator, Prompt, readable_ids
+from tiny_gpt.exact import (
+    CompiledAnswers,
+    ExactEvaluator,
+    Prompt,
+    readable_ids,
+)
 from tiny_gpt.mixture import Component, Mixture
 from tiny_gpt.model import GPTConfig, build_gpt, initialise_weights
 from tiny_gpt.stream import all_sentences, build_stream
@@ -51,6 +56,12 @@ def build(kind, sequence_length):
     return stream, model
 
 
+def evaluator_of(model, stream, **options):
+    per_word = stream.vocabulary.tokens_per_word
+    compiled = CompiledAnswers(model, MIXTURE.sentence_length * per_word)
+    return ExactEvaluator(compiled, model, stream, **options)
+
+
 def ask(evaluator, label="A->C", prompt=ONE):
     return evaluator.ask(label, prompt, np.random.default_rng(3))
 
@@ -63,7 +74,7 @@ def questions(evaluator, label="A->C", prompt=ONE):
 @pytest.mark.parametrize("kind", FITS)
 def test_greedy_answers_are_those_of_the_decoder(kind):
     stream, model = build(kind, FITS[kind])
-    evaluator = ExactEvaluator(model, stream, batch_size=5)
+    evaluator = evaluator_of(model, stream, batch_size=5)
     answers, prompts = ask(evaluator), questions(evaluator)
     target, sentences = answers.target, answers.sentences
     decoder = GreedyDecoder(model, "aligned", target.shape[1])
@@ -95,7 +106,7 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
 @pytest.mark.parametrize("kind", FITS)
 def test_probabilities_follow_the_right_answer_so_far(kind):
     stream, model = build(kind, FITS[kind] + 1)
-    evaluator = ExactEvaluator(model, stream)
+    evaluator = evaluator_of(model, stream)
     answers = ask(evaluator)
     prompts = questions(evaluator)
     tokens = np.concatenate([prompts, answers.target], axis=1)
@@ -118,8 +129,8 @@ def test_what_stands_on_the_right_changes_nothing(kind):
         table = ops.convert_to_numpy(other).copy()
         table[: len(value)] = value
         other.assign(table)
-    answers = ask(ExactEvaluator(model, stream, batch_size=5))
-    filled = ask(ExactEvaluator(wide, wide_stream, batch_size=12))
+    answers = ask(evaluator_of(model, stream, batch_size=5))
+    filled = ask(evaluator_of(wide, wide_stream, batch_size=12))
     np.testing.assert_array_equal(answers.greedy, filled.greedy)
     np.testing.assert_allclose(
         answers.probabilities, filled.probabilities, rtol=1e-4, atol=1e-7
@@ -127,7 +138,7 @@ def test_what_stands_on_the_right_changes_nothing(kind):
     assert answers.probabilities.std() > 0.01
 
 
-def test_prompts_of_every_length_are_compiled_once(monkeypatch):
+def test_prompts_of_one_length_are_compiled_once(monkeypatch):
     traced = []
 
     def compile_for_model(model, function):
@@ -139,15 +150,15 @@ def test_prompts_of_every_length_are_compiled_once(monkeypatch):
 
     monkeypatch.setattr(exact, "compile_for_model", compile_for_model)
     stream, model = build("words", 30)
-    evaluator = ExactEvaluator(model, stream, batch_size=5)
-    for number in (3, 1, 0):
+    evaluator = evaluator_of(model, stream, batch_size=5)
+    for number in (3, 1, 3, 1):
         ask(evaluator, prompt=Prompt(number))
-    assert len(traced) == 1
+    assert len(traced) == 2
 
 
 def test_every_sentence_is_asked_once():
     stream, model = build("words", FITS["words"])
-    answers = ask(ExactEvaluator(model, stream))
+    answers = ask(evaluator_of(model, stream))
     sentences = {tuple(row) for row in answers.sentences}
     assert len(answers.sentences) == len(sentences) == 4 * 3
     assert all(len(set(row)) == 2 for row in sentences)
@@ -161,7 +172,7 @@ def test_every_sentence_is_asked_once():
 @pytest.mark.parametrize("kind", FITS)
 def test_fewer_demonstrations_are_the_last_of_more(kind):
     stream, model = build(kind, 60)
-    evaluator = ExactEvaluator(model, stream)
+    evaluator = evaluator_of(model, stream)
     prompts = [
         questions(evaluator, prompt=Prompt(number)) for number in range(4)
     ]
@@ -175,7 +186,7 @@ def test_fewer_demonstrations_are_the_last_of_more(kind):
 
 def test_another_mapping_is_demonstrated_with_the_same_sentences():
     stream, model = build("words", FITS["words"])
-    evaluator = ExactEvaluator(model, stream)
+    evaluator = evaluator_of(model, stream)
     own = questions(evaluator, "A->C")
     other = questions(evaluator, "A->C", Prompt(1, "A->B"))
     same = [0, 1, 2, 5, 6, 7, 8]  # `a a . x x | a a .`
@@ -202,4 +213,4 @@ def test_an_id_beyond_the_vocabulary_is_read_as_unknown():
 def test_what_does_not_fit_is_refused(kind):
     stream, model = build(kind, FITS[kind] - 1)
     with pytest.raises(ValueError, match=f"- 1 = {FITS[kind]}"):
-        ask(ExactEvaluator(model, stream))
+        ask(evaluator_of(model, stream))

@@ -1,6 +1,7 @@
 """Tests for the rows of tiny_gpt/tiers.py, of a model that translates."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -33,14 +34,12 @@ RIGHT = {"A": "B0 B1 B2", "B": "C0 C1 C2"}  # as given: word by position
 class Translator(keras.layers.Layer):
     """Answers every word of a question with one word, and copies marks.
 
-    It looks half a pair back, where the word to translate stands, and is
-    named "embedding", where an evaluator looks for the window.
+    It looks half a pair back, where the word to translate stands.
     """
 
-    def __init__(self, table, half_pair, sequence_length):
-        super().__init__(name="embedding")
+    def __init__(self, table, half_pair):
+        super().__init__()
         self.table, self.half_pair = table, half_pair
-        self.sequence_length = sequence_length
 
     def call(self, tokens):
         shift = self.half_pair - 1  # an output is the token that follows
@@ -48,6 +47,26 @@ class Translator(keras.layers.Layer):
         read = padded[:, : padded.shape[1] - shift]
         answer = ops.take(ops.convert_to_tensor(self.table), read, axis=0)
         return 1e4 * ops.one_hot(answer, len(self.table) + 1)
+
+
+class Answering:
+    """What `CompiledAnswers` gives, of a model without blocks."""
+
+    def __init__(self, model, num_tokens, sequence_length):
+        self.num_tokens, self.sequence_length = num_tokens, sequence_length
+        self.model = model
+
+    def probabilities(self, model, tokens):
+        logits = model(tokens)[:, -self.num_tokens - 1 : -1]
+        return ops.softmax(logits, axis=-1)
+
+    def generate(self, prompts, model):
+        tokens = prompts
+        for _ in range(self.num_tokens):
+            logits = ops.convert_to_numpy(model(tokens))[:, -1:]
+            own = np.minimum(logits.argmax(axis=-1), logits.shape[-1])
+            tokens = np.concatenate([tokens, own.astype("int32")], axis=1)
+        return tokens[:, prompts.shape[1] :]
 
 
 def build(kind="words", mixture=MIXTURE, **answers):
@@ -64,11 +83,12 @@ def build(kind="words", mixture=MIXTURE, **answers):
                 symbols = stream.languages[word[0]].symbols
                 said = tokens.index(symbols[int(word[1])])
             table[tokens.index(symbol)] = said
-    token_ids = keras.Input((40,), dtype="int32")
+    token_ids = keras.Input((None,), dtype="int32")
     half_pair = 3 * stream.vocabulary.tokens_per_word
-    logits = Translator(table, half_pair, 40)(token_ids)
+    logits = Translator(table, half_pair)(token_ids)
     model = keras.Model(token_ids, logits)
-    return model, ExactEvaluator(model, stream, batch_size=4)
+    answering = Answering(model, 2 * stream.vocabulary.tokens_per_word, 40)
+    return model, ExactEvaluator(answering, model, stream, batch_size=4)
 
 
 def rows_of(evaluator, label, *prompts):
@@ -208,8 +228,10 @@ def test_the_exact_evaluation_asks_every_mapping_and_pivot():
     config = EvaluationConfig(
         exact_demonstrations=(2, 0), is_asked_after_others=True
     )
+    asker = SimpleNamespace(answers=Answering(model, 2, 40))
     rows = evaluate_exactly(
         config,
+        asker,
         model,
         evaluator.stream,
         ("A->B", "B->C", "A->C"),
@@ -233,4 +255,4 @@ def test_no_demonstrations_to_choose_from_leave_it_out():
     config = EvaluationConfig(exact_demonstrations=())
     rng = np.random.default_rng(1)
     asked = evaluator.stream, ("A->B",), ("A->B->C",)
-    assert evaluate_exactly(config, model, *asked, rng) == []
+    assert evaluate_exactly(config, None, model, *asked, rng) == []

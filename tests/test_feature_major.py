@@ -44,9 +44,9 @@ def assert_same(fast, plain, arguments, dtype, vanishing=()):
     def value_and_gradients(function):
         out = function(*arguments)
         weights = normal(9, *out.shape, dtype=dtype)
-        loss = jax.grad(
-            lambda args: (function(*args) * weights).sum()
-        )(arguments)
+        loss = jax.grad(lambda args: (function(*args) * weights).sum())(
+            arguments
+        )
         return jax.tree.leaves((out, loss))
 
     pairs = zip(

@@ -14,7 +14,13 @@ from tests.tiny_runs import TINY
 from tiny_gpt import train
 from tiny_gpt.model import build_gpt, initialise_weights
 from tiny_gpt.record import Record
-from tiny_gpt.train import compile_gpt, load_finished, run
+from tiny_gpt.train import (
+    compile_gpt,
+    load_finished,
+    run,
+    set_state,
+    state_of,
+)
 
 pytestmark = pytest.mark.backend
 
@@ -68,9 +74,9 @@ def test_a_run_stopped_before_its_exact_evaluation_ends_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(train, "evaluate_exactly", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(TINY, 1, record)
+            run(TINY, 1, record, save_every_s=0)
     assert load_finished(TINY, 1, record) is None
-    assert files_of(tmp_path) == ["seed_1.json", "seed_1.keras"]
+    assert files_of(tmp_path) == ["seed_1.npz"]
 
     monkeypatch.setattr(keras.Model, "fit", stop)  # nothing is trained
     continued = run(TINY, 1, record)
@@ -80,29 +86,27 @@ def test_a_run_stopped_before_its_exact_evaluation_ends_the_same(
 
 
 def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
-    # Saved every epoch, and stopped at epoch 2 between the two files: the
-    # logs are of epoch 2, the model of epoch 1, from which it goes on. The
-    # loss drops from epoch 1 to 2, across the break.
+    # Saved every epoch, and stopped while it saves the second: it goes on
+    # from the first. The loss drops from epoch 1 to 2, across the break.
     assert uninterrupted.events["epoch"].to_list()[0] == 2
     record = tmp_path / "seed_1"
-    replace, num_models = os.replace, 0
+    replace, num_saved = os.replace, 0
 
-    def stop_at_the_second_model(source, target):
-        nonlocal num_models
-        num_models += target.suffix == ".keras"
-        if num_models == 2:
+    def stop_at_the_second(source, target):
+        nonlocal num_saved
+        num_saved += 1
+        if num_saved == 2:
             raise KeyboardInterrupt
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", stop_at_the_second_model)
+        patch.setattr(os, "replace", stop_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            run(TINY, 1, record, save_every=1)
+            run(TINY, 1, record, save_every_s=0)
     assert load_finished(TINY, 1, record) is None
-    saved = json.loads((tmp_path / "seed_1.json").read_text())
-    assert len(saved["logs"]) == 2
+    assert len(Record(TINY, 1, record).logs) == 1
 
-    continued = run(TINY, 1, record, save_every=2)
+    continued = run(TINY, 1, record, save_every_s=0)
 
     pd.testing.assert_frame_equal(
         continued.metrics, uninterrupted.metrics, rtol=1e-5
@@ -133,44 +137,52 @@ def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
 
 def untrained(experiment=TINY):
     model = build_gpt(experiment.model)
-    initialise_weights(model, np.random.default_rng(0))
     compile_gpt(model, experiment.train)
-    model.optimizer.build(model.trainable_variables)
+    initialise_weights(model, np.random.default_rng(0))
     return model
 
 
-def test_a_model_without_its_logs_is_refused(tmp_path):
-    record = Record(TINY, 1, tmp_path / "seed_1", save_every=1)
-    record.set_model(untrained())
-    record.on_epoch_end(0, {"loss": 1.0})
-    (tmp_path / "seed_1.json").unlink()
-    with pytest.raises(ValueError, match="needs the logs"):
-        run(TINY, 1, tmp_path / "seed_1")
-
-
-def test_the_random_state_of_dropout_is_saved(tmp_path):
+def test_all_that_training_changes_is_saved(tmp_path):
+    # Weights, optimizer, and the random state of dropout.
     config = dataclasses.replace(TINY.model, dropout=0.3)
     experiment = dataclasses.replace(TINY, model=config)
     model = untrained(experiment)
+    names = [v.path for v in (*model.variables, *model.optimizer.variables)]
+    assert sum("seed_generator_state" in name for name in names) == 2
+    assert any("momentum" in name for name in names)
+    record = Record(experiment, 1, tmp_path / "seed_1", save_every_s=0)
+    record.add({"loss": 1.0}, lambda: state_of(model))
+    saved = Record(experiment, 1, tmp_path / "seed_1").state
+    other = build_gpt(config)
+    compile_gpt(other, experiment.train)
+    set_state(other, saved)
+    assert len(saved) == len(names)
+    for one, value in zip(state_of(other), state_of(model), strict=True):
+        np.testing.assert_array_equal(one, value)
 
-    def states(model):
-        return [
-            keras.ops.convert_to_numpy(v).tolist()
-            for v in model.variables
-            if "seed_generator_state" in v.path
-        ]
 
-    record = Record(experiment, 1, tmp_path / "seed_1", save_every=1)
-    record.set_model(model)
-    record.on_epoch_end(0, {"loss": 1.0})
-    # The saved model has taken no step, so it counts as epoch 0.
-    path = tmp_path / "seed_1.json"
-    saved = json.loads(path.read_text())
-    saved["random_states"] = {"0": saved["random_states"]["1"]}
-    path.write_text(json.dumps(saved))
-    loaded = Record(experiment, 1, tmp_path / "seed_1").load_model()
-    assert len(states(model)) == 2  # attention and block
-    assert states(loaded) == states(model)
+def test_a_record_is_saved_when_it_is_time(tmp_path):
+    model = untrained()
+    record = Record(TINY, 1, tmp_path / "seed_1", save_every_s=1e6)
+    record.add({"loss": 1.0}, lambda: state_of(model))
+    assert files_of(tmp_path) == []
+    again = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
+    again.add({"loss": 1.0}, lambda: state_of(model))
+    assert files_of(tmp_path) == ["seed_1.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "other"])
+def test_a_damaged_record_is_refused(damage, tmp_path):
+    model = untrained()
+    record = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
+    record.add({"loss": 1.0}, lambda: state_of(model))
+    path = tmp_path / "seed_1.npz"
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    flipped = whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :]
+    path.write_bytes({"cut": whole[:half], "flip": flipped}.get(damage, b"x"))
+    with pytest.raises(ValueError, match=r"must be whole.*seed_1\.npz"):
+        Record(TINY, 1, tmp_path / "seed_1")
 
 
 def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
@@ -178,26 +190,26 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
 ):
     row = ("A->B", "all_sentences", "1_demonstrations", "rank", 0.1 + 0.2)
     path = tmp_path / "seed_1"
-    record = Record(TINY, 1, path, save_every=1)
+    record = Record(TINY, 1, path, save_every_s=0)
     model = untrained()
-    record.set_model(model)
-    record.on_epoch_end(0, {"loss": math.nan})  # as where nothing is asked
-    assert files_of(tmp_path) == ["seed_1.json", "seed_1.keras"]
+    # NaN as where nothing is asked.
+    record.add({"loss": math.nan}, lambda: state_of(model))
+    assert files_of(tmp_path) == ["seed_1.npz"]
 
-    # Weights are there, the rows not yet: not finished, and the model is kept.
+    # Weights are there, the rows not yet: not finished, and the state is kept.
     with monkeypatch.context() as patch:
-        patch.setattr(Record, "_save_logs", lambda *_: 1 / 0)
+        patch.setattr(Record, "_as_json", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             record.finish(model, [row])
     assert not Record(TINY, 1, path).is_finished
-    assert files_of(tmp_path) == ["seed_1.json", "seed_1.keras", FINISHED[1]]
+    assert files_of(tmp_path) == ["seed_1.npz", FINISHED[1]]
 
-    # The rows are there, and the model still is: finished, and it goes.
+    # The rows are there, and the state still is: finished, and it goes.
     with monkeypatch.context() as patch:
         patch.setattr(type(path), "unlink", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             record.finish(model, [row])
-    assert (tmp_path / "seed_1.keras").exists()
+    assert (tmp_path / "seed_1.npz").exists()
     finished = Record(TINY, 1, path)
     assert finished.is_finished
     assert finished.exact == [row]
@@ -209,7 +221,7 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
 
 def test_without_files_a_record_is_kept_in_memory():
     record = Record(TINY, 1)
-    record.on_epoch_end(0, {"loss": 1.0})
+    record.add({"loss": 1.0}, list)
     record.finish(None, [])
     assert record.is_finished
     assert (record.logs, record.exact) == ([{"loss": 1.0}], [])

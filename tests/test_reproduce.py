@@ -8,15 +8,16 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from experiments import reproduce, runner, triangle
+from experiments import reproduce, triangle
 from experiments.__main__ import main
 from experiments.claims import evidence
 from experiments.claims.ledger import CLAIMS
 from experiments.pool import run_all, share_cores
 from experiments.verdicts import verdict_table
 from tests.scripted_runs import write_records
-from tiny_gpt import ledger
+from tiny_gpt import ledger, multi_seed, train
 from tiny_gpt.metrics import COLUMNS
+from tiny_gpt.multi_seed import Job
 from tiny_gpt.train import load_finished
 
 SEEDS = (0, 1, 2)
@@ -35,7 +36,8 @@ def _never_train(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a finished run was started again")
 
-    monkeypatch.setattr(runner, "run", refuse)
+    monkeypatch.setattr(train, "prepare", refuse)
+    monkeypatch.setattr(multi_seed, "prepare", refuse)
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +229,9 @@ def test_jobs_run_in_processes_of_their_own(tmp_path):
             quick.evaluation, num_sentences=2, exact_demonstrations=()
         ),
     )
-    jobs = [(tiny, seed, tmp_path / f"seed_{seed}") for seed in (0, 1)]
-    done = {seed for _, seed, _ in run_all(jobs, 2, "float32")}
+    jobs = [Job(tiny, seed, tmp_path / f"seed_{seed}") for seed in (0, 1)]
+    done = {job.seed for job in run_all(jobs, 2, "float32")}
     assert done == {0, 1}
-    for experiment, seed, record in jobs:
-        assert load_finished(experiment, seed, record) is not None
+    for job in jobs:
+        assert load_finished(tiny, job.seed, job.record) is not None
     assert not multiprocessing.active_children()

@@ -15,7 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ class EpochProgram:
         counts = weights.sum(axis=-1)
         losses = np.asarray(losses, "float64")
         mean = (losses * counts).sum(axis=-1) / counts.sum(axis=-1)
-        return state, mean
+        return list(state), np.asarray(mean)
 
     def num_bytes(self, *args: Any) -> int:
         """Returns the memory that a call needs beside its arguments."""
@@ -131,7 +131,7 @@ class EpochProgram:
         metrics = [jnp.zeros(v.shape, v.dtype) for v in model.metrics_variables]
 
         # Keras losses have the shape of the output without its last axis.
-        rank = len(model.output.shape) - 1
+        rank = len(model.outputs[0].shape) - 1
 
         def update(i, carry):
             (trainable, other, of_optimizer), losses = carry
@@ -170,6 +170,11 @@ def check_trainable(model: keras.Model) -> None:
             "A model must be compiled with one loss object whose `reduction` "
             "is 'mean_with_sample_weight'. "
             f"Received: loss={loss!r} with reduction={reduction!r}"
+        )
+    if len(getattr(model, "outputs", None) or ()) != 1:
+        raise ValueError(
+            "A model must be functional or sequential, with one output. "
+            f"Received: {type(model).__name__} {model.name!r}"
         )
     if not model.optimizer.built:
         raise ValueError(
@@ -386,7 +391,7 @@ class _Driver:
         try:
             for result in self._train(programs, members):
                 done.put(result)
-        except BaseException as error:  # noqa: BLE001, raised by the reader
+        except BaseException as error:
             done.put(error)
 
     def _train(self, programs, members) -> Iterator[tuple[Job, Run]]:

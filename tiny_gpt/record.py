@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -115,7 +116,9 @@ class Record:
     def _save(self, path: Path, state: State) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"saving_{path.name}")
-        values = {f"value_{i}": value for i, value in enumerate(state)}
+        values: dict[str, Any] = {
+            f"value_{i}": value for i, value in enumerate(state)
+        }
         with open(new, "wb") as file:
             np.savez(file, record=np.array(self._as_json()), **values)
         os.replace(new, path)
