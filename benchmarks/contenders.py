@@ -122,8 +122,8 @@ def stock_keras(size: str, weights: dict[str, np.ndarray]):
     head_dim = width // heads
     token_ids = keras.Input((n["length"],), dtype="int32")
     x = layers.Embedding(n["tokens"], width, name="tokens")(token_ids)
-    positions = layers.Embedding(n["length"], width, name="positions")
-    x = x + positions(ops.arange(n["length"]))
+    places = ops.cumsum(ops.ones_like(token_ids), axis=1) - 1
+    x = x + layers.Embedding(n["length"], width, name="positions")(places)
     for i in range(n["layers"]):
         attention = layers.MultiHeadAttention(
             heads, head_dim, name=f"attention_{i}"
@@ -152,8 +152,7 @@ def stock_keras(size: str, weights: dict[str, np.ndarray]):
     )
     by_name = {layer.name: layer for layer in model.layers}
     by_name["tokens"].set_weights([weights["embedding/token_table"]])
-    by_name["positions"] = positions
-    positions.set_weights([weights["embedding/position_table"]])
+    by_name["positions"].set_weights([weights["embedding/position_table"]])
     # Its scale is 1/sqrt(head_dim); ours goes into the queries.
     rescale = n["scale"] * head_dim**0.5
     for i in range(n["layers"]):
@@ -395,6 +394,9 @@ def main() -> None:
     name, size, weights_path, *cores = sys.argv[1:]
     if cores:  # before anything counts its cores
         os.sched_setaffinity(0, {int(core) for core in cores})
+    if name.startswith("torch"):
+        # torch.compile would import it, and the two crash in one process.
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
     with np.load(weights_path) as saved:
         weights = {key: saved[key] for key in saved.files}
     run, first = build(name, size, weights)
