@@ -14,7 +14,7 @@ EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report lint notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(VENV)/bench  ## speed against peers, profile, growth
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.peers "$(or $(OUT),results/bench)"
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.profile_update "$(or $(OUT),results/bench)/profile"
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.growth "$(or $(OUT),results/bench)/growth"
+
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
@@ -62,6 +67,10 @@ $(VENV)/pip:
 
 $(VENV)/lab-%: $(VENV)/pip setup.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[lab,$*]'
+	@touch $@
+
+$(VENV)/bench: $(VENV)/pip setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,bench]'
 	@touch $@
 
 $(VENV)/test: $(VENV)/pip setup.cfg

@@ -40,9 +40,11 @@ def sizes(size: str) -> dict[str, float]:
         "rate": train.learning_rate,
         "is_pre": model.normalization == "pre",
         "scale": (
-            model.hidden_dim if model.logit_scale == "hidden_dim"
+            model.hidden_dim
+            if model.logit_scale == "hidden_dim"
             else model.head_dim
-        ) ** -0.5,
+        )
+        ** -0.5,
     }
 
 
@@ -105,9 +107,7 @@ def fit(model, size: str) -> Contender:
     def run(num_updates: int) -> None:
         rows = np.arange(num_updates) % NUM_BATCHES
         x, y = (a[rows].reshape(-1, a.shape[2]) for a in (inputs, targets))
-        model.fit(
-            x, y, batch_size=inputs.shape[1], shuffle=False, verbose=0
-        )
+        model.fit(x, y, batch_size=inputs.shape[1], shuffle=False, verbose=0)
 
     return run, first
 

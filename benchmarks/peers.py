@@ -58,8 +58,12 @@ CORES = sorted(os.sched_getaffinity(0))
 EACH = len(CORES)
 CONTENDERS = (
     *(
-        Entry(f"ours/{n}", f"ours, {n} seeds" if n > 1 else "ours, 1 seed",
-              num_seeds=n, sizes=("quick", "paper")[: 1 + (n == 1)])
+        Entry(
+            f"ours/{n}",
+            f"ours, {n} seeds" if n > 1 else "ours, 1 seed",
+            num_seeds=n,
+            sizes=("quick", "paper")[: 1 + (n == 1)],
+        )
         for n in (1, 5, 20)
     ),
     Entry("fit", "ours, Keras fit on JAX"),
@@ -67,14 +71,26 @@ CONTENDERS = (
     Entry("stock", "stock Keras on JAX"),
     Entry("stock", "stock Keras on TensorFlow", "tensorflow"),
     Entry("optax", "plain JAX and optax"),
-    Entry("optax", "plain JAX and optax, a process per core",
-          num_processes=EACH, sizes=("quick",)),
+    Entry(
+        "optax",
+        "plain JAX and optax, a process per core",
+        num_processes=EACH,
+        sizes=("quick",),
+    ),
     Entry("torch/eager", "PyTorch"),
-    Entry("torch/eager", "PyTorch, a process per core",
-          num_processes=EACH, sizes=("quick",)),
+    Entry(
+        "torch/eager",
+        "PyTorch, a process per core",
+        num_processes=EACH,
+        sizes=("quick",),
+    ),
     Entry("torch/compiled", "PyTorch, compiled"),
-    Entry("torch/compiled", "PyTorch, compiled, a process per core",
-          num_processes=EACH, sizes=("quick",)),
+    Entry(
+        "torch/compiled",
+        "PyTorch, compiled, a process per core",
+        num_processes=EACH,
+        sizes=("quick",),
+    ),
 )
 RATES = (Entry("rate/numpy", "NumPy"), Entry("rate/jax", "JAX"))
 
@@ -90,8 +106,12 @@ class Workers:
             "CUDA_VISIBLE_DEVICES": "",
         }
         command = [
-            sys.executable, "-m", "benchmarks.contenders",
-            entry.name, size, str(weights),
+            sys.executable,
+            "-m",
+            "benchmarks.contenders",
+            entry.name,
+            size,
+            str(weights),
         ]
         pins = [[]] if entry.num_processes == 1 else [[str(c)] for c in CORES]
         self.processes = [

@@ -44,7 +44,7 @@ class Translator(keras.layers.Layer):
     def call(self, tokens):
         shift = self.half_pair - 1  # an output is the token that follows
         padded = ops.pad(tokens, ((0, 0), (shift, 0)))
-        read = padded[:, : padded.shape[1] - shift]
+        read = padded[:, :-shift]
         answer = ops.take(ops.convert_to_tensor(self.table), read, axis=0)
         return 1e4 * ops.one_hot(answer, len(self.table) + 1)
 
