@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ NUM_BATCHES = 8
 Contender = tuple[Callable[[int], None], float]
 
 
-def sizes(size: str) -> dict[str, float]:
+def sizes(size: str) -> dict[str, Any]:
     """Returns the numbers that define network and training of a preset."""
     from experiments import triangle
 
@@ -48,7 +49,7 @@ def sizes(size: str) -> dict[str, float]:
     }
 
 
-def batches(n: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+def batches(n: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Draws batches of token ids, the same for everyone."""
     rng = np.random.default_rng(1)
     shape = NUM_BATCHES, n["batch"], n["length"]
@@ -72,7 +73,8 @@ def build_ours(size: str, weights: dict[str, np.ndarray]):
 
 def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
     """All seeds in one program, as `multi_seed` trains them."""
-    from tiny_gpt.multi_seed import EpochProgram, _num_workers
+    from tiny_gpt.epoch_program import EpochProgram
+    from tiny_gpt.multi_seed import count_workers
 
     model = build_ours(size, weights)
     n = sizes(size)
@@ -86,7 +88,7 @@ def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
     ones = np.ones(inputs.shape[:2], "float32")
     states = [start] * num_seeds
     needed = program.num_bytes(start, inputs, targets, ones, 1)
-    pool = ThreadPoolExecutor(min(_num_workers(needed), num_seeds))
+    pool = ThreadPoolExecutor(min(count_workers(needed), num_seeds))
 
     def train(i: int, num_updates: int) -> None:
         for at in range(0, num_updates, NUM_BATCHES):
@@ -360,7 +362,12 @@ def product_rate(package: str) -> Contender:
     """Products of 1024 x 1024 matrices; an update is one of them."""
     a = np.random.default_rng(0).normal(size=(1024, 1024)).astype("float32")
     if package == "numpy":
-        return lambda count: [a @ a for _ in range(count)] and None, 0.0
+
+        def multiply(count: int) -> None:
+            for _ in range(count):
+                a @ a
+
+        return multiply, 0.0
     import jax
 
     product = jax.jit(lambda x: x @ x)

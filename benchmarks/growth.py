@@ -69,8 +69,9 @@ def build(what: str, value: int) -> Any:
 
 def measure(what: str, value: int) -> dict[str, float]:
     """Trains one epoch of every seed, again and again, and times it."""
+    from tiny_gpt.epoch_program import EpochProgram
     from tiny_gpt.model import build_gpt
-    from tiny_gpt.multi_seed import EpochProgram, _batches, _num_workers
+    from tiny_gpt.multi_seed import count_workers, epoch_batches
     from tiny_gpt.train import compile_gpt, prepare, state_of
 
     experiment = build(what, value)
@@ -79,10 +80,10 @@ def measure(what: str, value: int) -> dict[str, float]:
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
     ready.start(model)
-    batches = _batches(ready, 0)
+    batches = epoch_batches(ready, 0)
     program = EpochProgram(model)
     states = [state_of(model) for _ in range(num_seeds)]
-    workers = _num_workers(program.num_bytes(states[0], *batches))
+    workers = count_workers(program.num_bytes(states[0], *batches))
     pool = ThreadPoolExecutor(min(workers, num_seeds))
 
     def epoch(i: int) -> None:

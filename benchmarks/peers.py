@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,7 +134,7 @@ class Workers:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise RuntimeError(f"{process.args} ended")
+                raise RuntimeError(f"{process.args!r} ended")
             values.append(json.loads(line)[key])
         return max(values)
 
@@ -159,7 +160,10 @@ def save_weights(size: str, path: Path) -> None:
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
     model = build_gpt(experiment.model)
     initialise_weights(model, np.random.default_rng(0))
-    np.savez(path, **{v.path: np.asarray(v.value) for v in model.variables})
+    values: dict[str, Any] = {
+        v.path: np.asarray(v.value) for v in model.variables
+    }
+    np.savez(path, **values)
 
 
 def count_gflop(size: str) -> float:

@@ -36,8 +36,8 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
     import jax
 
     from experiments import triangle
+    from tiny_gpt.epoch_program import EpochProgram
     from tiny_gpt.model import build_gpt, initialise_weights
-    from tiny_gpt.multi_seed import EpochProgram
     from tiny_gpt.train import compile_gpt, state_of
 
     original = backend.is_jax_on_cpu
@@ -54,8 +54,8 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
         count = UPDATES[size]
         count = min(count, len(inputs))
         state, _ = program(state_of(model), inputs, targets, ones, count)
-        args = [list(state), inputs, targets, ones, np.int32(count)]
-        text = program._program.compiled(*args).as_text()
+        executable = program.compiled(state, inputs, targets, ones, count)
+        text = executable.as_text()
         seconds = []
         for _ in range(5):
             start = time.perf_counter()

@@ -94,8 +94,10 @@ ALLOWED = {
         "keras",
         "pandas",
     },
+    "epoch_program": {"backend", "keras", "later jax"},
     "multi_seed": {
         "backend",
+        "epoch_program",
         "evaluate",
         "experiment",
         "model",

@@ -22,7 +22,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.backend import JaxProgram, Snapshot, compile_for_model
+from tiny_gpt.backend import Snapshot, compile_for_model
+from tiny_gpt.epoch_program import EpochProgram
 from tiny_gpt.evaluate import Asker
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.model import build_gpt
@@ -57,145 +58,6 @@ class Job:
     experiment: Experiment
     seed: int
     record: Path | None = None
-
-
-class EpochProgram:
-    """An epoch of training as one compiled call, for any Keras model.
-
-    Args:
-        model: a compiled model with a built optimizer. Its loss must be the
-            mean over windows that weigh (`mean_with_sample_weight`), since
-            the last batch is filled up; other metrics are left out.
-        num_runs: runs in one batch; 1 for no batch.
-
-    Raises:
-        ValueError: if the backend is not JAX, or the model is not compiled
-            so.
-    """
-
-    def __init__(self, model: keras.Model, num_runs: int = 1):
-        check_trainable(model)
-        self._model = model
-        self._is_trainable = _is_trainable(model)
-        epoch = self._epoch
-        if num_runs > 1:
-            import jax
-
-            epoch = jax.vmap(epoch, in_axes=(0, 0, 0, 0, None))
-        self._program = JaxProgram(epoch, donated=(0,))
-
-    def __call__(
-        self,
-        state: Sequence[Any],
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        num_batches: int,
-    ) -> tuple[list[Any], np.ndarray]:
-        """Trains for an epoch; all but the last with a run axis, if batched.
-
-        Args:
-            state: values of all variables of the model, then of the
-                optimizer. They are consumed.
-            inputs: batches, shape (S, B, ...).
-            targets: the same, of what `fit` calls y.
-            weights: of each window, shape (S, B); 0 for what fills up.
-            num_batches: updates to make, at most S.
-
-        Returns:
-            The state after it, and the mean loss of the epoch.
-        """
-        state, losses = self._program(
-            list(state), inputs, targets, weights, np.int32(num_batches)
-        )
-        counts = weights.sum(axis=-1)
-        losses = np.asarray(losses, "float64")
-        mean = (losses * counts).sum(axis=-1) / counts.sum(axis=-1)
-        return list(state), np.asarray(mean)
-
-    def num_bytes(self, *args: Any) -> int:
-        """Returns the memory that a call needs beside its arguments."""
-        *arrays, num_batches = args
-        compiled = self._program.compiled(*arrays, np.int32(num_batches))
-        analysis = compiled.memory_analysis()
-        return analysis.temp_size_in_bytes if analysis else 0
-
-    def _epoch(self, state, inputs, targets, weights, num_batches):
-        import jax
-        import jax.numpy as jnp
-
-        model, num_model = self._model, len(self._is_trainable)
-        of_model, of_optimizer = state[:num_model], state[num_model:]
-        trainable, other = _part(self._is_trainable, of_model)
-        # Zeros: the loss is collected here, batch by batch.
-        metrics = [jnp.zeros(v.shape, v.dtype) for v in model.metrics_variables]
-
-        # Keras losses have the shape of the output without its last axis.
-        rank = len(model.outputs[0].shape) - 1
-
-        def update(i, carry):
-            (trainable, other, of_optimizer), losses = carry
-            weight = weights[i].reshape(-1, *(1,) * (rank - 1))
-            weight = jnp.broadcast_to(weight, targets[i].shape[:rank])
-            logs, (trainable, other, of_optimizer, _) = model.train_step(
-                (trainable, other, of_optimizer, metrics),
-                (inputs[i], targets[i], weight),
-            )
-            state = list(trainable), list(other), list(of_optimizer)
-            return state, losses.at[i].set(logs["loss"])
-
-        carry = (trainable, other, of_optimizer), jnp.zeros(len(inputs))
-        (trainable, other, of_optimizer), losses = jax.lax.fori_loop(
-            0, num_batches, update, carry
-        )
-        of_model = _join(self._is_trainable, trainable, other)
-        return [*of_model, *of_optimizer], losses
-
-
-def check_trainable(model: keras.Model) -> None:
-    """Checks that a model can be trained by an `EpochProgram`.
-
-    Raises:
-        ValueError: if it cannot.
-    """
-    if keras.backend.backend() != "jax":
-        raise ValueError(
-            "Programs of whole epochs need JAX; elsewhere use `train.run`. "
-            f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
-        )
-    loss = getattr(model, "loss", None)
-    reduction = getattr(loss, "reduction", None)
-    if reduction != "mean_with_sample_weight":
-        raise ValueError(
-            "A model must be compiled with one loss object whose `reduction` "
-            "is 'mean_with_sample_weight'. "
-            f"Received: loss={loss!r} with reduction={reduction!r}"
-        )
-    if len(getattr(model, "outputs", None) or ()) != 1:
-        raise ValueError(
-            "A model must be functional or sequential, with one output. "
-            f"Received: {type(model).__name__} {model.name!r}"
-        )
-    if not model.optimizer.built:
-        raise ValueError(
-            "The optimizer must be built: optimizer.build("
-            f"model.trainable_variables). Received: {model.optimizer.name!r}"
-        )
-
-
-def _is_trainable(model: keras.Model) -> list[bool]:
-    trainable = {id(v) for v in model.trainable_variables}
-    return [id(v) in trainable for v in model.variables]
-
-
-def _part(is_first: list[bool], values: Sequence[Any]) -> tuple[list, list]:
-    pairs = list(zip(is_first, values, strict=True))
-    return [v for first, v in pairs if first], [v for f, v in pairs if not f]
-
-
-def _join(is_first: list[bool], first: list, second: list) -> list:
-    one, other = iter(first), iter(second)
-    return [next(one) if is_one else next(other) for is_one in is_first]
 
 
 class _Programs:
@@ -361,13 +223,13 @@ class _Driver:
             size = pack_size or _pack_size(one, len(members))
             for i in range(0, len(members), size):
                 self._packs.append((programs, members[i : i + size]))
-        self._num_workers = num_workers or _num_workers(largest)
+        self._num_workers = num_workers or count_workers(largest)
 
     @staticmethod
     def _num_bytes(programs: _Programs, ready: Preparation) -> int:
         """Compiles the epoch of one run, and returns what it needs."""
         state = list(programs.initial)
-        batches = _batches(ready, len(ready.record.logs))
+        batches = epoch_batches(ready, len(ready.record.logs))
         return programs.epoch(1).num_bytes(state, *batches)
 
     def run(self) -> Iterator[tuple[Job, Run]]:
@@ -409,7 +271,7 @@ class _Driver:
             if self._is_stopped.is_set():
                 return
             inputs, targets, weights, num_batches = zip(
-                *(_batches(ready, epoch) for ready in pack), strict=True
+                *(epoch_batches(ready, epoch) for ready in pack), strict=True
             )
             state, losses = programs.epoch(len(pack))(
                 state,
@@ -430,7 +292,7 @@ class _Driver:
             yield job, programs.finish(ready, _of_run(state, i, len(pack)))
 
 
-def _batches(
+def epoch_batches(
     ready: Preparation, epoch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Returns an epoch as batches of one size, weights, and their number."""
@@ -476,7 +338,7 @@ def _pack_size(num_bytes: int, count: int) -> int:
     return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
 
 
-def _num_workers(num_bytes: int) -> int:
+def count_workers(num_bytes: int) -> int:
     """Returns how many programs run side by side."""
     import jax
 
