@@ -91,7 +91,7 @@ def main() -> None:
     frame = pd.DataFrame(rows)
     results.write_frame(folder / "evaluation.csv", frame)
     manifest = {
-        "command": f"KERAS_BACKEND=jax python -m benchmarks.evaluation {folder}",
+        "command": f"python -m benchmarks.evaluation {folder}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "repeats": REPEATS,
         **describe(),
