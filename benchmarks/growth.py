@@ -5,8 +5,8 @@ Time      about 6 minutes on 2 CPU cores
 
 The quick size of `triangle`'s `sparse_a_to_c`, one thing changed at a time;
 training alone, compilation left out. "seeds" are spread over the cores, as
-`multi_seed` does on a CPU; "batched_seeds" are one batch of a program. Each row is a process of its own, for
-the sake of its peak memory.
+`multi_seed` does on a CPU; "batched_seeds" are one batch of a program. Each
+row is a process of its own, for the sake of its peak memory.
 """
 
 import dataclasses
