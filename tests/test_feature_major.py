@@ -23,6 +23,15 @@ from tiny_gpt import feature_major  # noqa: E402
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 
+SHORTEST_WINDOW = feature_major.SHORTEST_WINDOW
+
+
+@pytest.fixture(autouse=True)
+def _short_windows(monkeypatch):
+    # Tests are small; the rule itself has a test of its own.
+    monkeypatch.setattr(feature_major, "SHORTEST_WINDOW", 2)
+
+
 @pytest.fixture(params=list(TOLERANCE))
 def dtype(request):
     with jax.enable_x64(request.param == "float64"):
@@ -243,3 +252,13 @@ def test_what_the_fast_form_cannot_do_is_left_to_the_plain_one(
     monkeypatch.setattr(feature_major, "apply_block", None)
     block = TransformerBlock(2, 3, 24, **changes)
     block(normal(0, *shape), training=training)
+
+
+def test_short_windows_are_left_to_the_plain_form(monkeypatch):
+    monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
+    monkeypatch.setattr(feature_major, "SHORTEST_WINDOW", SHORTEST_WINDOW)
+    monkeypatch.setattr(feature_major, "apply_block", None)
+    block = TransformerBlock(2, 3, 24)
+    block(normal(0, 32, SHORTEST_WINDOW - 1, 6))
+    with pytest.raises(TypeError):
+        block(normal(0, 32, SHORTEST_WINDOW, 6))

@@ -32,6 +32,9 @@ from jax import lax
 LARGEST_GROUP = 64
 # With fewer, vector registers stay empty, and the usual form is as good.
 SMALLEST_GROUP = 16
+# Sums of fewer terms are short enough for XLA to merge them with what they
+# add, which it then computes once for each of them (benchmarks/growth.py).
+SHORTEST_WINDOW = 16
 
 
 def group_size(batch: int) -> int:

@@ -20,7 +20,10 @@ def _feature_major(layer, x, is_dropping=False):
     from tiny_gpt import feature_major
 
     batch, length, _ = x.shape
-    is_large = batch >= feature_major.SMALLEST_GROUP and length > 1
+    is_large = (
+        batch >= feature_major.SMALLEST_GROUP
+        and length >= feature_major.SHORTEST_WINDOW
+    )
     dtype = layer.variable_dtype
     is_plain = layer.compute_dtype == dtype and dtype in ("float32", "float64")
     return feature_major if is_large and is_plain else None
