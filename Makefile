@@ -51,7 +51,7 @@ bench: $(VENV)/bench  ## speed against peers, profile, growth
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.peers "$(or $(OUT),results/bench)"
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.profile_update "$(or $(OUT),results/bench)/profile"
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.growth "$(or $(OUT),results/bench)/growth"
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation "$(or $(OUT),results/bench)/evaluation"
+	for each in tensorflow jax; do KERAS_BACKEND=$$each $(BIN)/python -m benchmarks.evaluation "$(or $(OUT),results/bench)/evaluation" || exit 1; done
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
