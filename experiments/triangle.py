@@ -6,7 +6,7 @@ Paper     A->C alone: close to nothing (fig. 2a). No A->C: nothing (fig. 2b).
           Both majorities and 50 A->C: "almost 65%" at epoch 100 (fig. 2c).
           One unseeded run each.
 Run       make exp-triangle PRESET=quick SEEDS=5
-Time      4 minutes for quick, all conditions with 5 seeds, on 2 CPU cores
+Time      91 s for quick, all conditions with 5 seeds, on 2 CPU cores
 
 In sec. 3.1.1 the authors' SentencePiece merges pieces, since 16 letters do
 not fill a vocabulary of 30; here every condition has one token per letter.
