@@ -83,7 +83,7 @@ def measure(what: str, value: int) -> dict[str, float]:
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
     ready.start(model)
-    batches = epoch_batches(ready, 0)
+    batches: tuple[Any, ...] = epoch_batches(ready, 0)
     program = EpochProgram(model, pack)
     states = [state_of(model) for _ in range(num_seeds)]
     if pack > 1:
