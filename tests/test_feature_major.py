@@ -12,13 +12,13 @@ from tiny_gpt.layers import (
     TransformerBlock,
 )
 
-jax = pytest.importorskip("jax", reason="these forms exist on JAX alone")
 if keras.backend.backend() != "jax":
     pytest.skip("these forms exist on JAX alone", allow_module_level=True)
 
-import jax.numpy as jnp  # noqa: E402
+import jax
+import jax.numpy as jnp
 
-from tiny_gpt import feature_major  # noqa: E402
+from tiny_gpt import feature_major
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
