@@ -47,7 +47,9 @@ def measure(size: str) -> dict[str, float]:
     from tiny_gpt.exact import ExactEvaluator, Prompt
     from tiny_gpt.model import build_gpt
     from tiny_gpt.multi_seed import epoch_batches
-    from tiny_gpt.train import compile_gpt, prepare, state_of
+    from tiny_gpt.preparation import prepare
+    from tiny_gpt.record import state_of
+    from tiny_gpt.train import compile_gpt
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
     ready = prepare(experiment, 0)

@@ -74,7 +74,9 @@ def measure(what: str, value: int) -> dict[str, float]:
     from tiny_gpt.epoch_program import EpochProgram
     from tiny_gpt.model import build_gpt
     from tiny_gpt.multi_seed import count_workers, epoch_batches
-    from tiny_gpt.train import compile_gpt, prepare, state_of
+    from tiny_gpt.preparation import prepare
+    from tiny_gpt.record import state_of
+    from tiny_gpt.train import compile_gpt
 
     experiment = build(what, value)
     num_seeds = value if what == "seeds" else 1

@@ -18,8 +18,9 @@ from experiments import four_languages, triangle
 from tiny_gpt.devices import describe, set_precision
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.model import build_gpt, initialise_weights
+from tiny_gpt.preparation import ShuffledWindows
 from tiny_gpt.stream import build_stream
-from tiny_gpt.train import ShuffledWindows, compile_gpt
+from tiny_gpt.train import compile_gpt
 
 
 def measure(experiment: Experiment) -> dict[str, object]:

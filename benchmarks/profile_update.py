@@ -38,7 +38,8 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
     from experiments import triangle
     from tiny_gpt.epoch_program import EpochProgram
     from tiny_gpt.model import build_gpt, initialise_weights
-    from tiny_gpt.train import compile_gpt, state_of
+    from tiny_gpt.record import state_of
+    from tiny_gpt.train import compile_gpt
 
     original = backend.is_jax_on_cpu
     if is_plain:

@@ -4,14 +4,14 @@ import argparse
 import importlib.util
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 EXPERIMENTS = ("triangle", "controls", "four_languages")
 COMMANDS = (*EXPERIMENTS, "reproduce", "report")
 BACKENDS = ("jax", "tensorflow")
-LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2")
+LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
 SEEDS = {"reproduce": 10, "report": 10}  # 5 otherwise
 
 
@@ -134,23 +134,18 @@ def main(arguments: list[str]) -> int:
     """Runs a command line.
 
     Returns:
-        0; 2 if the command is refused, before anything is trained, or what it
-        finds is damaged; 130 if it is interrupted.
+        0; 1 if a file cannot be written or read; 2 if the command is refused,
+        before anything is trained; 130 if it is interrupted.
     """
     options = parse_arguments(arguments)
+    command = ["python", "-m", "experiments", *arguments]
     try:
         check_installed(options.backend)
         # The backend is read once, when keras is imported.
         os.environ["KERAS_BACKEND"] = options.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         _keep_compiled_programs()
-        command = ["python", "-m", "experiments", *arguments]
-        work = _prepare(options, command)
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    try:
-        work()
+        _do(options, command)
     except KeyboardInterrupt:
         sys.stderr.write(
             "Interrupted. The same command continues from the last saved "
@@ -160,26 +155,42 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except OSError as error:  # a full disk, a folder taken away
+        sys.stderr.write(
+            f"error: {error}\nWhat was saved before is kept; the same command "
+            f"continues from it: {shlex.join(command)}\n"
+        )
+        return 1
     return 0
 
 
-def _prepare(
-    options: argparse.Namespace, command: list[str]
-) -> Callable[[], object]:
-    """Checks and claims all that is asked for; returns what does it."""
+def _do(options: argparse.Namespace, command: list[str]) -> None:
+    """Checks and claims all that is asked for, then does it."""
     if options.experiment in EXPERIMENTS:
         from experiments.plan import Plan
         from experiments.runner import execute
+        from tiny_gpt.results import hold_folder
 
         plan = Plan.from_options(options, command)
-        plan.claim()
-        return lambda: execute(plan)
+        with hold_folder(plan.folder):
+            plan.claim()
+            execute(plan)
+        return
     from experiments.reproduce import Reproduction
+    from tiny_gpt.results import hold_folder
 
     reproduction = Reproduction.from_options(options, command)
-    if options.experiment == "reproduce":
+    if not reproduction.trains:
+        reproduction.execute()
+        return
+    with hold_folder(reproduction.folder):
         reproduction.claim()
-    return reproduction.execute
+        reproduction.execute()
+
+
+def _interrupt(*_: object) -> None:
+    """Ends as Ctrl-C does, for those who stop jobs by SIGTERM (SLURM)."""
+    raise KeyboardInterrupt
 
 
 def _keep_compiled_programs() -> None:
@@ -192,4 +203,5 @@ def _keep_compiled_programs() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main(sys.argv[1:]))

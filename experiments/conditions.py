@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.claims.by_number import packing_of
 from experiments.claims.evidence import Evidence, by_seed, effect
 from experiments.claims.rule import LEARNED
 from experiments.plan import Plan, count_seeds
@@ -17,7 +16,7 @@ from tiny_gpt.analysis.statistics import (
     wilson_interval,
 )
 from tiny_gpt.analysis.times import median_time, time_to_threshold
-from tiny_gpt.experiment import Experiment
+from tiny_gpt.experiment import Experiment, packing_of
 
 TIERS = (
     "all_sentences",

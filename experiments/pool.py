@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from tiny_gpt.devices import set_precision
+from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.multi_seed import Job
 from tiny_gpt.train import run
@@ -65,6 +65,7 @@ def _start(shares, precision: str) -> None:
     if share:  # before the backend counts its cores
         os.sched_setaffinity(0, share)
     set_precision(precision)
+    make_deterministic()
 
 
 def _run(experiment: Experiment, seed: int, record: Path | None) -> None:

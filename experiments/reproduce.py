@@ -123,7 +123,7 @@ class Reproduction:
         ledger = build_ledger(self.plans, metrics, missing)
         results.write_json(self.folder / "claims.json", ledger)
         manifest = self._manifest(ledger, seconds)
-        results.write_json(self.folder / results.MANIFEST, manifest)
+        results.write_manifest(self.folder, manifest)
         table = verdict_table({"verdict": ledger})
         results.write_text(self.folder / "verdicts.md", table)
         page = render_report(ledger, metrics, events, manifest)

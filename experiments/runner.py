@@ -13,8 +13,8 @@ from experiments.plan import Plan, count_seeds
 from experiments.pool import run_all
 from experiments.progress import Reporter
 from tiny_gpt import results
-from tiny_gpt.devices import describe, set_precision
-from tiny_gpt.multi_seed import Job, run_jobs
+from tiny_gpt.devices import describe, make_deterministic, set_precision
+from tiny_gpt.multi_seed import Job, Packs, run_jobs
 from tiny_gpt.train import load_finished, run
 
 
@@ -49,22 +49,23 @@ def execute(
         Metrics and events of all conditions and seeds.
     """
     set_precision(plan.precision)
+    make_deterministic()
     console = console or Console()
     start = time.perf_counter()
     with Reporter(console) as reporter:
-        has_trained = _train(plan, reporter)
+        packs = _train(plan, reporter)
     done = collect(plan)
     _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
-    if has_trained or not results.is_finished(plan.folder):
-        _write_manifest(plan, done.wall_s)
+    if packs is not None or not results.is_finished(plan.folder):
+        _write_manifest(plan, done.wall_s, packs)
     if is_shown:
         _show(plan, console, time.perf_counter() - start)
     return done
 
 
-def _train(plan: Plan, reporter: Reporter) -> bool:
-    """Runs what is not finished; tells whether there was anything."""
+def _train(plan: Plan, reporter: Reporter) -> Packs | None:
+    """Runs what is not finished; None if there was nothing."""
     jobs = []
     lines = {}
     for experiment in plan.experiments:
@@ -76,10 +77,24 @@ def _train(plan: Plan, reporter: Reporter) -> bool:
                 jobs.append(Job(experiment, seed, record))
             else:
                 line.finish(seed, "already there")
+    if not jobs:
+        return None
+    packs = Packs(plan.num_jobs or 1, (1,) * len(jobs), is_split=False)
     if keras.backend.backend() == "jax":
+
+        def start(found: Packs) -> None:
+            nonlocal packs
+            packs = found
+            if packs.is_split:
+                reporter.console.print(
+                    f"The memory of the device holds {max(packs.sizes)} runs "
+                    f"at once: {len(packs.sizes)} packs."
+                )
+
         for _ in run_jobs(
             jobs,
             plan.num_jobs,
+            on_start=start,
             on_epoch=lambda job, epoch, logs: lines[
                 job.experiment.condition
             ].show(job.seed, epoch, logs),
@@ -98,7 +113,7 @@ def _train(plan: Plan, reporter: Reporter) -> bool:
                 [line.callback(job.seed)],
             )
             keras.utils.clear_session()
-    return bool(jobs)
+    return packs
 
 
 def collect(plan: Plan) -> Collected:
@@ -128,7 +143,9 @@ def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
     draw(plan, metrics, summary)
 
 
-def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
+def _write_manifest(
+    plan: Plan, wall_s: dict[str, float], packs: Packs | None
+) -> None:
     manifest = {
         "format": results.FORMAT,
         "status": "finished",
@@ -138,11 +155,12 @@ def _write_manifest(plan: Plan, wall_s: dict[str, float]) -> None:
         "command": " ".join(plan.command),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "jobs": plan.num_jobs,
+        "jobs": packs and packs.num_workers,
+        "pack_sizes": packs and list(packs.sizes),
         "wall_s": wall_s,
         **describe(),
     }
-    results.write_json(plan.folder / results.MANIFEST, manifest)
+    results.write_manifest(plan.folder, manifest)
 
 
 def _show(plan: Plan, console: Console, seconds: float) -> None:

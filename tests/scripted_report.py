@@ -20,7 +20,12 @@ def scripted_report(is_complete: bool = False) -> dict[str, Any]:
         "ledger": _ledger(is_complete),
         "metrics": _metrics(),
         "events": pd.DataFrame(
-            [("triangle", "sparse_a_to_c", 0, "loss_drop", 2, 0.4, 1.0, 0.6)],
+            [
+                (
+                    *("triangle", "sparse_a_to_c", 0, "loss_drop"),
+                    *("all", "all", "loss", 1, 2, 2, 0.4, 1.0, 0.6, "", None),
+                )
+            ],
             columns=list(EVENT_COLUMNS),
         ),
         "manifest": {

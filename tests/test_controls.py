@@ -8,7 +8,7 @@ import pytest
 from experiments import controls
 from experiments.controls import CONDITIONS, CONTROLS, build_experiment
 from tiny_gpt.experiment import updates_per_epoch
-from tiny_gpt.train import draw_phases
+from tiny_gpt.preparation import draw_phases
 
 BASE = build_experiment("quick", "sparse_a_to_c")
 OTHERS = [name for name in CONDITIONS if name != "sparse_a_to_c"]

@@ -73,10 +73,11 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     metrics = pd.read_csv(out / "metrics.csv")
     assert tuple(metrics.columns) == COLUMNS
     assert not metrics.isna().any(axis=None)
-    # 2 conditions, 2 epochs: the loss, and 2 metrics of 3 mappings; losses of
-    # the 3 mappings of one condition and the one of the other.
+    # 2 conditions, 2 epochs: the loss, also above its floor, the norm of the
+    # weights, and 2 metrics of 3 mappings; losses of the 3 mappings of one
+    # condition and the one of the other.
     curves = metrics[metrics["tier"] == "all"]
-    assert len(curves) == 2 * 2 * (1 + 2 * 3)
+    assert len(curves) == 2 * 2 * (3 + 2 * 3)
     losses = metrics[metrics["tier"].isin(LOSS_TIERS)]
     assert len(losses) == 2 * (3 + 1) * len(LOSS_TIERS) * len(LOSS_KINDS)
     # At the end every sentence, after 2, 1 and 0 demonstrations where two

@@ -9,8 +9,9 @@ import pytest
 
 from tests.tiny_runs import PRETRAINED, TINY
 from tiny_gpt import multi_seed
+from tiny_gpt.files import hash_arrays
 from tiny_gpt.mixture import Component
-from tiny_gpt.multi_seed import Job, run_jobs, run_seeds
+from tiny_gpt.multi_seed import Job, Packs, run_jobs, run_seeds
 from tiny_gpt.train import load_finished, run
 
 if keras.backend.backend() != "jax":
@@ -130,6 +131,16 @@ def test_an_interrupted_run_continues(alone, tmp_path):
     assert epochs == [(2, 3), (2, 4), (3, 1), (3, 2), (3, 3), (3, 4)]
     for found, seed in zip(runs, rest, strict=True):
         assert_same_run(found, alone[seed])
+    # To the bit what the same programs give without a break.
+    never_stopped = run_seeds(WIDE, rest, num_workers=1)
+    for found, expected in zip(runs, never_stopped, strict=True):
+        pd.testing.assert_frame_equal(
+            found.metrics, expected.metrics, check_exact=True
+        )
+        weights = [
+            hash_arrays(r.model.get_weights()) for r in (found, expected)
+        ]
+        assert weights[0] == weights[1]
     with pytest.raises(ValueError, match="finished run cannot be continued"):
         run_seeds(WIDE, [1], records.get)
 
@@ -162,6 +173,19 @@ def test_in_float64_the_two_ways_are_one():
         )
 
 
+def test_the_packs_are_told_before_they_train():
+    told, trained = [], []
+    run_seeds(
+        WIDE,
+        [1, 2, 3],
+        pack_size=2,
+        num_workers=1,
+        on_start=lambda packs: told.append((packs, len(trained))),
+        on_epoch=lambda *epoch: trained.append(epoch),
+    )
+    assert told == [(Packs(1, (2, 1), is_split=False), 0)]
+
+
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
@@ -191,7 +215,7 @@ def test_packs_fill_the_memory_of_a_device(monkeypatch):
 
     monkeypatch.setattr(jax, "devices", lambda: [Device()])
     # 80 % of 1000 bytes hold 8 runs of 100; a run that does not fit is tried.
-    assert multi_seed._pack_size(100, 20) == 8
+    assert multi_seed._pack_size(100, 20) == 8  # so they are split
     assert multi_seed._pack_size(100, 5) == 5
     assert multi_seed._pack_size(2000, 5) == 1
     assert multi_seed.count_workers(100) == 1

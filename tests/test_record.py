@@ -11,24 +11,23 @@ import pandas as pd
 import pytest
 
 from tests.tiny_runs import TINY
-from tiny_gpt import train
+from tiny_gpt import files, preparation
+from tiny_gpt.callbacks import read_logs
+from tiny_gpt.files import DamagedFileError, hash_arrays
 from tiny_gpt.model import build_gpt, initialise_weights
-from tiny_gpt.record import Record
-from tiny_gpt.train import (
-    compile_gpt,
-    load_finished,
-    run,
-    set_state,
-    state_of,
-)
+from tiny_gpt.record import Record, set_state, state_of
+from tiny_gpt.train import compile_gpt, load_finished, load_model, run
 
 pytestmark = pytest.mark.backend
 
+CHECKPOINTS = ("seed_1.checkpoint", "seed_1.previous.checkpoint")
 FINISHED = ["seed_1.json", "seed_1.weights.h5"]
 
 
 def files_of(folder):
-    return sorted(p.name for p in folder.iterdir() if "saving" not in p.name)
+    """Names of the files of a record; beside them the log grows."""
+    names = sorted(p.name for p in folder.iterdir() if "saving" not in p.name)
+    return [name for name in names if not name.endswith(".jsonl")]
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +42,22 @@ def uninterrupted(folder):
 
 def test_a_finished_record_holds_exact_rows_and_weights(uninterrupted, folder):
     assert files_of(folder) == FINISHED
-    assert len(list(folder.iterdir())) == 2  # nothing half saved
-    saved = json.loads((folder / "seed_1.json").read_text())
+    assert len(list(folder.iterdir())) == 3  # nothing half saved
+    saved = json.loads((folder / "seed_1.json").read_text())["value"]
     assert len(saved["logs"]) == 4
+    lines = read_logs(folder / "seed_1.jsonl")
+    assert lines == [
+        {"epoch": epoch, **log} for epoch, log in enumerate(saved["logs"], 1)
+    ]
     exact = uninterrupted.metrics.tail(len(saved["exact"]))
     columns = ["mapping", "tier", "prompt", "metric", "value"]
     assert exact[columns].to_numpy().tolist() == saved["exact"]
     assert "A->B->C" in set(exact["mapping"])
 
-    model = build_gpt(TINY.model)
-    model.load_weights(folder / "seed_1.weights.h5")
-    for a, b in zip(
-        model.get_weights(), uninterrupted.model.get_weights(), strict=True
-    ):
+    weights = uninterrupted.model.get_weights()
+    assert saved["weights_hash"] == hash_arrays(weights)
+    loaded = load_model(TINY, 1, folder / "seed_1").get_weights()
+    for a, b in zip(loaded, weights, strict=True):
         np.testing.assert_array_equal(a, b)
     metrics, events, wall_s = load_finished(TINY, 1, folder / "seed_1")
     pd.testing.assert_frame_equal(metrics, uninterrupted.metrics)
@@ -72,11 +74,14 @@ def test_a_run_stopped_before_its_exact_evaluation_ends_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "evaluate_exactly", stop)
+        patch.setattr(preparation, "evaluate_exactly", stop)
         with pytest.raises(KeyboardInterrupt):
             run(TINY, 1, record, save_every_s=0)
     assert load_finished(TINY, 1, record) is None
-    assert files_of(tmp_path) == ["seed_1.npz"]
+    assert files_of(tmp_path) == [
+        "seed_1.checkpoint",
+        "seed_1.previous.checkpoint",
+    ]
 
     monkeypatch.setattr(keras.Model, "fit", stop)  # nothing is trained
     continued = run(TINY, 1, record)
@@ -85,41 +90,45 @@ def test_a_run_stopped_before_its_exact_evaluation_ends_the_same(
     assert files_of(tmp_path) == FINISHED
 
 
-def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
-    # Saved every epoch, and stopped while it saves the second: it goes on
-    # from the first. The loss drops from epoch 1 to 2, across the break.
+def test_a_stopped_run_ends_to_the_bit_as_one_never_stopped(
+    uninterrupted, tmp_path, monkeypatch
+):
+    # Saved every epoch, and stopped while it writes the third: it goes on
+    # from the second. The loss drops from epoch 1 to 2, across the break.
     assert uninterrupted.events["epoch"].to_list()[0] == 2
     record = tmp_path / "seed_1"
-    replace, num_saved = os.replace, 0
+    write, num_saved = files.write_whole, 0
 
-    def stop_at_the_second(source, target):
+    def stop_at_the_third(*arguments):
         nonlocal num_saved
         num_saved += 1
-        if num_saved == 2:
+        if num_saved == 3:
             raise KeyboardInterrupt
-        replace(source, target)
+        write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", stop_at_the_second)
+        patch.setattr(files, "write_whole", stop_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             run(TINY, 1, record, save_every_s=0)
     assert load_finished(TINY, 1, record) is None
-    assert len(Record(TINY, 1, record).logs) == 1
+    assert files_of(tmp_path) == ["seed_1.previous.checkpoint"]
+    assert len(Record(TINY, 1, record).logs) == 2
 
     continued = run(TINY, 1, record, save_every_s=0)
 
+    assert len(read_logs(tmp_path / "seed_1.jsonl")) == 4
+    exactly = {"check_exact": True}
     pd.testing.assert_frame_equal(
-        continued.metrics, uninterrupted.metrics, rtol=1e-5
+        continued.metrics, uninterrupted.metrics, **exactly
     )
     pd.testing.assert_frame_equal(
-        continued.events, uninterrupted.events, rtol=1e-4
+        continued.events, uninterrupted.events, **exactly
     )
-    for a, b in zip(
-        continued.model.get_weights(),
-        uninterrupted.model.get_weights(),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    hashes = [
+        hash_arrays(run.model.get_weights())
+        for run in (continued, uninterrupted)
+    ]
+    assert hashes[0] == hashes[1]
     metrics, events, _ = load_finished(TINY, 1, record)
     pd.testing.assert_frame_equal(metrics, continued.metrics)
     pd.testing.assert_frame_equal(events, continued.events)
@@ -127,7 +136,7 @@ def test_an_interrupted_run_continues(uninterrupted, tmp_path, monkeypatch):
 
     # The record belongs to this experiment and seed, and is finished.
     other = dataclasses.replace(TINY, condition="two")
-    with pytest.raises(ValueError, match="experiment and seed that wrote it"):
+    with pytest.raises(ValueError, match=r"condition: .*, now two"):
         run(other, 1, record)
     with pytest.raises(ValueError, match="experiment and seed that wrote it"):
         load_finished(TINY, 2, record)
@@ -168,21 +177,90 @@ def test_a_record_is_saved_when_it_is_time(tmp_path):
     assert files_of(tmp_path) == []
     again = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
     again.add({"loss": 1.0}, lambda: state_of(model))
-    assert files_of(tmp_path) == ["seed_1.npz"]
+    assert files_of(tmp_path) == ["seed_1.checkpoint"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "other"])
-def test_a_damaged_record_is_refused(damage, tmp_path):
-    model = untrained()
-    record = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
-    record.add({"loss": 1.0}, lambda: state_of(model))
-    path = tmp_path / "seed_1.npz"
+def damage(path, how):
+    """Damages a file: cut in half, one bit flipped, empty, or another's."""
     whole = path.read_bytes()
     half = len(whole) // 2
     flipped = whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :]
-    path.write_bytes({"cut": whole[:half], "flip": flipped}.get(damage, b"x"))
-    with pytest.raises(ValueError, match=r"must be whole.*seed_1\.npz"):
-        Record(TINY, 1, tmp_path / "seed_1")
+    others = {"cut": whole[:half], "flip": flipped, "empty": b""}
+    path.write_bytes(others.get(how, b"something else"))
+
+
+@pytest.mark.parametrize("how", ["cut", "flip", "empty", "other"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(how, tmp_path):
+    record = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
+    for epoch in (1, 2):
+        record.add({"loss": 1.0 / epoch}, lambda e=epoch: [np.arange(5) + e])
+    last, previous = (tmp_path / name for name in CHECKPOINTS)
+    assert Record(TINY, 1, tmp_path / "seed_1").state[0][0] == 2
+
+    damage(last, how)
+    with pytest.warns(UserWarning, match=r"seed_1\.checkpoint is damaged"):
+        again = Record(TINY, 1, tmp_path / "seed_1")
+    assert again.logs == [{"loss": 1.0}]
+    assert again.state[0].tolist() == [1, 2, 3, 4, 5]
+    aside = "seed_1.checkpoint.damaged"
+    assert files_of(tmp_path) == [aside, CHECKPOINTS[1]]
+
+    damage(previous, how)
+    with pytest.warns(UserWarning, match=r"previous\.checkpoint is damaged"):
+        anew = Record(TINY, 1, tmp_path / "seed_1")
+    assert (anew.logs, anew.state) == ([], None)
+
+
+@pytest.mark.parametrize("how", ["cut", "flip", "empty", "other"])
+def test_a_damaged_finished_record_runs_again(how, tmp_path):
+    record = Record(TINY, 1, tmp_path / "seed_1")
+    record.add({"loss": 1.0}, list)
+    record.finish(untrained(), [])
+    damage(tmp_path / "seed_1.json", how)
+    with pytest.warns(UserWarning, match=r"seed_1\.json is damaged"):
+        assert load_finished(TINY, 1, tmp_path / "seed_1") is None
+    assert "seed_1.json.damaged" in files_of(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["cut", "flip", "empty", "other"])
+def test_weights_that_are_not_those_of_the_run_are_refused(how, tmp_path):
+    record = Record(TINY, 1, tmp_path / "seed_1")
+    record.finish(untrained(), [])
+    weights = tmp_path / "seed_1.weights.h5"
+    if how == "flip":  # a whole file, of another model of this shape
+        other = untrained()
+        other.set_weights([w + 1e-3 for w in other.get_weights()])
+        other.save_weights(weights)
+    else:
+        damage(weights, how)
+    with pytest.raises(DamagedFileError, match=r"seed_1\.weights\.h5"):
+        load_model(TINY, 1, tmp_path / "seed_1")
+
+
+def test_weights_of_an_unfinished_run_are_not_given(tmp_path):
+    Record(TINY, 1, tmp_path / "seed_1", save_every_s=0).add({}, list)
+    with pytest.raises(ValueError, match="after 1 of 4 epochs"):
+        load_model(TINY, 1, tmp_path / "seed_1")
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
+    record = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
+    record.add({"loss": 1.0}, lambda: [np.ones(3)])
+
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            record.add({"loss": 0.5}, lambda: [np.zeros(3)])
+    again = Record(TINY, 1, tmp_path / "seed_1", save_every_s=0)
+    assert again.logs == [{"loss": 1.0}]
+    assert again.state[0].tolist() == [1, 1, 1]
+    assert len(list(tmp_path.iterdir())) == 1  # nothing half saved
+    # There is room again.
+    again.add({"loss": 0.5}, lambda: [np.zeros(3)])
+    assert Record(TINY, 1, tmp_path / "seed_1").logs[-1] == {"loss": 0.5}
 
 
 def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
@@ -194,7 +272,7 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
     model = untrained()
     # NaN as where nothing is asked.
     record.add({"loss": math.nan}, lambda: state_of(model))
-    assert files_of(tmp_path) == ["seed_1.npz"]
+    assert files_of(tmp_path) == ["seed_1.checkpoint"]
 
     # Weights are there, the rows not yet: not finished, and the state is kept.
     with monkeypatch.context() as patch:
@@ -202,14 +280,14 @@ def test_a_record_stopped_while_it_finishes_is_one_or_the_other(
         with pytest.raises(ZeroDivisionError):
             record.finish(model, [row])
     assert not Record(TINY, 1, path).is_finished
-    assert files_of(tmp_path) == ["seed_1.npz", FINISHED[1]]
+    assert files_of(tmp_path) == ["seed_1.checkpoint", FINISHED[1]]
 
     # The rows are there, and the state still is: finished, and it goes.
     with monkeypatch.context() as patch:
         patch.setattr(type(path), "unlink", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             record.finish(model, [row])
-    assert (tmp_path / "seed_1.npz").exists()
+    assert (tmp_path / "seed_1.checkpoint").exists()
     finished = Record(TINY, 1, path)
     assert finished.is_finished
     assert finished.exact == [row]

@@ -1,20 +1,26 @@
 """Tests for tiny_gpt/results.py."""
 
+import hashlib
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
+from tiny_gpt.files import DamagedFileError
 from tiny_gpt.metrics import COLUMNS
 from tiny_gpt.results import (
     FORMAT,
     accuracy_table,
     claim_folder,
+    hold_folder,
     is_finished,
     read_manifest,
     summarise,
     write_frame,
     write_json,
+    write_manifest,
     write_text,
 )
 
@@ -131,6 +137,46 @@ def test_a_damaged_manifest_is_refused(text, tmp_path):
         claim_folder(tmp_path, CONFIG)
 
 
+def test_a_damaged_manifest_of_runs_is_set_aside(tmp_path):
+    claim_folder(tmp_path, CONFIG)
+    (tmp_path / "runs").mkdir()
+    path = tmp_path / "manifest.json"
+    whole = path.read_text()
+    assert '"preset": "quick"' in whole
+    path.write_text(whole.replace('"preset": "quick"', '"preset": "quack"'))
+    with pytest.raises(DamagedFileError, match="checksum does not fit"):
+        read_manifest(tmp_path)
+    with pytest.warns(UserWarning, match="damaged"):
+        claim_folder(tmp_path, CONFIG)
+    assert read_manifest(tmp_path)["config"]["preset"] == "quick"
+    assert "quack" in (tmp_path / "manifest.json.damaged").read_text()
+
+
+def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
+    folder = tmp_path / "results"
+    code = (
+        "import sys, pathlib; from tiny_gpt.results import hold_folder\n"
+        "with hold_folder(pathlib.Path(sys.argv[1])): print('held')"
+    )
+    command = [sys.executable, "-c", code, folder]
+    with hold_folder(folder):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "which another process is using" in done.stderr
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "held\n"
+    claim_folder(folder, CONFIG)  # the lock is no file of somebody else
+
+
+def test_a_manifest_has_the_checksums_of_the_frames(tmp_path):
+    claim_folder(tmp_path, CONFIG)
+    write_text(tmp_path / "metrics.csv", "x\n1\n")
+    write_manifest(tmp_path, read_manifest(tmp_path))
+    assert read_manifest(tmp_path)["files"] == {
+        "metrics.csv": hashlib.sha256(b"x\n1\n").hexdigest()
+    }
+
+
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
     path = tmp_path / "file"
     path.write_text("")
@@ -178,7 +224,7 @@ def test_a_manifest_says_whether_its_runs_are_finished(tmp_path):
     claim_folder(tmp_path, CONFIG)
     assert not is_finished(tmp_path)
     manifest = {**read_manifest(tmp_path), "status": "finished"}
-    write_json(tmp_path / "manifest.json", manifest)
+    write_manifest(tmp_path, manifest)
     assert is_finished(tmp_path)
 
 

@@ -9,18 +9,19 @@ import pandas as pd
 import pytest
 
 from tests.tiny_runs import PRETRAINED, TINY
-from tiny_gpt import train
+from tiny_gpt import preparation
 from tiny_gpt.evaluate import LOSS_KINDS, LOSS_TIERS, EvaluationConfig
-from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
+from tiny_gpt.experiment import (
+    Experiment,
+    TrainConfig,
+    loss_floor,
+    updates_per_epoch,
+)
 from tiny_gpt.frames import metrics_frame
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.train import (
-    ShuffledWindows,
-    compile_gpt,
-    draw_phases,
-    run,
-)
+from tiny_gpt.preparation import ShuffledWindows, draw_phases
+from tiny_gpt.train import compile_gpt, run
 
 pytestmark = pytest.mark.backend
 
@@ -105,9 +106,13 @@ def test_a_run_leaves_a_metrics_frame(uninterrupted):
     assert tuple(uninterrupted.events.columns) == EVENT_COLUMNS
     assert len(uninterrupted.stream.inputs) == 12
 
-    # 4 epochs: the loss, 2 metrics of 2 mappings, and their losses.
+    # 4 epochs: the loss, also above its floor, the norm of the weights, 2
+    # metrics of 2 mappings, and their losses.
     curves = frame[frame["tier"] == "all"]
-    assert len(curves) == 4 * (1 + 2 * 2)
+    assert len(curves) == 4 * (3 + 2 * 2)
+    loss = frame[frame["metric"] == "loss"]["value"].to_numpy()
+    above = frame[frame["metric"] == "loss_above_floor"]["value"].to_numpy()
+    np.testing.assert_allclose(loss - above, loss_floor(TINY), rtol=1e-12)
     assert set(curves["mapping"]) == {"all", "A->B", "A->C"}
     losses = frame[frame["tier"].isin(LOSS_TIERS)]
     assert len(losses) == 4 * 2 * len(LOSS_TIERS) * len(LOSS_KINDS)
@@ -163,7 +168,7 @@ def test_a_run_reads_one_phase_after_the_other(monkeypatch):
     monkeypatch.setattr(
         keras.Model, "fit", lambda _, windows, **options: fitted.append(windows)
     )
-    monkeypatch.setattr(train, "evaluate_exactly", lambda *_: [])
+    monkeypatch.setattr(preparation, "evaluate_exactly", lambda *_: [])
     phases = draw_phases(PRETRAINED, seed=1)
     assert run(PRETRAINED, seed=1).stream.inputs.shape == phases[1].inputs.shape
     (windows,) = fitted

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,23 +21,61 @@ def is_jax_on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
+@dataclass(frozen=True)
+class Weight:
+    """One weight of a snapshot.
+
+    Attributes:
+        path: name, as of a Keras variable.
+        value: array.
+    """
+
+    path: str
+    value: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(self.value.shape)
+
+
 class Snapshot:
     """Weights of a model at one moment, which stand in place of the model.
 
     Args:
+        model: the model.
         values: values of all its variables, in its order.
         predict: from (snapshot, inputs) to outputs.
     """
 
     def __init__(
-        self, values: Sequence[Any], predict: Callable[["Snapshot", Any], Any]
+        self,
+        model: keras.Model,
+        values: Sequence[Any],
+        predict: Callable[["Snapshot", Any], Any],
     ):
         self.values = list(values)
+        self._model = model
         self._predict = predict
 
     def predict_on_batch(self, x: Any) -> Any:
         """Returns outputs, as `keras.Model.predict_on_batch` does."""
         return self._predict(self, x)
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The weights, in the order of those of the model."""
+        return self._select(self._model.weights)
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """Those that are trained."""
+        return self._select(self._model.trainable_weights)
+
+    def _select(self, variables: Sequence[Any]) -> list[Weight]:
+        values = zip(self._model.variables, self.values, strict=True)
+        value_by_id = {id(variable): value for variable, value in values}
+        return [Weight(v.path, value_by_id[id(v)]) for v in variables]
 
 
 def compile_for_model(

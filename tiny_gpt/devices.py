@@ -1,6 +1,7 @@
 """Where a run happens: backend, device and precision."""
 
 import importlib.metadata
+import os
 import platform
 
 import keras
@@ -44,12 +45,32 @@ def set_precision(precision: str) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(not is_exact)
 
 
+def count_cores() -> int:
+    """Returns the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def make_deterministic() -> None:
+    """Makes this process give the same bits whenever it does the same.
+
+    TensorFlow's operations are made deterministic; JAX's are on a CPU, which
+    is where this was tested. The number of cores must stay the same.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
 def describe() -> dict[str, object]:
     """Describes backend, device and versions, for a manifest."""
     return {
         "backend": keras.backend.backend(),
         "devices": _devices(),
         "processor": platform.machine(),
+        "cores": count_cores(),
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": _versions(),

@@ -1,13 +1,14 @@
 """How well a model translates: prompts, greedy answers, scores."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from tiny_gpt.backend import Snapshot
-from tiny_gpt.callbacks import LossByTask, Score, TaskAccuracy
+from tiny_gpt.callbacks import LossByTask, TaskAccuracy
 from tiny_gpt.decode import DECODINGS, GreedyDecoder
 from tiny_gpt.exact import CompiledAnswers, ExactEvaluator, Prompt
 from tiny_gpt.languages import split_label
@@ -201,7 +202,7 @@ def evaluation_callbacks(
         rng = np.random.default_rng([fresh_entropy, epoch])
         return tasks(config.num_fresh_sentences, rng)
 
-    def score(function) -> Score:
+    def score(function) -> Callable[[Any, Any], float]:
         return lambda predicted, target: function(
             words_right(predicted, target, vocabulary.tokens_per_word)
         )

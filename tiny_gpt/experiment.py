@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.decode import check_fits
 from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.languages import find_route
@@ -173,3 +174,25 @@ def _num_updates(mixture: Mixture, experiment: Experiment) -> int:
     num_tokens = mixture.num_shown * tokens_per_pair(mixture, experiment.tokens)
     num_windows = math.ceil(num_tokens / (experiment.model.sequence_length + 1))
     return math.ceil(num_windows / experiment.train.batch_size)
+
+
+def loss_floor(experiment: Experiment) -> float:
+    """Returns the lowest loss that no memory of the text is needed for.
+
+    Mappings known, task and offset inferred (`inferring_floor`), nats per
+    token.
+    """
+    packing, shown = packing_of(experiment)
+    return inferring_floor(packing, shown)
+
+
+def packing_of(experiment: Experiment) -> tuple[Packing, dict[str, int]]:
+    """Returns the packing of an experiment, and the pairs of each mapping."""
+    mixture = experiment.mixture
+    packing = Packing(
+        mixture.alphabet_size,
+        mixture.sentence_length,
+        experiment.model.sequence_length,
+        tokens_per_word(experiment.tokens),
+    )
+    return packing, {c.mapping: c.num_shown for c in mixture.components}

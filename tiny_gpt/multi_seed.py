@@ -10,7 +10,6 @@ pack are one batch of the same program (`jax.vmap`).
 
 import functools
 import math
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,18 +22,14 @@ import keras
 import numpy as np
 
 from tiny_gpt.backend import Snapshot, compile_for_model
+from tiny_gpt.devices import count_cores
 from tiny_gpt.epoch_program import EpochProgram
 from tiny_gpt.evaluate import Asker
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.model import build_gpt
-from tiny_gpt.train import (
-    Preparation,
-    Run,
-    compile_gpt,
-    prepare,
-    set_state,
-    state_of,
-)
+from tiny_gpt.preparation import Preparation, Run, prepare
+from tiny_gpt.record import set_state, state_of
+from tiny_gpt.train import compile_gpt
 
 # Numbers of batches and windows are rounded up to share programs.
 BATCHES = 8
@@ -43,6 +38,7 @@ WINDOWS = 64
 LARGEST_BESIDE_OTHERS = 512 * 2**20
 
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
+OnStart = Callable[["Packs"], None]
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,22 @@ class Job:
     experiment: Experiment
     seed: int
     record: Path | None = None
+
+
+@dataclass(frozen=True)
+class Packs:
+    """How runs are put together.
+
+    Attributes:
+        num_workers: packs trained at once.
+        sizes: runs in each pack, that is in one batch of a program.
+        is_split: whether packs are smaller than they could be, because the
+            device's memory holds no more.
+    """
+
+    num_workers: int
+    sizes: tuple[int, ...]
+    is_split: bool
 
 
 class _Programs:
@@ -87,7 +99,8 @@ class _Programs:
 
     def snapshot(self, state: Sequence[Any]) -> Snapshot:
         """Returns the weights of a state, in place of a model."""
-        return Snapshot(state[: len(self.model.variables)], self._predict)
+        values = state[: len(self.model.variables)]
+        return Snapshot(self.model, values, self._predict)
 
     def _predict(self, snapshot: Snapshot, x: np.ndarray) -> np.ndarray:
         filled = np.zeros((_round_up(len(x), WINDOWS), *x.shape[1:]), x.dtype)
@@ -158,6 +171,7 @@ def run_jobs(
     num_workers: int | None = None,
     pack_size: int | None = None,
     on_epoch: OnEpoch | None = None,
+    on_start: OnStart | None = None,
     save_every_s: float = 30.0,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process.
@@ -170,6 +184,7 @@ def run_jobs(
             as many as fit the device elsewhere.
         on_epoch: called after each epoch with the job, the epoch, counted
             from 1, and its logs; by several threads.
+        on_start: called once, before anything is trained.
         save_every_s: least seconds between two savings of a run.
 
     Yields:
@@ -201,7 +216,10 @@ def run_jobs(
         )
         queues.setdefault(key, []).append((job, ready))
     if queues:
-        yield from _Driver(queues, num_workers, pack_size, on_epoch).run()
+        driver = _Driver(queues, num_workers, pack_size, on_epoch)
+        if on_start is not None:
+            on_start(driver.packs)
+        yield from driver.run()
 
 
 class _Driver:
@@ -212,7 +230,7 @@ class _Driver:
         self._is_stopped = threading.Event()
         self._programs: dict[Any, _Programs] = {}
         self._packs = []
-        largest = 0
+        largest, is_split = 0, False
         for key, members in queues.items():
             shape = key[0]
             if shape not in self._programs:
@@ -220,10 +238,14 @@ class _Driver:
             programs = self._programs[shape]
             one = self._num_bytes(programs, members[0][1])
             largest = max(largest, one)
-            size = pack_size or _pack_size(one, len(members))
+            fits = _pack_size(one, len(members))
+            size = pack_size or fits
+            is_split |= size == fits < len(members) and not _is_on_cpu()
             for i in range(0, len(members), size):
                 self._packs.append((programs, members[i : i + size]))
         self._num_workers = num_workers or count_workers(largest)
+        sizes = tuple(len(members) for _, members in self._packs)
+        self.packs = Packs(self._num_workers, sizes, is_split)
 
     @staticmethod
     def _num_bytes(programs: _Programs, ready: Preparation) -> int:
@@ -264,11 +286,19 @@ class _Driver:
         train = pack[0].experiment.train
         observers = [ready.callbacks(programs.asker) for ready in pack]
         for callback in (each for some in observers for each in some):
-            callback.set_params({"epochs": train.num_epochs})
+            callback.set_params(
+                {
+                    "epochs": train.num_epochs,
+                    "steps": pack[0].windows.steps_per_epoch,
+                }
+            )
             callback.on_train_begin()
         state = _stack([programs.start(ready) for ready in pack])
         for epoch in range(len(pack[0].record.logs), train.num_epochs):
             if self._is_stopped.is_set():
+                for i, ready in enumerate(pack):
+                    of_run = _of_run(state, i, len(pack))
+                    ready.record.save(functools.partial(_copied, of_run))
                 return
             inputs, targets, weights, num_batches = zip(
                 *(epoch_batches(ready, epoch) for ready in pack), strict=True
@@ -327,23 +357,25 @@ def _copied(state: Sequence[Any]) -> list[np.ndarray]:
     return [np.array(value) for value in state]
 
 
+def _is_on_cpu() -> bool:
+    import jax
+
+    return jax.devices()[0].platform == "cpu"
+
+
 def _pack_size(num_bytes: int, count: int) -> int:
     """Returns how many runs fit in one batch of a program."""
     import jax
 
-    device = jax.devices()[0]
-    if device.platform == "cpu":
+    if _is_on_cpu():
         return 1
+    device = jax.devices()[0]
     free = (device.memory_stats() or {}).get("bytes_limit", math.inf)
     return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
 
 
 def count_workers(num_bytes: int) -> int:
     """Returns how many programs run side by side."""
-    import jax
-
-    if jax.devices()[0].platform != "cpu" or num_bytes > LARGEST_BESIDE_OTHERS:
+    if not _is_on_cpu() or num_bytes > LARGEST_BESIDE_OTHERS:
         return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return count_cores()

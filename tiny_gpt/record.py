@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-import zipfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,49 @@ import keras
 import numpy as np
 
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.files import (
+    DamagedFileError,
+    hash_arrays,
+    read_checkpoint,
+    seal,
+    set_aside,
+    unseal,
+    write_checkpoint,
+    write_whole,
+)
+from tiny_gpt.results import differences
 from tiny_gpt.tiers import Row
 
 State = list[np.ndarray]  # values of a model's variables and its optimizer's
 
 
+def state_of(model: keras.Model) -> State:
+    """Returns copies of all values that training changes.
+
+    Those of the model's variables, random state included, then those of its
+    optimizer.
+    """
+    variables = (*model.variables, *model.optimizer.variables)
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def set_state(model: keras.Model, state: State) -> None:
+    """Gives a compiled model the values that `state_of` returned."""
+    variables = (*model.variables, *model.optimizer.variables)
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(value)
+
+
 class Record:
     """Keeps the logs of all epochs, and saves them with the weights.
 
-    While a run trains, one file, `.npz`, holds its logs and its state:
-    weights, optimizer and random state. It is replaced in one move. A
-    finished run leaves `.json`, logs and exact evaluation, and
-    `.weights.h5`, the trained weights.
+    While a run trains, `.checkpoint` holds its logs and its state: weights,
+    optimizer and random state; order of the data and questions are functions
+    of seed and epoch, events of the logs. `.previous.checkpoint` is the one
+    before. A finished run leaves `.json`, logs and exact evaluation, and
+    `.weights.h5`, the trained weights, whose hash is in `.json`. All files
+    are written in one move and carry a checksum; a damaged one is set aside,
+    with a warning, and the one before is used.
 
     Args:
         experiment: what is run.
@@ -34,13 +65,15 @@ class Record:
         save_every_s: least seconds between two savings.
 
     Attributes:
+        path: as given.
         logs: Keras logs of each epoch so far.
         state: saved state after the last of them; None if there is none.
         exact: rows of the exact evaluation; None until the run is finished.
+        weights_hash: SHA-256 of the trained weights (`files.hash_arrays`);
+            None until the run is finished.
 
     Raises:
-        ValueError: if the files are those of another experiment or seed, or
-            damaged.
+        ValueError: if the files are those of another experiment or seed.
     """
 
     def __init__(
@@ -53,6 +86,7 @@ class Record:
         self.logs: list[dict[str, float]] = []
         self.state: State | None = None
         self.exact: list[Row] | None = None
+        self.weights_hash: str | None = None
         self._earlier_s = 0.0
         self._start = self._saved = time.perf_counter()
         self._save_every_s = save_every_s
@@ -60,9 +94,9 @@ class Record:
         # Through JSON, so that it compares equal to what was saved.
         config = {"experiment": dataclasses.asdict(experiment), "seed": seed}
         self._config = json.loads(json.dumps(config))
-        self._path = path
+        self.path = path
         if path is not None:
-            self._load(Path(f"{path}.json"), Path(f"{path}.npz"))
+            self._load()
 
     @property
     def wall_s(self) -> float:
@@ -91,40 +125,53 @@ class Record:
             state: returns the state after it.
         """
         self.logs.append({key: float(value) for key, value in logs.items()})
-        now = time.perf_counter()
-        if self._path is None or now - self._saved < self._save_every_s:
+        if time.perf_counter() - self._saved >= self._save_every_s:
+            self.save(state)
+
+    def save(self, state: Callable[[], State]) -> None:
+        """Saves the logs so far, with the state that belongs to them.
+
+        Raises:
+            OSError: if there is no room, or no permission; what was saved
+                before is kept.
+        """
+        if self.path is None:
             return
-        self._save(Path(f"{self._path}.npz"), state())
+        last, previous = self._checkpoints()
+        last.parent.mkdir(parents=True, exist_ok=True)
+        if last.exists():  # from here to the next line, only `previous` is
+            os.replace(last, previous)
+        write_checkpoint(last, state(), self._as_json())
         self._saved = time.perf_counter()
 
     def finish(self, model: keras.Model, exact: list[Row]) -> None:
         """Keeps the rows of the exact evaluation and the trained weights."""
         self.exact = exact
-        if self._path is None:
+        if self.path is None:
             return
-        logs_path = Path(f"{self._path}.json")
-        logs_path.parent.mkdir(parents=True, exist_ok=True)
-        weights = Path(f"{self._path}.weights.h5")
-        new_weights = weights.with_name(f"saving_{weights.name}")
-        model.save_weights(new_weights)
-        os.replace(new_weights, weights)
-        new_logs = logs_path.with_name(f"saving_{logs_path.name}")
-        new_logs.write_text(self._as_json())
-        os.replace(new_logs, logs_path)
-        Path(f"{self._path}.npz").unlink(missing_ok=True)
+        self.weights_hash = hash_arrays(model.get_weights())
+        finished = Path(f"{self.path}.json")
+        finished.parent.mkdir(parents=True, exist_ok=True)
+        weights = Path(f"{self.path}.weights.h5")
+        new = weights.with_name(f"saving_{weights.name}")
+        try:
+            model.save_weights(new)
+            os.replace(new, weights)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        write_whole(finished, seal(self._as_json()).encode())
+        for path in self._checkpoints():
+            path.unlink(missing_ok=True)
 
-    def _save(self, path: Path, state: State) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f"saving_{path.name}")
-        values: dict[str, Any] = {
-            f"value_{i}": value for i, value in enumerate(state)
-        }
-        with open(new, "wb") as file:
-            np.savez(file, record=np.array(self._as_json()), **values)
-        os.replace(new, path)
+    def _checkpoints(self) -> tuple[Path, Path]:
+        return (
+            Path(f"{self.path}.checkpoint"),
+            Path(f"{self.path}.previous.checkpoint"),
+        )
 
-    def _as_json(self) -> str:
-        saved = {
+    def _as_json(self) -> dict[str, Any]:
+        return {
             "config": self._config,
             "wall_s": self.wall_s,
             "logs": [
@@ -132,38 +179,53 @@ class Record:
                 for log in self.logs
             ],
             "exact": self.exact,
+            "weights_hash": self.weights_hash,
         }
-        return json.dumps(saved)
 
-    def _load(self, path: Path, state_path: Path) -> None:
-        if path.exists():
-            self._read(path.read_text(), path)
-            # A run may be stopped before this.
-            state_path.unlink(missing_ok=True)
-        elif state_path.exists():
+    def _load(self) -> None:
+        finished = Path(f"{self.path}.json")
+        if finished.exists():
             try:
-                with np.load(state_path, allow_pickle=False) as saved:
-                    text = str(saved["record"])
-                    count = len(saved.files) - 1
-                    self.state = [saved[f"value_{i}"] for i in range(count)]
-            except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-                raise ValueError(
-                    "A saved run must be whole; remove the file to start "
-                    f"anew. Received: {state_path}"
-                ) from error
-            self._read(text, state_path)
+                self._read(unseal(finished), finished)
+            except DamagedFileError:
+                _set_aside(finished)
+            else:
+                for path in self._checkpoints():  # it may be stopped before
+                    path.unlink(missing_ok=True)
+                return
+        for path in self._checkpoints():
+            if not path.exists():
+                continue
+            try:
+                state, saved = read_checkpoint(path)
+            except DamagedFileError:
+                _set_aside(path)
+                continue
+            self._read(saved, path)
+            self.state = state
+            return
 
-    def _read(self, text: str, path: Path) -> None:
-        saved = json.loads(text)
+    def _read(self, saved: dict[str, Any], path: Path) -> None:
         if saved["config"] != self._config:
             raise ValueError(
                 "A record can only be continued by the experiment and seed "
-                f"that wrote it. Received: record={path}"
+                f"that wrote it. Received: record={path}, which differs in "
+                f"{differences(saved['config'], self._config)}"
             )
         self.logs = [
             {k: math.nan if v is None else v for k, v in log.items()}
             for log in saved["logs"]
         ]
         self._earlier_s = saved["wall_s"]
+        self.weights_hash = saved["weights_hash"]
         if saved["exact"] is not None:
             self.exact = [tuple(row) for row in saved["exact"]]
+
+
+def _set_aside(path: Path) -> None:
+    aside = set_aside(path)
+    warnings.warn(
+        f"{path} is damaged and was set aside as {aside.name}; the run goes "
+        "on from what was saved before it.",
+        stacklevel=2,
+    )

@@ -28,6 +28,8 @@ from tiny_gpt.typeset import (
     typeset,
 )
 
+# Events drawn above the curves: of the training loss and of the accuracy.
+EVENT_KINDS = ("loss_drop", "rise")
 VERDICT_STYLES = dict(
     zip(VERDICTS, ("yes", "partly", "no", "open", "untested"), strict=True)
 )
@@ -65,7 +67,8 @@ def render_report(
     _check_columns("events", events, EVENT_COLUMNS)
     experiments: dict[str, list[dict[str, Any]]] = {}
     conditions = {}
-    kinds = sorted(set(events["event"]))
+    events = events[events["event"].isin(EVENT_KINDS)]
+    kinds = [kind for kind in EVENT_KINDS if kind in set(events["event"])]
     curves = metrics[metrics["tier"] == "all"]  # the other tiers are no curves
     for condition in ledger["conditions"]:
         shown = _show_condition(condition, curves, events, kinds)
@@ -166,7 +169,10 @@ def _show_condition(
     if len(loss):
         figures.append(_show_loss(condition, loss))
     if len(accuracy):
+        shown = ("all", *mappings)
         happened = _select(events, experiment, name)
+        is_shown = happened["metric"].isin(("loss", metric))
+        happened = happened[is_shown & happened["mapping"].isin(shown)]
         figures.append(_show_accuracy(condition, accuracy, happened, kinds))
         last = summarise(accuracy, metric, "")["conditions"][name]
     return {

@@ -6,32 +6,64 @@
     manifest.json  config, versions, device, command, wall seconds
     runs/          one record per condition and seed; a run continues from it
 
-Files are written under another name first, then moved into place.
+Files are written in one move; the manifest has the checksums of the frames and
+of itself.
 """
 
+import hashlib
 import json
-import os
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tiny_gpt.files import DamagedFileError, set_aside, write_whole
 from tiny_gpt.metrics import COLUMNS
 
-FORMAT = 1
+FORMAT = 2
 LAST_EPOCHS = 10
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 # What one config leaves beside the manifest and runs/.
+DATA_FILES = ("metrics.csv", "events.csv", "summary.json")
 OWN_FILES = (
-    "metrics.csv",
-    "events.csv",
-    "summary.json",
+    *DATA_FILES,
     "table_1.md",
     "figure_2.png",
     "curves.png",
 )
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keeps other processes from writing into a folder meanwhile.
+
+    The system releases the lock when a process ends, however it does.
+
+    Raises:
+        ValueError: if another process holds it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            "One command at a time may write into a results folder. "
+            f"Received: folder={folder}, which another process is using"
+        ) from error
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim_folder(
@@ -58,16 +90,19 @@ def claim_folder(
     try:
         _claim(folder, config, overwrite)
     except OSError as error:
-        raise ValueError(
-            f"The results folder must be writable. Received: folder={folder} "
-            f"({error.strerror})"
-        ) from error
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(folder: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"The results folder must be writable. Received: folder={folder} "
+        f"({error.strerror})"
+    )
 
 
 def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
     manifest_path = folder / MANIFEST
-    if manifest_path.exists():
-        manifest = read_manifest(folder)
+    if manifest_path.exists() and (manifest := _read_or_set_aside(folder)):
         if manifest["format"] == FORMAT and manifest["config"] == config:
             write_text(manifest_path, manifest_path.read_text())  # can we?
             return
@@ -83,14 +118,37 @@ def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
             )
         if not grows:
             _remove_own(folder)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif not manifest_path.with_name("runs").exists() and _has_files(folder):
         raise ValueError(
             f"Results go into a new or empty folder, or one with {MANIFEST}. "
             f"Received: folder={folder}, which holds other files"
         )
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {"format": FORMAT, "status": "unfinished", "config": config}
-    write_text(manifest_path, json.dumps(manifest, indent=2))
+    write_manifest(folder, manifest)
+
+
+def _read_or_set_aside(folder: Path) -> dict[str, Any] | None:
+    """Reads a manifest; one that is damaged makes room for a new one.
+
+    The runs stay: each record says itself what it is of.
+    """
+    try:
+        return read_manifest(folder)
+    except DamagedFileError:
+        if not any(folder.glob("runs")) and not any(folder.glob("*/runs")):
+            raise  # not ours
+        aside = set_aside(folder / MANIFEST)
+        warnings.warn(
+            f"The manifest of {folder} is damaged and was set aside as "
+            f"{aside.name}; its runs are used.",
+            stacklevel=2,
+        )
+        return None
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(p.name != LOCK for p in folder.iterdir())
 
 
 def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
@@ -120,28 +178,66 @@ def is_finished(folder: Path) -> bool:
     return read_manifest(folder).get("status") == "finished"
 
 
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes a manifest with its own checksum and those of the files.
+
+    Args:
+        folder: the results folder.
+        manifest: JSON types.
+    """
+    files = {
+        name: _hash_file(folder / name)
+        for name in DATA_FILES
+        if (folder / name).exists()
+    }
+    manifest = {**manifest, "files": files} if files else manifest
+    digest = _hash_manifest(manifest)
+    write_json(folder / MANIFEST, {**manifest, "sha256": digest})
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads the manifest of a results folder.
 
     Raises:
-        ValueError: if it cannot be read.
+        DamagedFileError: if it cannot be read, or is not as it was written.
     """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
         manifest["config"], manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise DamagedFileError(
             f"{MANIFEST} must be one that this package wrote. "
             f"Received: {path}, which cannot be read"
         ) from error
+    if manifest["format"] != FORMAT:
+        return manifest
+    digest = manifest.pop("sha256", None)
+    if digest != _hash_manifest(manifest):
+        raise DamagedFileError(
+            f"{MANIFEST} must be as it was written. "
+            f"Received: {path}, whose checksum does not fit"
+        )
     return manifest
+
+
+def _hash_manifest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _difference(manifest: dict[str, Any], config: dict[str, Any]) -> str:
     if manifest["format"] != FORMAT:
         return f"format: {manifest['format']}, now {FORMAT}"
-    old, new = _flatten(manifest["config"]), _flatten(config)
+    return differences(manifest["config"], config)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Says in a line what differs between two configs."""
+    old, new = _flatten(old), _flatten(new)
     names = [n for n in {**old, **new} if old.get(n) != new.get(n)]
     shown = (f"{n}: {old.get(n)}, now {new.get(n)}" for n in names[:3])
     more = f", and {len(names) - 3} more" if len(names) > 3 else ""
@@ -159,9 +255,7 @@ def _flatten(value: Any, name: str = "") -> dict[str, Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in one move, so that no one sees half of it."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    write_whole(path, text.encode())
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

@@ -22,33 +22,13 @@ from experiments.claims.evidence import (
     series,
 )
 from experiments.claims.rule import crossing
-from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.analysis.statistics import Interval, t_interval
-from tiny_gpt.experiment import Experiment
-from tiny_gpt.vocabulary import tokens_per_word
+from tiny_gpt.experiment import loss_floor
 
 CONDITION = "sparse_a_to_c"
 PRINTED = 0.65  # fig. 2c and abstract
 RISE = 0.25  # of the words: twice chance
 NEAR = 3  # epochs
-
-
-def floor_of(experiment: Experiment) -> float:
-    """Returns the loss floor of an experiment, task and offset inferred."""
-    packing, shown = packing_of(experiment)
-    return inferring_floor(packing, shown)
-
-
-def packing_of(experiment: Experiment) -> tuple[Packing, dict[str, int]]:
-    """Returns the packing of an experiment, and the pairs of each mapping."""
-    mixture = experiment.mixture
-    packing = Packing(
-        mixture.alphabet_size,
-        mixture.sentence_length,
-        experiment.model.sequence_length,
-        tokens_per_word(experiment.tokens),
-    )
-    return packing, {c.mapping: c.num_shown for c in mixture.components}
 
 
 def _published(
@@ -169,7 +149,7 @@ def _loss_figure(evidence: Evidence, marks: dict[str, float]):
         )
         for label, by_seed in curves.items()
     ]
-    floor = floor_of(triangle.build_experiment("paper", CONDITION))
+    floor = loss_floor(triangle.build_experiment("paper", CONDITION))
     return {
         "kind": "epochs",
         "axis": "Training loss (nats per token)",
@@ -181,7 +161,7 @@ def _loss_figure(evidence: Evidence, marks: dict[str, float]):
 
 def rise_at_floor(evidence: Evidence) -> Decision:
     """A->C's rise against the epoch at which the loss passes its floor."""
-    floor = floor_of(triangle.build_experiment("paper", CONDITION))
+    floor = loss_floor(triangle.build_experiment("paper", CONDITION))
 
     def delay(loss: pd.Series, accuracy: pd.Series) -> float:
         # The mean of five evaluations, since single ones jump.
@@ -234,7 +214,7 @@ def memorised_text(evidence: Evidence) -> Decision:
         ("3.1", triangle, CONDITION),
         ("3.2", four_languages, "sparse_pairs"),
     ):
-        floor = floor_of(module.build_experiment("paper", condition))
+        floor = loss_floor(module.build_experiment("paper", condition))
         last = float(_published(evidence, condition, "loss", "all").iloc[-1])
         found[name] = last, floor
         effects.append(

@@ -1,16 +1,14 @@
-"""Tests for tiny_gpt/callbacks.py."""
+"""Tests for tiny_gpt/callbacks/tasks.py and schedule.py."""
 
 import csv
 import math
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
-from tiny_gpt.analysis.events import LossDrop
-from tiny_gpt.callbacks import LossByTask, LossDropLogger, TaskAccuracy
+from tiny_gpt.callbacks import LossByTask, Schedule, TaskAccuracy
+from tiny_gpt.callbacks.tasks import predict
 
 pytestmark = pytest.mark.backend
 
@@ -62,7 +60,7 @@ def test_keys_are_the_same_in_epochs_without_evaluation():
     history = fit(callback, epochs=5).history
     is_nan = [math.isnan(v) for v in history["right_accuracy"]]
     assert is_nan == [True, False, True, False, False]
-    assert callback.keys == ("right_accuracy",)
+    assert callback.log_keys == ("right_accuracy",)
 
 
 def test_fresh_tasks_are_asked_by_epoch():
@@ -94,11 +92,113 @@ def test_own_predictions_and_scores():
         ({"tasks": {"a/b": (X, Y)}}, "a/b"),
         ({"tasks": TASKS, "scores": {"a/b": max}}, "a/b"),
         ({"tasks": TASKS, "every": 0}, "every=0"),
+        ({"tasks": TASKS, "batch_size": 0}, "Received: 0"),
     ],
 )
 def test_impossible_tasks_are_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
         TaskAccuracy(**arguments)
+
+
+def test_a_task_can_be_a_function_of_the_model():
+    tasks = {"right": (X, Y), "norm": lambda model: len(model.weights)}
+    callback = TaskAccuracy(tasks)
+    assert callback.log_keys == ("right_accuracy", "norm")
+    history = fit(callback, epochs=2).history
+    assert history["norm"] == [2.0, 2.0]  # kernel and bias
+    assert history["right_accuracy"] == [1.0, 1.0]
+
+
+def test_keras_metrics_start_anew_for_each_task():
+    scores = {"top": keras.metrics.SparseCategoricalAccuracy()}
+    history = fit(TaskAccuracy(TASKS, scores=scores), epochs=2).history
+    assert history["right_top"] == [1.0, 1.0]
+    assert history["wrong_top"] == [0.0, 0.0]
+    assert history["half_top"] == [0.5, 0.5]
+
+
+def test_large_sets_are_read_in_batches_of_one_shape():
+    shapes = []
+
+    class Model:
+        def predict_on_batch(self, x):
+            shapes.append(x["a"].shape)
+            return [x["a"] * 2, x["b"] + 1]
+
+    inputs = {"a": np.arange(10.0).reshape(5, 2), "b": np.arange(5)}
+    double, next_one = predict(Model(), inputs, batch_size=2)
+    assert shapes == [(2, 2)] * 3  # the last one is filled up
+    np.testing.assert_array_equal(double, 2 * inputs["a"])
+    assert next_one.tolist() == [1, 2, 3, 4, 5]
+    history = fit(TaskAccuracy(TASKS, batch_size=3)).history
+    assert history["half_accuracy"] == [0.5]
+
+
+def test_tasks_can_be_asked_by_step():
+    # 2 batches of 2 an epoch: updates 1 to 6; every 4, and the end.
+    callback = TaskAccuracy({"right": (X, Y)}, every=Schedule(4, "step"))
+    history = fit(callback, epochs=3, batch_size=2).history
+    assert callback.rows == [
+        {"epoch": 2, "step": 4, "right_accuracy": 1.0},
+        {"epoch": 3, "step": 6, "right_accuracy": 1.0},
+    ]
+    is_nan = [math.isnan(v) for v in history["right_accuracy"]]
+    assert is_nan == [True, False, False]
+
+
+def test_steps_count_on_where_a_training_continues():
+    callback = TaskAccuracy({"right": (X, Y)}, every=Schedule(4, "step"))
+    fit(callback, epochs=2, batch_size=2, initial_epoch=1)
+    assert [row["step"] for row in callback.rows] == [4]
+
+
+def test_only_a_schedule_of_steps_has_a_batch_hook():
+    # A callback with one makes every step of JAX wait.
+    by_epoch = TaskAccuracy(TASKS)
+    by_step = TaskAccuracy(TASKS, every=Schedule(4, "step"))
+    hooks = [c.on_train_batch_end for c in (by_epoch, by_step)]
+    assert [hasattr(hook, "_is_default") for hook in hooks] == [True, False]
+
+
+def test_two_callbacks_cannot_write_one_key():
+    with pytest.raises(ValueError, match=r"\['right_accuracy'\] twice"):
+        fit(TaskAccuracy({"right": (X, Y)}), TaskAccuracy({"right": (X, Y)}))
+    tasks = {"a_b": (X, Y), "a": (X, Y)}
+    scores = {"c": max, "b_c": max}
+    with pytest.raises(ValueError, match="a_b_c"):
+        TaskAccuracy(tasks, scores=scores)
+
+
+def test_names_of_fresh_tasks_must_stay():
+    tasks = TaskAccuracy(lambda epoch: {f"task_{epoch}": (X, Y)})
+    with pytest.raises(ValueError, match="task_2_accuracy"):
+        fit(tasks, epochs=2)
+
+
+def test_a_schedule_says_when_it_is_time():
+    def times(schedule, last):
+        return [n for n in range(1, last + 1) if schedule.is_due(n)]
+
+    assert times(Schedule(3), 10) == [3, 6, 9]
+    # 10^(0/3), 10^(1/3) = 2.2, 10^(2/3) = 4.6, 10, 21.5, 46.4, 100
+    assert times(Schedule(per_decade=3), 100) == [1, 2, 5, 10, 22, 46, 100]
+    # Several steps at once: due if one of them is.
+    assert Schedule(10, "step").is_due(12, before=8)
+    assert not Schedule(10, "step").is_due(19, before=10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"every": 0}, "every=0"),
+        ({"every": 1.5}, "every=1.5"),
+        ({"per_decade": 0}, "per_decade=0"),
+        ({"unit": "batch"}, "unit='batch'"),
+    ],
+)
+def test_impossible_schedules_are_refused(arguments, rule):
+    with pytest.raises(ValueError, match=rule):
+        Schedule(**arguments)
 
 
 # The classifier's logits are 1 and 0, so that the right class costs
@@ -114,7 +214,7 @@ def test_each_part_gets_its_loss_into_history():
         "some": np.array([True, True, True, False]),
     }
     callback = LossByTask(X, targets, parts)
-    assert callback.keys == ("right_loss", "wrong_loss", "some_loss")
+    assert callback.log_keys == ("right_loss", "wrong_loss", "some_loss")
     history = fit(callback, epochs=2).history
     assert history["right_loss"] == pytest.approx([RIGHT] * 2, rel=1e-6)
     assert history["wrong_loss"] == pytest.approx([WRONG] * 2, rel=1e-6)
@@ -141,6 +241,21 @@ def test_a_part_selects_places_of_a_text():
     assert logs == {"loss": 9.0, "first_place_loss": 5e5, "last_loss": 0.0}
 
 
+def test_probabilities_cost_as_much_as_their_logits():
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2), keras.layers.Softmax()]
+    )
+    model.layers[0].set_weights([np.eye(2), np.zeros(2)])
+    callback = LossByTask(
+        X, Y, {"all": Y >= 0}, from_logits=False, batch_size=3
+    )
+    callback.set_model(model)
+    callback.set_params({"epochs": 1})
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert logs["all_loss"] == pytest.approx(RIGHT, rel=1e-6)
+
+
 def test_losses_are_measured_every_few_epochs_and_at_last():
     callback = LossByTask(X, Y, {"all": Y >= 0}, every=2)
     history = fit(callback, epochs=5).history
@@ -165,88 +280,9 @@ def test_measuring_does_not_change_training():
         ({"a": np.ones(3, bool)}, 1, r"part 'a' of shape \(3,\)"),
         ({"a": np.zeros(4, bool)}, 1, "0 selected"),
         ({"a": np.ones(4, bool)}, 0, "every=0"),
+        ({"a": np.ones(4, bool)}, Schedule(9, "step"), "end of epochs"),
     ],
 )
 def test_impossible_parts_are_refused(parts, every, rule):
     with pytest.raises(ValueError, match=rule):
         LossByTask(X, Y, parts, every)
-
-
-def feed(logger, losses):
-    """Plays an epoch-by-epoch loss curve into a callback, without a model."""
-    logger.on_train_begin()
-    for epoch, loss in enumerate(losses):
-        logger.on_epoch_end(epoch, {"loss": loss})
-
-
-def test_two_steps_are_two_drops():
-    logger = LossDropLogger(min_drop=0.5, window=1)
-    feed(logger, [2.0, 2.0, 1.0, 1.0, 0.5])
-    assert logger.events == [
-        LossDrop(3, 1.0, 2.0, 1.0),
-        LossDrop(5, 0.5, 1.0, 0.5),
-    ]
-
-
-def test_a_second_fit_starts_a_new_record(tmp_path):
-    logger = LossDropLogger(0.5, 1, path=tmp_path / "drops.csv")
-    feed(logger, [2.0, 1.0])
-    feed(logger, [2.0, 2.0])
-    assert logger.values == [2.0, 2.0]
-    assert logger.events == []
-    assert list(csv.DictReader(logger.path.open())) == []
-
-
-def test_a_continued_run_finds_the_drop_across_the_break():
-    logger = LossDropLogger(0.5, 1, earlier_values=[2.0, 2.0])
-    logger.on_train_begin()
-    logger.on_epoch_end(2, {"loss": 1.0})
-    assert logger.events == [LossDrop(3, 1.0, 2.0, 1.0)]
-
-
-def test_a_fit_with_an_initial_epoch_counts_from_there():
-    logger = LossDropLogger(0.5, 1)
-    logger.on_train_begin()
-    for epoch, loss in ((10, 2.0), (11, 1.0)):
-        logger.on_epoch_end(epoch, {"loss": loss})
-    assert logger.events == [LossDrop(12, 1.0, 2.0, 1.0)]
-
-
-def test_drops_are_written_to_a_file(tmp_path):
-    logger = LossDropLogger(0.5, 1, path=tmp_path / "drops.csv")
-    feed(logger, [2.0, 1.0, 1.0])
-    (row,) = csv.DictReader(logger.path.open())
-    assert row == {"epoch": "2", "size": "1.0", "before": "2.0", "after": "1.0"}
-
-
-def test_any_key_of_the_logs_can_be_watched():
-    logger = LossDropLogger(0.5, 1, monitor="val_loss")
-    logger.on_train_begin()
-    logger.on_epoch_end(0, {"loss": 9.0, "val_loss": 1.0})
-    assert logger.values == [1.0]
-    with pytest.raises(ValueError, match="monitor='val_loss'"):
-        logger.on_epoch_end(1, {"loss": 9.0})
-
-
-def test_a_rule_without_a_threshold_is_refused():
-    with pytest.raises(ValueError, match="min_drop=0"):
-        LossDropLogger(min_drop=0)
-
-
-def test_both_work_within_one_fit():
-    drops = LossDropLogger()
-    history = fit(TaskAccuracy(TASKS), drops, epochs=2).history
-    assert drops.values == history["loss"]
-
-
-def test_the_import_is_light():
-    # Nothing else of tiny_gpt: what the lab needs stays unimported.
-    code = (
-        "import sys, tiny_gpt.callbacks; "
-        "print(sorted(m for m in sys.modules if m.startswith('tiny_gpt')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    expected = ["", ".analysis", ".analysis.events", ".callbacks"]
-    assert done.stdout.strip() == str([f"tiny_gpt{m}" for m in expected])

@@ -1,0 +1,30 @@
+"""Callbacks for any Keras project; keras and NumPy are all they need.
+
+They know nothing of languages, and work with every backend of Keras. The
+order in which they are listed counts: `check_order` says what is wrong.
+"""
+
+from tiny_gpt.callbacks.checkpoints import (
+    CheckpointAtEvents,
+    load_checkpoint,
+)
+from tiny_gpt.callbacks.events import LossDropLogger
+from tiny_gpt.callbacks.meters import MemorisationMeter, WeightNorms
+from tiny_gpt.callbacks.order import check_order
+from tiny_gpt.callbacks.recorder import RunRecorder, read_logs
+from tiny_gpt.callbacks.schedule import Schedule
+from tiny_gpt.callbacks.tasks import LossByTask, TaskAccuracy
+
+__all__ = (
+    "CheckpointAtEvents",
+    "LossByTask",
+    "LossDropLogger",
+    "MemorisationMeter",
+    "RunRecorder",
+    "Schedule",
+    "TaskAccuracy",
+    "WeightNorms",
+    "check_order",
+    "load_checkpoint",
+    "read_logs",
+)

@@ -1,0 +1,134 @@
+"""Memorisation and norms, while a model trains."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tiny_gpt.callbacks.schedule import Clock, Schedule, from_config
+from tiny_gpt.callbacks.tasks import epochs_only
+
+
+@keras.saving.register_keras_serializable("tiny_gpt")
+class MemorisationMeter(keras.callbacks.Callback):
+    """Measures the training loss against the lowest that needs no memory.
+
+    ```python
+    meter = MemorisationMeter(floor=0.534)
+    model.fit(x, y, epochs=100, callbacks=[meter, CSVLogger("log.csv")])
+    meter.first_below  # 46: from then on the model knows its text by heart
+    ```
+
+    The floor is the entropy of the data, given all that generalises: a loss
+    below it is possible only for what was seen before. Of a synthetic text it
+    can be computed (`tiny_gpt.analysis.loss_floor`).
+
+    Reads `monitor`. Writes "{monitor}_above_floor", in nats.
+
+    Args:
+        floor: the lowest loss without memorising, nats.
+        monitor: key of `logs` that holds the training loss.
+
+    Attributes:
+        log_keys: the key written into `logs`.
+        first_below: first epoch of this `fit` whose loss is below the floor,
+            counted from 1; None as long as there is none.
+
+    Raises:
+        ValueError: if `floor` is not finite; in training, if `monitor` is not
+            in `logs`.
+    """
+
+    def __init__(self, floor: float, monitor: str = "loss"):
+        super().__init__()
+        if not math.isfinite(floor):
+            raise ValueError(f"`floor` must be finite. Received: floor={floor}")
+        self.floor, self.monitor = float(floor), monitor
+        self.log_keys = (f"{monitor}_above_floor",)
+        self.watched = (monitor,)
+        self.first_below: int | None = None
+
+    def on_train_begin(self, logs=None):
+        self.first_below = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None or self.monitor not in logs:
+            raise ValueError(
+                "`monitor` must be a key of the training logs, "
+                f"{sorted(logs or {})}. Received: monitor={self.monitor!r}"
+            )
+        above = float(logs[self.monitor]) - self.floor
+        logs[self.log_keys[0]] = above
+        if above < 0 and self.first_below is None:
+            self.first_below = epoch + 1
+
+    from_config = classmethod(from_config)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"floor": self.floor, "monitor": self.monitor}
+
+
+@keras.saving.register_keras_serializable("tiny_gpt")
+class WeightNorms(keras.callbacks.Callback):
+    """Measures the Euclidean norm of the trainable weights.
+
+    ```python
+    model.fit(x, y, callbacks=[WeightNorms(by_layer=True), CSVLogger("l.csv")])
+    ```
+
+    Writes: "weight_norm", of all weights together; with `by_layer`,
+    "weight_norm_{layer}", too, of each layer of the model that has any.
+
+    Args:
+        by_layer: whether each layer is measured, too.
+        every: epochs between measurements, or a `Schedule` of epochs; the
+            last epoch of `fit` always has one.
+
+    Attributes:
+        log_keys: keys written into `logs`, known once training has begun.
+
+    Raises:
+        ValueError: if `every` is below 1 or in steps.
+    """
+
+    def __init__(self, by_layer: bool = False, every: int | Schedule = 1):
+        super().__init__()
+        self.by_layer = by_layer
+        self._clock = Clock(epochs_only(every))
+        self.log_keys: tuple[str, ...] = ("weight_norm",)
+        self._are_keys_open = by_layer
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None:
+            return
+        is_due = self._clock.is_epoch_due(epoch, self.params)
+        if is_due or self._are_keys_open:
+            norms = self._norms()
+            self.log_keys, self._are_keys_open = tuple(norms), False
+        if not is_due:
+            norms = dict.fromkeys(self.log_keys, math.nan)
+        logs.update(norms)
+
+    def _norms(self) -> dict[str, float]:
+        model = self.model  # on JAX each access copies the training state
+        norms = {"weight_norm": _norm(model.trainable_weights)}
+        if self.by_layer:
+            for layer in model.layers:
+                if layer.trainable_weights:
+                    name = f"weight_norm_{layer.name}"
+                    norms[name] = _norm(layer.trainable_weights)
+        return norms
+
+    from_config = classmethod(from_config)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"by_layer": self.by_layer, "every": self._clock.schedule}
+
+
+def _norm(weights: Any) -> float:
+    total = 0.0
+    for weight in weights:
+        value = np.asarray(keras.ops.convert_to_numpy(weight.value), "float64")
+        total += float((value * value).sum())
+    return math.sqrt(total)

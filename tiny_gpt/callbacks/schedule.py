@@ -1,0 +1,134 @@
+"""When a callback does its work."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+UNITS = ("epoch", "step")
+
+
+@keras.saving.register_keras_serializable("tiny_gpt")
+@dataclass(frozen=True)
+class Schedule:
+    """Every so many epochs or steps, or ever less often.
+
+    ```python
+    Schedule(5)  # after epochs 5, 10, 15, ...
+    Schedule(100, "step")  # after updates 100, 200, ...
+    Schedule(per_decade=3)  # after epochs 1, 2, 5, 10, 22, 46, 100, ...
+    ```
+
+    Epochs and steps count from 1, over all of a training that was continued
+    by `fit(initial_epoch=...)`. The end of training is always due.
+
+    Attributes:
+        every: epochs or steps from one time to the next.
+        unit: "epoch" or "step".
+        per_decade: times between n and 10n, evenly spaced in the logarithm,
+            in place of `every`; None for `every`.
+
+    Raises:
+        ValueError: if a number is below 1, or `unit` unknown.
+    """
+
+    every: int = 1
+    unit: str = "epoch"
+    per_decade: int | None = None
+
+    def __post_init__(self):
+        if self.unit not in UNITS:
+            raise ValueError(
+                f"`unit` must be one of {UNITS}. Received: unit={self.unit!r}"
+            )
+        for name in ("every", "per_decade"):
+            value = getattr(self, name)
+            if value is not None and (int(value) != value or value < 1):
+                raise ValueError(
+                    f"`{name}` must be a whole number, at least 1. "
+                    f"Received: {name}={value}"
+                )
+
+    def is_due(self, count: int, before: int | None = None) -> bool:
+        """Tells whether it is time.
+
+        Args:
+            count: epochs or steps done.
+            before: the same when it was asked last; by default one less.
+                Steps may come several at once (`steps_per_execution`).
+        """
+        before = count - 1 if before is None else before
+        return self._num_times(count) > self._num_times(before)
+
+    def _num_times(self, count: int) -> int:
+        """Returns how many times are due up to a count."""
+        if self.per_decade is None:
+            return count // self.every
+        if count < 1:
+            return 0
+        last = math.ceil(self.per_decade * math.log10(count + 1))
+        points = {round(10 ** (i / self.per_decade)) for i in range(last + 1)}
+        return sum(point <= count for point in points)
+
+    def get_config(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Schedule":
+        return cls(**config)
+
+
+def from_config(cls: Any, config: dict[str, Any]) -> Any:
+    """Builds a callback from its config, the class method that Keras asks for.
+
+    What stands serialised in it, a schedule or another callback, is built
+    first.
+    """
+    values = {
+        name: keras.saving.deserialize_keras_object(value)
+        if isinstance(value, dict) and "registered_name" in value
+        else value
+        for name, value in config.items()
+    }
+    return cls(**values)
+
+
+def as_schedule(every: int | Schedule) -> Schedule:
+    """Returns a schedule; a number stands for every so many epochs."""
+    return every if isinstance(every, Schedule) else Schedule(every)
+
+
+class Clock:
+    """Counts epochs and steps of a training, for one callback.
+
+    Args:
+        schedule: when that callback works.
+    """
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+        self.step = 0
+        self._before = 0
+
+    def start_epoch(self, epoch: int, params: dict[str, Any] | None) -> None:
+        """Takes the epoch, counted from 0, and the parameters of `fit`."""
+        steps = (params or {}).get("steps")
+        if steps is not None:
+            self.step = epoch * steps
+        self._before = self.step
+        self._first = self.step
+
+    def is_step_due(self, batch: int) -> bool:
+        """Tells after a batch, counted from 0, whether it is time."""
+        self._before, self.step = self.step, self._first + batch + 1
+        return self.schedule.is_due(self.step, self._before)
+
+    def is_epoch_due(self, epoch: int, params: dict[str, Any] | None) -> bool:
+        """Tells after an epoch, counted from 0, whether it is time.
+
+        The last one of `fit` always is, whatever the unit.
+        """
+        if epoch + 1 == (params or {}).get("epochs"):
+            return True
+        return self.schedule.unit == "epoch" and self.schedule.is_due(epoch + 1)

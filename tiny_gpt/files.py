@@ -1,0 +1,152 @@
+"""Files that are whole or refused: atomic writing, checksums.
+
+NumPy and the standard library alone, so that callbacks can use it anywhere.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_HEADER = b"tiny_gpt checkpoint 1 "
+_END = b"\n}\n"
+
+
+class DamagedFileError(ValueError):
+    """A file is not what was written."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file in one move: after a crash it is the old or the new one.
+
+    The data reach the disk before the file gets its name.
+
+    Raises:
+        OSError: if they cannot; the old file is left as it was.
+    """
+    new = path.with_name(f"saving_{path.name}")
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
+    """Returns the SHA-256 of arrays: their types, shapes and values."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.asarray(array)
+        # Little-endian everywhere, so that machines agree.
+        array = array.astype(array.dtype.newbyteorder("<"), order="C")
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def write_checkpoint(
+    path: Path, arrays: Sequence[np.ndarray], info: dict[str, Any]
+) -> None:
+    """Writes arrays and what belongs to them into one file.
+
+    The file is a line with the SHA-256 of the rest, and a NumPy archive.
+
+    Args:
+        path: the file.
+        arrays: no Python objects, which would need pickle.
+        info: JSON types.
+
+    Raises:
+        OSError: if the file cannot be written; the one before is kept.
+    """
+    archive = io.BytesIO()
+    values: dict[str, Any] = {f"value_{i}": a for i, a in enumerate(arrays)}
+    np.savez(archive, info=np.array(json.dumps(info)), **values)
+    body = archive.getbuffer()
+    digest = hashlib.sha256(body).hexdigest().encode()
+    write_whole(path, b"".join((_HEADER, digest, b"\n", body)))
+
+
+def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Reads what `write_checkpoint` wrote.
+
+    Returns:
+        The arrays and what belongs to them.
+
+    Raises:
+        DamagedFileError: if it is not what was written.
+        FileNotFoundError: if there is no such file.
+    """
+    head, _, body = path.read_bytes().partition(b"\n")
+    digest = hashlib.sha256(body).hexdigest().encode()
+    if head != _HEADER + digest:
+        raise _damaged(path)
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            info = json.loads(str(archive["info"]))
+            count = len(archive.files) - 1
+            return [archive[f"value_{i}"] for i in range(count)], info
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        # Right sum, but no archive of ours: somebody else wrote it.
+        raise _damaged(path) from error
+
+
+def seal(value: dict[str, Any]) -> str:
+    """Returns JSON that holds a value and its SHA-256.
+
+    Raises:
+        ValueError: if a number is not finite, which JSON cannot hold.
+    """
+    text = json.dumps(value, indent=1, allow_nan=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f'{{"sha256": "{digest}", "value":\n{text}{_END.decode()}'
+
+
+def unseal(path: Path) -> dict[str, Any]:
+    """Reads a file that holds what `seal` returned.
+
+    Raises:
+        DamagedFileError: if it is not what was written.
+        FileNotFoundError: if there is no such file.
+    """
+    head, _, rest = path.read_bytes().partition(b"\n")
+    text = rest.removesuffix(_END)
+    digest = hashlib.sha256(text).hexdigest()
+    is_whole = head == f'{{"sha256": "{digest}", "value":'.encode()
+    if not is_whole or text + _END != rest:
+        raise _damaged(path)
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise _damaged(path)
+    return value
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file, so that it is neither used nor lost.
+
+    Returns:
+        Its new path, "<name>.damaged", or with a number where that exists.
+    """
+    for number in range(1, 1000):
+        suffix = ".damaged" if number == 1 else f".damaged_{number}"
+        aside = path.with_name(path.name + suffix)
+        if not aside.exists():
+            break
+    os.replace(path, aside)
+    return aside
+
+
+def _damaged(path: Path) -> DamagedFileError:
+    return DamagedFileError(
+        f"A saved file must be whole, as it was written. Received: {path}"
+    )
