@@ -85,8 +85,8 @@ class TaskAccuracy(keras.callbacks.Callback):
 
     Attributes:
         log_keys: keys written into `logs`.
-        rows: what was measured: a list of dictionaries {"epoch", *log_keys}, with
-            "step", too, where `every` counts steps.
+        rows: what was measured, a list of dictionaries {"epoch", *log_keys},
+            with "step", too, where `every` counts steps.
 
     Raises:
         ValueError: if there is no task, a name holds "/" (TensorBoard and
