@@ -155,7 +155,6 @@ def test_any_key_of_the_logs_can_be_watched():
         ({"smooth": {"loss": "other"}}, r"\['other'\]"),
         ({"method": "magic"}, "method='magic'"),
         ({"min_size": 0}, "min_size=0"),
-        ({"method": "threshold", "min_size": 0}, "min_drop=0"),
         ({"method": "threshold", "window": 0}, "window=0"),
         ({"path": "events.txt"}, r"events\.txt"),
     ],

@@ -251,6 +251,11 @@ class CausalSelfAttention(keras.layers.Layer):
         Returns:
             Float tensor of shape (B, T, D).
         """
+        weights = self.attention_weights(x, k, first_position, training)
+        return self.project(self.mix(weights, v))
+
+    def attention_weights(self, x, k, first_position=0, training=False):
+        """Returns how much each position looks at each key, (B, H, T, S)."""
         q = self._split_heads(self.query(x))  # (B, T, H, K)
 
         logits = ops.einsum("bthk,bshk->bhts", q, k) * self.scale
@@ -264,9 +269,16 @@ class CausalSelfAttention(keras.layers.Layer):
         weights = ops.softmax(logits, axis=-1)
         if self.dropout_placement == "weights":
             weights = self.drop(weights, training=training)
+        return weights
 
-        heads = ops.einsum("bhts,bshk->bthk", weights, v)
-        return self.out(ops.reshape(heads, ops.shape(x)))
+    def mix(self, weights, v):
+        """Returns each head's weighted sum of values, (B, T, H, K)."""
+        return ops.einsum("bhts,bshk->bthk", weights, v)
+
+    def project(self, heads):
+        """Returns the sum of all heads' outputs and the bias, (B, T, D)."""
+        shape = (-1, ops.shape(heads)[1], self.num_heads * self.head_dim)
+        return self.out(ops.reshape(heads, shape))
 
     def _split_heads(self, x):
         shape = (-1, ops.shape(x)[1], self.num_heads, self.head_dim)
@@ -401,9 +413,10 @@ class TransformerBlock(keras.layers.Layer):
 
     def keys_and_values(self, x):
         """Returns what later positions look at, each (B, T, H, K)."""
-        return self.attention.keys_and_values(self._attention_input(x))
+        return self.attention.keys_and_values(self.attention_input(x))
 
-    def _attention_input(self, x):
+    def attention_input(self, x):
+        """Returns what the attention reads of x, (B, T, D)."""
         return self.attention_norm(x) if self.normalization == "pre" else x
 
     def attend(self, x, k, v, first_position=0, training=False):
@@ -419,12 +432,20 @@ class TransformerBlock(keras.layers.Layer):
         Returns:
             Float tensor of shape (B, T, D).
         """
-        is_pre = self.normalization == "pre"
         attended = self.attention.attend(
-            self._attention_input(x), k, v, first_position, training=training
+            self.attention_input(x), k, v, first_position, training=training
         )
+        x = self.add_attended(x, attended, training=training)
+        return self.add_feed_forward(x, training=training)
+
+    def add_attended(self, x, attended, training=False):
+        """Adds the attention's output to x, shape (B, T, D)."""
         x = x + self.drop(attended, training=training)
-        x = x if is_pre else self.attention_norm(x)
+        return x if self.normalization == "pre" else self.attention_norm(x)
+
+    def add_feed_forward(self, x, training=False):
+        """Applies the second half of the block, shape (B, T, D)."""
+        is_pre = self.normalization == "pre"
         hidden = self.inner(self.feed_forward_norm(x) if is_pre else x)
         x = x + self.drop(self.outer(hidden), training=training)
         return x if is_pre else self.feed_forward_norm(x)

@@ -15,8 +15,8 @@ import keras
 from tiny_gpt.analysis.changes import (
     DIRECTIONS,
     Change,
+    ChangeDetector,
     Event,
-    find_changes,
     mark_mirages,
 )
 from tiny_gpt.analysis.events import find_loss_drops
@@ -136,7 +136,9 @@ class LossDropLogger(keras.callbacks.Callback):
                 "`path` must end in .jsonl or .csv. "
                 f"Received: path={str(self.path)!r}"
             )
-        self._find([], "fall")  # checks the numbers
+        # They check the numbers.
+        ChangeDetector(min_size=self.min_size)
+        find_loss_drops([], self.min_size, self.window)
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -174,6 +176,13 @@ class LossDropLogger(keras.callbacks.Callback):
     def _reset(self) -> None:
         self.logs: list[dict[str, float]] = []
         self.events: list[Event] = []
+        self._detectors = {
+            key: ChangeDetector(direction, self.min_size)
+            for keys, direction in zip(
+                (self.falls, self.rises), DIRECTIONS, strict=True
+            )
+            for key in keys
+        }
         for epoch, log in enumerate(self.earlier_logs, start=1):
             self._take(epoch, log)
         self.events = self._all_events()
@@ -206,27 +215,25 @@ class LossDropLogger(keras.callbacks.Callback):
         values = {key: float(logs[key]) for key in self.watched}
         self.logs.append({"epoch": epoch, **values})
 
+        if self.method == "cusum":
+            for key, value in values.items():
+                self._detectors[key].update(value, epoch)
+
     def _all_events(self) -> list[Event]:
-        changes = {key: self._changes(key, "fall") for key in self.falls}
-        changes |= {key: self._changes(key, "rise") for key in self.rises}
+        changes = {
+            key: list(self._detectors[key].changes)
+            if self.method == "cusum"
+            else self._drops(key)
+            for key in self.watched
+        }
         return mark_mirages(changes, self.smooth)
 
-    def _changes(self, key: str, direction: str) -> list[Change]:
-        points = [(log["epoch"], log[key]) for log in self.logs]
-        return self._find(
-            [point for point in points if math.isfinite(point[1])], direction
-        )
-
-    def _find(
-        self, points: Sequence[tuple[float, float]], direction: str
-    ) -> list[Change]:
-        times = [time for time, _ in points]
-        values = [value for _, value in points]
-        if self.method == "cusum":
-            return find_changes(values, times, direction, self.min_size)
-        sign = 1.0 if direction == DIRECTIONS[0] else -1.0
+    def _drops(self, key: str) -> list[Change]:
+        logs = [log for log in self.logs if math.isfinite(log[key])]
+        times = [log["epoch"] for log in logs]
+        sign = 1.0 if key in self.falls else -1.0
         drops = find_loss_drops(
-            [sign * value for value in values], self.min_size, self.window
+            [sign * log[key] for log in logs], self.min_size, self.window
         )
         return [
             Change(

@@ -1,0 +1,263 @@
+"""A model read layer by layer, with parts of the computation replaced."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from tiny_gpt.backend import Snapshot, compile_for_model
+from tiny_gpt.decode import Network
+from tiny_gpt.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.probes.patches import (
+    HeadPatch,
+    Patch,
+    Replacements,
+    check_number,
+    index_of,
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model computed for some token ids.
+
+    Attributes:
+        points: names of the points, P of them.
+        residuals: residual stream at each point, shape (P, B, T, D).
+        attention: attention weights of each block, shape (L, B, H, T, T),
+            queries before keys; each row sums to 1.
+        head_values: each head's weighted sum of values, before the output
+            projection, shape (L, B, H, T, K).
+        head_kernels: output projection of each head, shape (L, H, K, D).
+        attention_biases: bias of the output projection, shape (L, D).
+        logits: shape (B, T, V).
+    """
+
+    points: tuple[str, ...]
+    residuals: np.ndarray
+    attention: np.ndarray
+    head_values: np.ndarray
+    head_kernels: np.ndarray
+    attention_biases: np.ndarray
+    logits: np.ndarray
+
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        """Log-probability of each class as the next token, nats, (B, T, V)."""
+        return log_softmax(self.logits)
+
+    def residual(self, point: str) -> np.ndarray:
+        """Returns the residual stream at a point, shape (B, T, D).
+
+        Raises:
+            ValueError: if there is no such point.
+        """
+        return self.residuals[index_of(point, self.points)]
+
+    def head_outputs(self, block: int) -> np.ndarray:
+        """Returns what each head of a block writes, shape (B, H, T, D).
+
+        The sum over heads plus `attention_biases[block]` is the output of the
+        attention, before it is added to the stream (Elhage et al. 2021).
+
+        Args:
+            block: number of the block, from 0.
+
+        Raises:
+            ValueError: if there is no such block.
+        """
+        check_number("block", block, len(self.head_values))
+        return np.matmul(self.head_values[block], self.head_kernels[block])
+
+
+class Reader:
+    """Reads what a model computes inside, also with parts of it replaced.
+
+    Dropout does not act, whatever its rate. One program is compiled for each
+    shape of the tokens; what is replaced, and where, are arguments of it.
+
+    Args:
+        model: model of `build_gpt`.
+
+    Attributes:
+        points: names of the points, in the order of computation.
+
+    Raises:
+        ValueError: if the model is not one of `build_gpt`.
+    """
+
+    def __init__(self, model: keras.Model):
+        _check_model(model)
+        self.model = model
+        self._network = Network(model)
+        self._heads = self._network.blocks[0].attention
+        self._dtype = model.get_layer("head").compute_dtype
+        self.points = (
+            "embedding",
+            *(
+                f"{block.name}.{sublayer}"
+                for block in self._network.blocks
+                for sublayer in ("attention", "feed_forward")
+            ),
+        )
+        self._forward = compile_for_model(model, self._compute)
+        self._logits = compile_for_model(model, self._network.logits)
+
+    def read(
+        self,
+        tokens: np.ndarray,
+        patches: Sequence[Patch | HeadPatch] = (),
+        source: keras.Model | Snapshot | None = None,
+    ) -> Reading:
+        """Reads tokens, with parts of the computation replaced.
+
+        Args:
+            tokens: token ids, shape (B, T).
+            patches: what is replaced; of two for one place the later.
+            source: other weights for the same model (JAX); its own by
+                default.
+
+        Returns:
+            What was computed; where a patch replaced something, the patch.
+
+        Raises:
+            ValueError: if the tokens cannot be read, a patch names what is
+                not there or has values of another shape, or the backend
+                cannot use another source.
+        """
+        tokens = self._check_tokens(tokens)
+        batch, length = tokens.shape
+        heads = self._heads.num_heads, length, self._heads.head_dim
+        shape = (len(self._network.blocks), batch, *heads)
+        replaced = Replacements(patches, self.points, shape, self._dtype)
+        found = self._forward(self._weights(source), tokens, *replaced.arrays)
+        arrays = {name: ops.convert_to_numpy(x) for name, x in found.items()}
+        return Reading(points=self.points, **arrays)
+
+    def lens(
+        self,
+        residuals: np.ndarray,
+        source: keras.Model | Snapshot | None = None,
+    ) -> np.ndarray:
+        """Predicts from a residual stream as if it were the last one.
+
+        The logit lens (nostalgebraist 2020): the final norm, if the network
+        is pre-norm, then the head. At the last point this is the model's own
+        prediction. A post-norm network has no norm before its head: after a
+        block the stream is normalised already, with the scale and shift of
+        that block and not of the last; at "embedding" it is not, and its mere
+        size makes the lens flat or sharp.
+
+        What a head writes (`Reading.head_outputs`) can be looked at too; the
+        final norm then scales it as if it were the whole stream.
+
+        Args:
+            residuals: shape (..., D). Each new number of rows is compiled
+                once.
+            source: as in `read`.
+
+        Returns:
+            Log-probability of each class, nats, shape (..., V).
+
+        Raises:
+            ValueError: if the last axis is not D, or the backend cannot use
+                another source.
+        """
+        residuals = np.asarray(residuals, self._dtype)
+        width = self._network.embedding.hidden_dim
+        if residuals.shape[-1:] != (width,):
+            raise ValueError(
+                f"The last axis of a residual stream is hidden_dim = {width}. "
+                f"Received: shape={residuals.shape}"
+            )
+        rows = residuals.reshape(1, -1, width)
+        logits = ops.convert_to_numpy(self._logits(self._weights(source), rows))
+        return log_softmax(logits.reshape(*residuals.shape[:-1], -1))
+
+    def _compute(self, tokens, is_new, values, is_new_head, head_values):
+        """Runs the model, with `Replacements.arrays` in place of its own."""
+        found: dict[str, list] = defaultdict(list)
+
+        def pass_point(x):
+            i = len(found["residuals"])
+            new = ops.cast(values[i], x.dtype)
+            x = ops.where(is_new[i][..., None], new, x)
+            found["residuals"].append(x)
+            return x
+
+        x = pass_point(self._network.embedding(tokens))
+        for i, block in enumerate(self._network.blocks):
+            layer, y = block.attention, block.attention_input(x)
+            k, v = layer.keys_and_values(y)
+            weights = layer.attention_weights(y, k)
+            own = ops.transpose(layer.mix(weights, v), (0, 2, 1, 3))
+            new = ops.cast(head_values[i], own.dtype)
+            heads = ops.where(is_new_head[i][..., None], new, own)
+            found["attention"].append(weights)
+            found["head_values"].append(heads)  # (B, H, T, K)
+            attended = layer.project(ops.transpose(heads, (0, 2, 1, 3)))
+            x = pass_point(block.add_attended(x, attended))
+            x = pass_point(block.add_feed_forward(x))
+
+            shape = (layer.num_heads, layer.head_dim, -1)
+            kernel = ops.reshape(layer.out.kernel, shape)
+            found["head_kernels"].append(kernel)
+            # TensorFlow stacks tensors, but no variables.
+            found["attention_biases"].append(ops.reshape(layer.out.bias, (-1,)))
+
+        # In the precision of the logits, since NumPy has no bfloat16.
+        arrays = {
+            name: ops.cast(ops.stack(parts), self._dtype)
+            for name, parts in found.items()
+        }
+        return {**arrays, "logits": self._network.logits(x)}
+
+    def _weights(self, source):
+        if source is None or source is self.model:
+            return self.model
+        if keras.backend.backend() != "jax":
+            raise ValueError(
+                "Weights other than the model's own need JAX. "
+                f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+            )
+        return source
+
+    def _check_tokens(self, tokens):
+        tokens = np.asarray(tokens)
+        is_integer = np.issubdtype(tokens.dtype, np.integer)
+        if tokens.ndim != 2 or tokens.size == 0 or not is_integer:
+            raise ValueError(
+                "Token ids are integers of shape (B, T). Received: "
+                f"shape={tokens.shape}, dtype={tokens.dtype}"
+            )
+        # The embedding checks the length, but no ids.
+        size = self._network.embedding.vocabulary_size
+        if tokens.min() < 0 or tokens.max() >= size:
+            raise ValueError(
+                f"Token ids must lie in [0, {size}). Received: ids from "
+                f"{tokens.min()} to {tokens.max()}"
+            )
+        return tokens.astype("int32")
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns log-probabilities, nats, over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def _check_model(model):
+    layers = {layer.name: layer for layer in getattr(model, "layers", ())}
+    if not (
+        isinstance(layers.get("embedding"), TokenAndPositionEmbedding)
+        and isinstance(layers.get("block_0"), TransformerBlock)
+        and "head" in layers
+    ):
+        raise ValueError(
+            "`model` must be one of `tiny_gpt.model.build_gpt`, with layers "
+            "'embedding', 'block_0', ... and 'head'. Received: layers "
+            f"{list(layers)}"
+        )
