@@ -87,6 +87,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "prefers, TF32 on recent GPUs (default: float32)",
     )
     parser.add_argument(
+        "--checkpoints",
+        action="store_true",
+        help="keep the weights of some epochs, ever fewer, and of all around "
+        "an event, in runs/CONDITION/seed_N_weights",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results of another config in the same folder",

@@ -13,6 +13,7 @@ import keras
 
 from tiny_gpt import results
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.multi_seed import Job
 
 UNKNOWN = "unknown"  # a commit, outside a checkout
 
@@ -32,6 +33,7 @@ class Plan:
         command: the command, for the manifest.
         commit: commit of the checkout when the command started.
         num_jobs: runs at once; None for as many as suit (JAX), or one.
+        keeps_weights: whether weights are kept at events and in between.
     """
 
     module: ModuleType
@@ -44,6 +46,7 @@ class Plan:
     command: tuple[str, ...]
     commit: str
     num_jobs: int | None = None
+    keeps_weights: bool = False
 
     @classmethod
     def from_options(cls, options, command: list[str]) -> "Plan":
@@ -87,6 +90,7 @@ class Plan:
             command=tuple(map(shlex.quote, command)),
             commit=current_commit(),
             num_jobs=options.jobs,
+            keeps_weights=options.checkpoints,
         )
 
     @property
@@ -106,6 +110,11 @@ class Plan:
     def record(self, experiment: Experiment, seed: int) -> Path:
         """Returns the path of a run's record, without suffix."""
         return self.folder / "runs" / experiment.condition / f"seed_{seed}"
+
+    def job(self, experiment: Experiment, seed: int) -> Job:
+        """Returns one run and where its files go."""
+        record = self.record(experiment, seed)
+        return Job(experiment, seed, record, self.keeps_weights)
 
     def claim(self) -> None:
         """Claims the folder (`results.claim_folder`)."""

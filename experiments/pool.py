@@ -4,12 +4,10 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
 import keras
 
 from tiny_gpt.devices import make_deterministic, set_precision
-from tiny_gpt.experiment import Experiment
 from tiny_gpt.multi_seed import Job
 from tiny_gpt.train import run
 
@@ -38,10 +36,7 @@ def run_all(
         num_processes, context, _start, (shares, precision)
     )
     try:
-        futures = {
-            pool.submit(_run, job.experiment, job.seed, job.record): job
-            for job in jobs
-        }
+        futures = {pool.submit(_run, job): job for job in jobs}
         for future in as_completed(futures):
             future.result()  # raises what the run raised
             yield futures[future]
@@ -68,6 +63,11 @@ def _start(shares, precision: str) -> None:
     make_deterministic()
 
 
-def _run(experiment: Experiment, seed: int, record: Path | None) -> None:
-    run(experiment, seed, record)
+def _run(job: Job) -> None:
+    run(
+        job.experiment,
+        job.seed,
+        job.record,
+        keeps_weights=job.keeps_weights,
+    )
     keras.utils.clear_session()

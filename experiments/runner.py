@@ -14,7 +14,7 @@ from experiments.pool import run_all
 from experiments.progress import Reporter
 from tiny_gpt import results
 from tiny_gpt.devices import describe, make_deterministic, set_precision
-from tiny_gpt.multi_seed import Job, Packs, run_jobs
+from tiny_gpt.multi_seed import Packs, run_jobs
 from tiny_gpt.train import load_finished, run
 
 
@@ -74,7 +74,7 @@ def _train(plan: Plan, reporter: Reporter) -> Packs | None:
         for seed in plan.seeds:
             record = plan.record(experiment, seed)
             if load_finished(experiment, seed, record) is None:
-                jobs.append(Job(experiment, seed, record))
+                jobs.append(plan.job(experiment, seed))
             else:
                 line.finish(seed, "already there")
     if not jobs:
@@ -111,6 +111,7 @@ def _train(plan: Plan, reporter: Reporter) -> Packs | None:
                 job.seed,
                 job.record,
                 [line.callback(job.seed)],
+                keeps_weights=job.keeps_weights,
             )
             keras.utils.clear_session()
     return packs

@@ -87,7 +87,8 @@ def curves(rules, module, condition, experiment, seeds):
     for mapping in experiment.eval_mappings:
         loss = later if mapping == "A->C" else falling
         shown = {
-            (asked.accuracy, "all", asked.prompt): rising,
+            (asked.metrics[0], "all", asked.prompt): rising,
+            (asked.metrics[1], "all", asked.prompt): rising,
             ("loss_answer_words", "fresh_windows", "all"): loss,
             ("loss_all_tokens", "training_windows", "all"): loss,
             ("loss_all_tokens", "fresh_windows", "all"): [
@@ -169,6 +170,9 @@ def log_key(row):
 
 class NoModel:
     """Stands in for a trained model, of which only the weights are kept."""
+
+    def get_weights(self):
+        return []
 
     def save_weights(self, path):
         path.write_bytes(b"")

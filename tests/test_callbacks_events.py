@@ -119,15 +119,21 @@ def test_a_fit_with_an_initial_epoch_counts_from_there():
 
 
 def test_events_are_written_to_a_file(tmp_path):
-    table = feed(threshold(path=tmp_path / "drops.csv"), [2.0, 1.0, 1.0])
+    path = tmp_path / "new" / "drops.csv"
+    table = feed(threshold(path=path), [2.0, 1.0, 1.0])
     (row,) = csv.DictReader(table.path.open())
     assert tuple(row) == FIELDS
     assert (row["epoch"], row["size"], row["together"]) == ("2", "1.0", "")
     lines = feed(threshold(path=tmp_path / "drops.jsonl"), [2.0, 1.0, 1.0])
     (line,) = lines.path.read_text().splitlines()
     assert json.loads(line) == lines.rows[0]
-    assert lines.frame()["epoch"].to_list() == [2]
-    assert tuple(lines.frame().columns) == FIELDS
+
+
+def test_events_are_a_frame():
+    pytest.importorskip("pandas")
+    frame = feed(threshold(), [2.0, 1.0, 1.0]).frame()
+    assert frame["epoch"].to_list() == [2]
+    assert tuple(frame.columns) == FIELDS
 
 
 def test_each_event_is_told_once():

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tiny_runs import PRETRAINED, TINY
 from tiny_gpt import multi_seed
-from tiny_gpt.files import hash_arrays
+from tiny_gpt.files import hash_arrays, read_checkpoint
 from tiny_gpt.mixture import Component
 from tiny_gpt.multi_seed import Job, Packs, run_jobs, run_seeds
 from tiny_gpt.train import load_finished, run
@@ -143,6 +143,18 @@ def test_an_interrupted_run_continues(alone, tmp_path):
         assert weights[0] == weights[1]
     with pytest.raises(ValueError, match="finished run cannot be continued"):
         run_seeds(WIDE, [1], records.get)
+
+
+def test_weights_can_be_kept_by_epoch(tmp_path):
+    job = Job(WIDE, 1, tmp_path / "seed_1", keeps_weights=True)
+    ((_, found),) = run_jobs([job], num_workers=1)
+    # 10^(i/4) = 1, 1.8, 3.2; and the last of 4 epochs.
+    paths = sorted((tmp_path / "seed_1_weights").iterdir())
+    assert [read_checkpoint(p)[1]["epoch"] for p in paths] == [1, 2, 3, 4]
+    values, info = read_checkpoint(paths[-1])
+    weights = found.model.get_weights()
+    assert info["weights_hash"] == hash_arrays(weights) == hash_arrays(values)
+    assert info["step"] == found.metrics["step"].max()
 
 
 def test_an_error_in_a_run_is_raised():

@@ -18,6 +18,7 @@ from tests.scripted_runs import write_records
 from tiny_gpt import ledger, multi_seed, train
 from tiny_gpt.metrics import COLUMNS
 from tiny_gpt.multi_seed import Job
+from tiny_gpt.results import write_manifest
 from tiny_gpt.train import load_finished
 
 SEEDS = (0, 1, 2)
@@ -73,6 +74,7 @@ def test_it_leaves_everything_that_a_reader_needs(finished):
     assert ours == {
         "metrics.csv",
         "events.csv",
+        ".lock",
         "claims.json",
         "manifest.json",
         "report.html",
@@ -190,7 +192,7 @@ def test_a_report_of_something_else_is_refused(change, rule, tmp_path, capsys):
     claim(tmp_path)
     path = tmp_path / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, **change}))
+    write_manifest(tmp_path, {**manifest, **change})
     assert main(arguments("report", tmp_path)) == 2
     assert rule in capsys.readouterr().err
 

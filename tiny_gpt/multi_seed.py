@@ -49,11 +49,13 @@ class Job:
         experiment: what to run.
         seed: its seed.
         record: path of its files, see `train.run`; None for no files.
+        keeps_weights: see `train.run`.
     """
 
     experiment: Experiment
     seed: int
     record: Path | None = None
+    keeps_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,13 @@ def run_jobs(
             )
     queues: dict[Any, list[tuple[Job, Preparation]]] = {}
     for job in jobs:
-        ready = prepare(job.experiment, job.seed, job.record, save_every_s)
+        ready = prepare(
+            job.experiment,
+            job.seed,
+            job.record,
+            save_every_s,
+            job.keeps_weights,
+        )
         key = (
             _shape_of(job.experiment),
             job.experiment.train.num_epochs,
@@ -251,7 +259,9 @@ class _Driver:
     def _num_bytes(programs: _Programs, ready: Preparation) -> int:
         """Compiles the epoch of one run, and returns what it needs."""
         state = list(programs.initial)
-        batches = epoch_batches(ready, len(ready.record.logs))
+        # A run stopped in its exact evaluation has no epoch left.
+        last = ready.experiment.train.num_epochs - 1
+        batches = epoch_batches(ready, min(len(ready.record.logs), last))
         return programs.epoch(1).num_bytes(state, *batches)
 
     def run(self) -> Iterator[tuple[Job, Run]]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tiny_gpt.backend import Snapshot
 from tiny_gpt.callbacks import (
+    CheckpointAtEvents,
     MemorisationMeter,
     RunRecorder,
     WeightNorms,
@@ -111,6 +112,7 @@ class Preparation:
         windows: what it reads, epoch by epoch, from the next one on.
         weights_rng: source of the initial weights.
         prompts_rng: source of the questions.
+        keeps_weights: whether weights are kept at events and in between.
     """
 
     experiment: Experiment
@@ -120,6 +122,7 @@ class Preparation:
     windows: ShuffledWindows
     weights_rng: np.random.Generator
     prompts_rng: np.random.Generator
+    keeps_weights: bool = False
 
     def start(self, model: keras.Model) -> None:
         """Gives a newly compiled model initial or saved weights."""
@@ -143,7 +146,11 @@ class Preparation:
         ]
         if experiment.pretraining is None:  # else the text changes
             callbacks.append(MemorisationMeter(loss_floor(experiment)))
-        callbacks += event_loggers(experiment, logs).values()
+        loggers = event_loggers(experiment, logs)
+        callbacks += loggers.values()
+        if self.record.path is not None and self.keeps_weights:
+            folder = f"{self.record.path}_weights"
+            callbacks.append(CheckpointAtEvents(folder, loggers["change"]))
         if self.record.path is not None:
             log = Path(f"{self.record.path}.jsonl")
             callbacks.append(
@@ -184,6 +191,7 @@ def prepare(
     seed: int,
     record: Path | None = None,
     save_every_s: float = 30.0,
+    keeps_weights: bool = False,
 ) -> Preparation:
     """Draws what a run reads, and reads what it has saved.
 
@@ -216,6 +224,7 @@ def prepare(
         windows,
         weights_rng,
         prompts_rng,
+        keeps_weights,
     )
 
 

@@ -190,6 +190,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
         for name in DATA_FILES
         if (folder / name).exists()
     }
+    manifest = {k: v for k, v in manifest.items() if k != "sha256"}
     manifest = {**manifest, "files": files} if files else manifest
     digest = _hash_manifest(manifest)
     write_json(folder / MANIFEST, {**manifest, "sha256": digest})

@@ -49,6 +49,7 @@ def run(
     record: Path | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     save_every_s: float = 30.0,
+    keeps_weights: bool = False,
 ) -> Run:
     """Runs one condition with one seed, through `model.fit`.
 
@@ -64,6 +65,9 @@ def run(
             files.
         callbacks: further callbacks; they see accuracies in `logs`.
         save_every_s: least seconds between two savings of progress.
+        keeps_weights: whether the weights of some epochs, ever fewer, and of
+            all around an event are kept in the folder "{record}_weights"
+            (`CheckpointAtEvents`).
 
     Returns:
         The model with its metrics and events.
@@ -72,7 +76,7 @@ def run(
         ValueError: if `seed` is negative, or `record` holds another
             experiment or a finished run, or is damaged.
     """
-    ready = prepare(experiment, seed, record, save_every_s)
+    ready = prepare(experiment, seed, record, save_every_s, keeps_weights)
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
     ready.start(model)

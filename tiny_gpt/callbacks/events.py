@@ -261,6 +261,7 @@ class LossDropLogger(keras.callbacks.Callback):
                 {**row, "together": " ".join(row["together"])} for row in rows
             )
             text = table.getvalue()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, text.encode())
 
 

@@ -15,7 +15,15 @@ import keras
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.files import hash_arrays, write_whole
 
-PACKAGES = ("keras", "numpy", "jax", "tensorflow", "torch", "tiny_gpt")
+PACKAGES = (
+    "keras",
+    "numpy",
+    "jax",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+    "tiny_gpt",
+)
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
