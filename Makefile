@@ -14,7 +14,7 @@ EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report test-callbacks lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: $(VENV)/test  ## all tests, on both backends
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py
+
+test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
+	$(BIN)/python -m benchmarks.light_import --tests-only
 
 lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check .
