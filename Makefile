@@ -7,18 +7,25 @@ BACKEND ?= jax
 OUT ?=
 # Runs at once; as many as suit, unless given.
 JOBS ?=
+# auto, cpu, gpu or tpu, and how many; all that the backend offers first.
+DEVICES ?=
+NUM_DEVICES ?=
 VENV ?= .venv
 
 BIN = $(VENV)/bin
-EXTRA = $(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND))
+EXTRA = $(or $($(BACKEND)-$(DEVICES)),$(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND)))
+jax-gpu = gpu
+jax-tpu = tpu
+tensorflow-gpu = tf-gpu
+tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
-OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report test-callbacks lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report test-faults test-callbacks lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow OUT=DIR ARGS="..."'
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow DEVICES=auto|cpu|gpu|tpu NUM_DEVICES=1 OUT=DIR ARGS="..."'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
 	@$(RUN) triangle $(OPTIONS)
@@ -41,6 +48,10 @@ test: $(VENV)/test  ## all tests, on both backends
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py
+
+test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/test_faults.py
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/test_faults.py
 
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
 	$(BIN)/python -m benchmarks.light_import --tests-only

@@ -67,6 +67,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "cores on TensorFlow (default: 1)",
     )
     parser.add_argument(
+        "--pack-size",
+        type=int,
+        metavar="N",
+        help="JAX: seeds in one batch of a program; fewer need less memory "
+        "(default: 1 on a CPU, else an even share of each device, or as many "
+        "as fit)",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -81,10 +89,45 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "default"),
+        choices=("float32", "default", "mixed_bfloat16"),
         default="float32",
         help="float32: true float32 products; default: what the backend "
-        "prefers, TF32 on recent GPUs (default: float32)",
+        "prefers, TF32 on recent GPUs; mixed_bfloat16: layers compute in "
+        "bfloat16, weights, logits and loss in float32 (default: float32)",
+    )
+    parser.add_argument(
+        "--devices",
+        choices=("auto", "cpu", "gpu", "tpu"),
+        default="auto",
+        help="auto: what the backend offers first; a kind that is asked for "
+        "is used or refused, never replaced (default: auto)",
+    )
+    parser.add_argument(
+        "--num-devices",
+        type=int,
+        metavar="N",
+        help="devices to use (default: all of the kind); they change the "
+        "time, not the results",
+    )
+    parser.add_argument(
+        "--tpu",
+        metavar="WHICH",
+        help="TensorFlow: local, or the name or host:port of a TPU (default: "
+        "local, with --devices tpu)",
+    )
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="JAX: join the processes of several hosts, in each of which this "
+        "command runs; batches are divided among all their devices",
+    )
+    parser.add_argument(
+        "--clipping",
+        choices=("global", "per_replica"),
+        default="global",
+        help="global: clip gradients of the whole batch; per_replica: of "
+        "each device before they are summed, as published in sec. 3.2; "
+        "several devices on TensorFlow only (default: global)",
     )
     parser.add_argument(
         "--checkpoints",
@@ -140,8 +183,9 @@ def main(arguments: list[str]) -> int:
     """Runs a command line.
 
     Returns:
-        0; 1 if a file cannot be written or read; 2 if the command is refused,
-        before anything is trained; 130 if it is interrupted.
+        0; 1 if a file cannot be written or read, or memory is used up; 2 if
+        the command is refused, before anything is trained; 130 if it is
+        interrupted.
     """
     options = parse_arguments(arguments)
     command = ["python", "-m", "experiments", *arguments]
@@ -167,17 +211,40 @@ def main(arguments: list[str]) -> int:
             f"continues from it: {shlex.join(command)}\n"
         )
         return 1
+    except Exception as error:
+        message = _explain_memory(error)
+        if message is None:
+            raise
+        sys.stderr.write(message)
+        return 1
     return 0
+
+
+def _explain_memory(error: Exception) -> str | None:
+    """Says what to reduce, if an error says that memory is used up."""
+    from tiny_gpt.devices import is_out_of_memory
+
+    if not is_out_of_memory(error):
+        return None
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        "error: The memory of the device is used up. Reduce what is in it at "
+        "once: seeds per batch (--pack-size 1, on JAX), runs side by side "
+        "(--jobs 1), windows per device (more of them: --num-devices; or a "
+        "smaller batch_size in the preset), or the model (--preset quick). "
+        f"Received: {lines[0][:300]}\nWhat was saved before is kept; the "
+        "same command with fewer goes on from it.\n"
+    )
 
 
 def _do(options: argparse.Namespace, command: list[str]) -> None:
     """Checks and claims all that is asked for, then does it."""
     if options.experiment in EXPERIMENTS:
-        from experiments.plan import Plan
+        from experiments.plan import Plan, choose_placement
         from experiments.runner import execute
         from tiny_gpt.results import hold_folder
 
-        plan = Plan.from_options(options, command)
+        plan = Plan.from_options(options, command, choose_placement(options))
         with hold_folder(plan.folder):
             plan.claim()
             execute(plan)

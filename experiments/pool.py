@@ -2,18 +2,23 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
 import keras
 
 from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.multi_seed import Job
+from tiny_gpt.placement import choose_devices
 from tiny_gpt.train import run
 
 
 def run_all(
-    jobs: Sequence[Job], num_processes: int, precision: str
+    jobs: Sequence[Job],
+    num_processes: int,
+    precision: str,
+    asked: Mapping[str, Any] | None = None,
 ) -> Iterator[Job]:
     """Runs jobs in processes that share the cores evenly.
 
@@ -24,6 +29,8 @@ def run_all(
         jobs: runs to make, started in this order.
         num_processes: runs at once.
         precision: see `devices.set_precision`.
+        asked: devices, as `Placement.asked` has them; None for those that the
+            backend offers first.
 
     Yields:
         Each job when its record is finished.
@@ -33,7 +40,7 @@ def run_all(
     for share in share_cores(num_processes):
         shares.put(share)
     pool = ProcessPoolExecutor(
-        num_processes, context, _start, (shares, precision)
+        num_processes, context, _start, (shares, precision, asked)
     )
     try:
         futures = {pool.submit(_run, job): job for job in jobs}
@@ -55,10 +62,12 @@ def share_cores(num_processes: int) -> list[set[int]]:
     ]
 
 
-def _start(shares, precision: str) -> None:
+def _start(shares, precision: str, asked: Mapping[str, Any] | None) -> None:
     share = shares.get()
     if share:  # before the backend counts its cores
         os.sched_setaffinity(0, share)
+    if asked:
+        choose_devices(asked["devices"], asked["num_devices"], asked["tpu"])
     set_precision(precision)
     make_deterministic()
 

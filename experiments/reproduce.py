@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import dataclasses
 import shlex
 import time
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from experiments.__main__ import EXPERIMENTS
-from experiments.plan import Plan, current_commit
+from experiments.plan import Plan, choose_placement, folder_of_host
 from experiments.runner import collect, execute
 from experiments.verdicts import build_ledger, show, verdict_table
 from tiny_gpt import results
@@ -60,11 +61,14 @@ class Reproduction:
         trains = options.experiment == "reproduce"
         if not trains:
             options = _as_reproduced(options, folder)
+        placement = choose_placement(options) if trains else None
+        folder = folder_of_host(folder) if trains else folder
         plans = []
         for name in EXPERIMENTS:
             part = copy.copy(options)
             part.experiment, part.out = name, folder / name
-            plans.append(Plan.from_options(part, command))
+            plan = Plan.from_options(part, command, placement)
+            plans.append(dataclasses.replace(plan, folder=folder / name))
         return cls(
             tuple(plans),
             folder,
@@ -77,7 +81,9 @@ class Reproduction:
     def config(self) -> dict[str, Any]:
         """All that the results depend on."""
         first = self.plans[0]
+        clipping = first.experiments[0].train.clipping
         return {
+            **({} if clipping == "global" else {"clipping": clipping}),
             "experiment": "reproduce",
             "preset": first.preset,
             "seeds": list(first.seeds),
@@ -143,14 +149,14 @@ class Reproduction:
             "status": "unfinished" if ledger["missing"] else "finished",
             "config": self.config,
             "seeds": list(first.seeds),
-            "precision": first.precision,
             "command": self.command,
-            "commit": current_commit(),
+            "commit": first.commit,
             "rules_commit": ledger["rules_commit"],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "last_command_s": round(seconds, 1),
             "wall_s": wall_s,
-            **describe(),
+            **describe(first.placement),
+            "precision": first.precision,
         }
 
 
@@ -174,6 +180,7 @@ def _as_reproduced(
         )
     again = copy.copy(options)
     again.preset, again.precision = config["preset"], config["precision"]
+    again.clipping = config.get("clipping", "global")
     again.seeds, again.first_seed = len(config["seeds"]), min(config["seeds"])
     return again
 

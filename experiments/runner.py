@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import pandas as pd
@@ -13,8 +14,12 @@ from experiments.plan import Plan, count_seeds
 from experiments.pool import run_all
 from experiments.progress import Reporter
 from tiny_gpt import results
+from tiny_gpt.callbacks import RunRecorder
 from tiny_gpt.devices import describe, make_deterministic, set_precision
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.multi_seed import Packs, run_jobs
+from tiny_gpt.placement import choose_devices
+from tiny_gpt.record import Record
 from tiny_gpt.train import load_finished, run
 
 
@@ -76,10 +81,18 @@ def _train(plan: Plan, reporter: Reporter) -> Packs | None:
             if load_finished(experiment, seed, record) is None:
                 jobs.append(plan.job(experiment, seed))
             else:
+                _write_log(experiment, seed, record)
                 line.finish(seed, "already there")
     if not jobs:
         return None
-    packs = Packs(plan.num_jobs or 1, (1,) * len(jobs), is_split=False)
+    placement = plan.placement or choose_devices()
+    packs = Packs(
+        plan.num_jobs or 1,
+        (1,) * len(jobs),
+        is_split=False,
+        num_devices=placement.num_devices,
+        is_divided=placement.num_devices > 1,
+    )
     if keras.backend.backend() == "jax":
 
         def start(found: Packs) -> None:
@@ -94,14 +107,18 @@ def _train(plan: Plan, reporter: Reporter) -> Packs | None:
         for _ in run_jobs(
             jobs,
             plan.num_jobs,
+            plan.pack_size,
             on_start=start,
             on_epoch=lambda job, epoch, logs: lines[
                 job.experiment.condition
             ].show(job.seed, epoch, logs),
+            placement=placement,
         ):
             pass
     elif plan.num_jobs is not None and plan.num_jobs > 1:
-        for job in run_all(jobs, plan.num_jobs, plan.precision):
+        for job in run_all(
+            jobs, plan.num_jobs, plan.precision, placement.asked
+        ):
             lines[job.experiment.condition].finish(job.seed, "finished")
     else:
         for job in jobs:
@@ -112,9 +129,18 @@ def _train(plan: Plan, reporter: Reporter) -> Packs | None:
                 job.record,
                 [line.callback(job.seed)],
                 keeps_weights=job.keeps_weights,
+                placement=placement,
             )
             keras.utils.clear_session()
     return packs
+
+
+def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
+    """Writes the log of a finished run anew, from its record."""
+    logs = Record(experiment, seed, record).logs
+    path = Path(f"{record}.jsonl")
+    log = RunRecorder(path, overwrite=True, earlier_logs=logs)
+    log.on_epoch_begin(len(logs))
 
 
 def collect(plan: Plan) -> Collected:
@@ -152,14 +178,15 @@ def _write_manifest(
         "status": "finished",
         "config": plan.config,
         "seeds": list(plan.seeds),
-        "precision": plan.precision,
         "command": " ".join(plan.command),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "jobs": packs and packs.num_workers,
         "pack_sizes": packs and list(packs.sizes),
+        "is_batch_divided": packs and packs.is_divided,
         "wall_s": wall_s,
-        **describe(),
+        **describe(plan.placement),
+        "precision": plan.precision,
     }
     results.write_manifest(plan.folder, manifest)
 

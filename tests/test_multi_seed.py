@@ -216,21 +216,3 @@ def test_a_bad_seed_is_refused_before_anything_is_trained():
 
     with pytest.raises(ValueError, match="seed=-1"):
         run_seeds(TINY, [0, -1], on_epoch=fail)
-
-
-def test_packs_fill_the_memory_of_a_device(monkeypatch):
-    class Device:
-        platform = "gpu"
-
-        def memory_stats(self):
-            return {"bytes_limit": 1000}
-
-    monkeypatch.setattr(jax, "devices", lambda: [Device()])
-    # 80 % of 1000 bytes hold 8 runs of 100; a run that does not fit is tried.
-    assert multi_seed._pack_size(100, 20) == 8  # so they are split
-    assert multi_seed._pack_size(100, 5) == 5
-    assert multi_seed._pack_size(2000, 5) == 1
-    assert multi_seed.count_workers(100) == 1
-    Device.platform = "cpu"
-    assert multi_seed._pack_size(100, 20) == 1
-    assert multi_seed.count_workers(multi_seed.LARGEST_BESIDE_OTHERS + 1) == 1

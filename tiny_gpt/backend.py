@@ -13,12 +13,21 @@ CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 def is_jax_on_cpu() -> bool:
-    """Tells whether JAX computes, on a CPU."""
+    """Tells whether JAX computes, on a CPU by default."""
     if keras.backend.backend() != "jax":
         return False
+    return default_device().platform == "cpu"
+
+
+def default_device() -> Any:
+    """Returns the device that JAX computes on in this thread."""
     import jax
 
-    return jax.default_backend() == "cpu"
+    # Set by `placement.choose_devices` or, in threads, by `multi_seed`.
+    device = getattr(jax.config, "jax_default_device", None)
+    if device is None:
+        return jax.local_devices()[0]
+    return jax.devices(device)[0] if isinstance(device, str) else device
 
 
 @dataclass(frozen=True)
@@ -130,21 +139,37 @@ def _compile_for_jax_model(model, function):
 
 
 class JaxProgram:
-    """A function compiled by JAX, once per argument shapes, in any thread.
+    """A function compiled by JAX, once per argument shapes and device.
+
+    Any thread may call it; it runs on the default device of the thread, or
+    where the shardings say.
 
     Args:
         function: from arrays to arrays.
         donated: places of arguments whose memory may be used for results.
+        shardings: of the arguments and of the results, as for `jax.jit`; None
+            for one device.
     """
 
     def __init__(
-        self, function: Callable[..., Any], donated: Sequence[int] = ()
+        self,
+        function: Callable[..., Any],
+        donated: Sequence[int] = (),
+        shardings: tuple[Any, Any] | None = None,
     ):
         import jax
 
-        self._jit = jax.jit(function, donate_argnums=tuple(donated))
+        self._is_sharded = shardings is not None
+        places = {}
+        if shardings is not None:
+            places = {
+                "in_shardings": shardings[0],
+                "out_shardings": shardings[1],
+            }
+        self._jit = jax.jit(function, donate_argnums=tuple(donated), **places)
         self._programs: dict[Any, Any] = {}
         self._lock = threading.Lock()
+        self._locks: dict[Any, threading.Lock] = {}
 
     def __call__(self, *args: Any) -> Any:
         return self.compiled(*args)(*args)
@@ -155,11 +180,16 @@ class JaxProgram:
 
         leaves, structure = jax.tree.flatten(args)
         shapes = tuple((jax.numpy.shape(x), _dtype(x)) for x in leaves)
-        key = structure, shapes
+        device = None if self._is_sharded else default_device()
+        key = structure, shapes, device
         if key not in self._programs:
-            with self._lock:  # two threads would compile the same
+            with self._lock:
+                lock = self._locks.setdefault(key, threading.Lock())
+            with lock:  # two threads would compile the same
                 if key not in self._programs:
-                    self._programs[key] = _compile(self._jit.lower(*args))
+                    with self._lock:  # a model is traced by one at a time
+                        lowered = self._jit.lower(*args)
+                    self._programs[key] = _compile(lowered)
         return self._programs[key]
 
 
@@ -170,7 +200,7 @@ def _dtype(x: Any) -> str:
 def _compile(lowered: Any) -> Any:
     import jax
 
-    if jax.default_backend() != "cpu":
+    if not is_jax_on_cpu():
         return lowered.compile()
     try:
         return lowered.compile(compiler_options=CPU_OPTIONS)

@@ -17,13 +17,24 @@ class EpochProgram:
             mean over windows that weigh (`mean_with_sample_weight`), since
             the last batch is filled up; other metrics are left out.
         num_runs: runs in one batch; 1 for no batch.
+        devices: JAX's devices that divide the windows of each update among
+            them, for one run; each has the whole state. With fewer than two,
+            all is on the default device. Windows of weight 0 make equal
+            shares; gradients are those of the whole batch before the
+            optimizer clips them, so that the number of devices changes the
+            order of sums alone.
 
     Raises:
-        ValueError: if the backend is not JAX, or the model is not compiled
-            so.
+        ValueError: if the backend is not JAX, the model is not compiled so,
+            or several runs are to be divided.
     """
 
-    def __init__(self, model: keras.Model, num_runs: int = 1):
+    def __init__(
+        self,
+        model: keras.Model,
+        num_runs: int = 1,
+        devices: Sequence[Any] = (),
+    ):
         check_trainable(model)
         self._model = model
         self._is_trainable = _is_trainable(model)
@@ -32,7 +43,16 @@ class EpochProgram:
             import jax
 
             epoch = jax.vmap(epoch, in_axes=(0, 0, 0, 0, None))
-        self._program = JaxProgram(epoch, donated=(0,))
+        self._num_shares = max(len(devices), 1)
+        self._shardings = None
+        if self._num_shares > 1:
+            if num_runs > 1:
+                raise ValueError(
+                    "Several devices divide the batch of one run. "
+                    f"Received: num_runs={num_runs} on {len(devices)} devices"
+                )
+            self._shardings = _shardings(devices)
+        self._program = JaxProgram(epoch, (0,), self._shardings)
 
     def __call__(
         self,
@@ -55,9 +75,8 @@ class EpochProgram:
         Returns:
             The state after it, and the mean loss of the epoch.
         """
-        state, losses = self._program(
-            list(state), inputs, targets, weights, np.int32(num_batches)
-        )
+        args = self._placed(state, inputs, targets, weights, num_batches)
+        state, losses = self._program(*args)
         counts = weights.sum(axis=-1)
         losses = np.asarray(losses, "float64")
         mean = (losses * counts).sum(axis=-1) / counts.sum(axis=-1)
@@ -65,13 +84,23 @@ class EpochProgram:
 
     def compiled(self, *args: Any) -> Any:
         """Returns JAX's executable for the arguments of a call."""
-        *arrays, num_batches = args
-        return self._program.compiled(*arrays, np.int32(num_batches))
+        return self._program.compiled(*self._placed(*args))
 
     def num_bytes(self, *args: Any) -> int:
         """Returns the memory that a call needs beside its arguments."""
         analysis = self.compiled(*args).memory_analysis()
         return analysis.temp_size_in_bytes if analysis else 0
+
+    def _placed(self, state, inputs, targets, weights, num_batches):
+        """Returns the arguments where, and as large as, the program wants."""
+        args = [list(state), inputs, targets, weights, np.int32(num_batches)]
+        if self._shardings is None:
+            return args
+        args[1:4] = (_filled(x, self._num_shares) for x in args[1:4])
+        places = self._shardings[0]
+        args[0] = [_put(value, places[0]) for value in args[0]]
+        args[1:] = map(_put, args[1:], places[1:])
+        return args
 
     def _epoch(self, state, inputs, targets, weights, num_batches):
         import jax
@@ -103,6 +132,46 @@ class EpochProgram:
         )
         of_model = _join(self._is_trainable, trainable, other)
         return [*of_model, *of_optimizer], losses
+
+
+def first_copy(state: Sequence[Any]) -> list[Any]:
+    """Returns the state of a program on the first device of this process.
+
+    Of a state that several devices have whole; that of one stays as it is.
+    """
+    return [
+        value.addressable_data(0) if hasattr(value, "sharding") else value
+        for value in state
+    ]
+
+
+def _shardings(devices: Sequence[Any]) -> tuple[Any, Any]:
+    """Returns where arguments and results of a divided epoch are."""
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    mesh = Mesh(np.array(devices), ("windows",))
+    whole = NamedSharding(mesh, PartitionSpec())
+    shared = NamedSharding(mesh, PartitionSpec(None, "windows"))
+    return (whole, shared, shared, shared, whole), whole
+
+
+def _filled(batches: np.ndarray, multiple: int) -> np.ndarray:
+    """Fills (S, B, ...) up with zeros so that B is a multiple."""
+    missing = -batches.shape[1] % multiple
+    after = [(0, 0), (0, missing)] + [(0, 0)] * (batches.ndim - 2)
+    return np.pad(batches, after) if missing else batches
+
+
+def _put(value: Any, sharding: Any) -> Any:
+    """Puts what every host has whole where a sharding says."""
+    import jax
+
+    if getattr(value, "sharding", None) == sharding:
+        return value
+    array = np.asarray(value)
+    return jax.make_array_from_callback(
+        array.shape, sharding, lambda index: array[index]
+    )
 
 
 def check_trainable(model: keras.Model) -> None:

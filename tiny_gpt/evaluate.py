@@ -76,17 +76,19 @@ class EvaluationConfig:
             ("every", 1),
             ("num_loss_windows", 0),
         ):
-            if getattr(self, name) < least:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
                 raise ValueError(
-                    f"`{name}` must be at least {least}. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"`{name}` must be at least {least}, a whole number. "
+                    f"Received: {name}={value!r}"
                 )
-
-        if any(number < 0 for number in self.exact_demonstrations):
-            raise ValueError(
-                "Numbers of demonstrations cannot be negative. Received: "
-                f"exact_demonstrations={self.exact_demonstrations}"
-            )
+        for number in self.exact_demonstrations:
+            if not isinstance(number, int) or number < 0:
+                raise ValueError(
+                    "Numbers of demonstrations cannot be negative; they are "
+                    "whole numbers. Received: "
+                    f"exact_demonstrations={self.exact_demonstrations}"
+                )
 
     @property
     def accuracy(self) -> str:

@@ -1,20 +1,22 @@
 """What an experiment is: everything that decides a run, but the seed."""
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 
-from tiny_gpt.analysis.events import find_loss_drops
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.decode import check_fits
 from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.languages import find_route
-from tiny_gpt.mixture import Mixture
+from tiny_gpt.mixture import MOST_SENTENCES, Mixture
 from tiny_gpt.model import GPTConfig
 from tiny_gpt.vocabulary import (
     tokens_per_pair,
     tokens_per_word,
     vocabulary_size,
 )
+
+CLIPPINGS = ("global", "per_replica")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class TrainConfig:
         learning_rate: of Adam.
         clipnorm: largest norm of each variable's gradient (not of all
             together), as in Keras and as published; None for no clipping.
+        clipping: "global" clips the gradient of the whole batch, so that
+            devices change nothing; "per_replica" that of each device before
+            they are summed, as Keras does on TensorFlow and Sinha 2024, sec.
+            3.2 on 8 TPU cores. Only several devices of TensorFlow can.
         min_loss_drop: smallest fall of the loss that is an event, nats per
             token.
         loss_drop_window: epochs over which that fall is measured.
@@ -43,29 +49,43 @@ class TrainConfig:
     batch_size: int = 256
     learning_rate: float = 1e-4
     clipnorm: float | None = 1.0
+    clipping: str = "global"
     min_loss_drop: float = 0.1
     loss_drop_window: int = 5
 
     def __post_init__(self):
-        for name in ("num_epochs", "batch_size"):
-            if getattr(self, name) < 1:
+        for name, least in (
+            ("num_epochs", 1),
+            ("batch_size", 1),
+            ("loss_drop_window", 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
                 raise ValueError(
-                    f"`{name}` must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"`{name}` must be at least {least}, a whole number. "
+                    f"Received: {name}={value!r}"
                 )
-        if not 0 <= self.num_pretraining_epochs < self.num_epochs:
+        number = self.num_pretraining_epochs
+        is_whole = isinstance(number, int)
+        if not is_whole or not 0 <= number < self.num_epochs:
             raise ValueError(
                 "`num_pretraining_epochs` must lie in [0, num_epochs). "
-                f"Received: {self.num_pretraining_epochs} of "
-                f"{self.num_epochs}"
+                f"Received: {number!r} of {self.num_epochs}"
             )
-        for name in ("learning_rate", "clipnorm"):
+        for name in ("learning_rate", "clipnorm", "min_loss_drop"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if name == "clipnorm" and value is None:
+                continue
+            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise ValueError(
-                    f"`{name}` must be above 0. Received: {name}={value}"
+                    f"`{name}` must be above 0, and finite. "
+                    f"Received: {name}={value!r}"
                 )
-        find_loss_drops([], self.min_loss_drop, self.loss_drop_window)
+        if self.clipping not in CLIPPINGS:
+            raise ValueError(
+                f"`clipping` must be one of {CLIPPINGS}. "
+                f"Received: clipping={self.clipping!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,14 @@ class Experiment:
     pivots: tuple[str, ...] = ()
 
     def __post_init__(self):
+        for name in ("name", "condition"):
+            value = getattr(self, name)
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
+                raise ValueError(
+                    f"`{name}` may become the name of a folder: letters, "
+                    "digits, '_', '.' and '-', no '.' or '-' in front. "
+                    f"Received: {name}={value!r}"
+                )
         needed = vocabulary_size(self.mixture, self.tokens)
         if self.model.vocabulary_size != needed:
             raise ValueError(
@@ -109,7 +137,9 @@ class Experiment:
                 f"vocabulary_size={self.model.vocabulary_size}"
             )
         if not self.eval_mappings:
-            raise ValueError("`eval_mappings` must name a mapping.")
+            raise ValueError(
+                "`eval_mappings` must name a mapping. Received: none"
+            )
         for label in self.eval_mappings:
             find_route(label, self.mixture.given)
         for pivot in self.pivots:
@@ -125,6 +155,13 @@ class Experiment:
         evaluation = self.evaluation
         if evaluation.decoding != "published":
             self._check_demonstrations(evaluation.num_demonstrations)
+        num_sentences = self.mixture.num_sentences
+        if evaluation.exact_demonstrations and num_sentences > MOST_SENTENCES:
+            raise ValueError(
+                "The exact evaluation asks every sentence, at most "
+                f"{MOST_SENTENCES}; leave `exact_demonstrations` empty. "
+                f"Received: {num_sentences} sentences"
+            )
         for number in evaluation.exact_demonstrations:
             self._check_demonstrations(number)
 

@@ -36,7 +36,8 @@ class Language:
                 f"Received: symbols={self.symbols}"
             )
         for symbol in self.symbols:
-            if len(symbol) != 1 or symbol.isspace():
+            # SentencePiece's mark is a token of its own (`vocabulary.py`).
+            if len(symbol) != 1 or symbol.isspace() or symbol == "\u2581":
                 raise ValueError(
                     "A symbol is one character other than a space. "
                     f"Received: symbol={symbol!r}"

@@ -134,7 +134,10 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
         if self.positions == "none":
             return x
         index = first_position + ops.arange(ops.shape(token_ids)[1])
-        return x + ops.take(self.position_table, index, axis=0)
+        # A product, as in `_look_up`: with several devices, each position is
+        # there once per device, to be summed before clipping and Adam.
+        table = ops.convert_to_tensor(self.position_table) * 1.0
+        return x + ops.take(table, index, axis=0)
 
     def _look_up(self, table, token_ids):
         features = None

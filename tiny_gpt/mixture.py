@@ -12,6 +12,7 @@ from tiny_gpt.languages import (
     language_names,
 )
 
+MOST_SENTENCES = 10**6  # that are listed
 LETTERS = string.ascii_lowercase
 LETTERS_DIGITS_PUNCTUATION = "".join(
     character
@@ -98,6 +99,21 @@ class Mixture:
     characters: str = LETTERS
 
     def __post_init__(self):
+        for name in ("alphabet_size", "sentence_length"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1, a whole number. "
+                    f"Received: {name}={value!r}"
+                )
+        names = {name.lower() for name in self.languages}
+        if len(names) < len(self.languages) or not all(
+            name.isalnum() and name.isascii() for name in names
+        ):
+            raise ValueError(
+                "Languages have names of letters and digits, which differ in "
+                f"more than their case. Received: {self.languages}"
+            )
         mappings = [c.mapping for c in self.components]
         if len(set(mappings)) != len(mappings):
             raise ValueError(
@@ -120,11 +136,6 @@ class Mixture:
             raise ValueError(
                 "A mixture must hold at least one sentence pair. "
                 f"Received: components={self.components}"
-            )
-        if self.sentence_length < 1:
-            raise ValueError(
-                "`sentence_length` must be at least 1. Received: "
-                f"sentence_length={self.sentence_length}"
             )
         if self.sentence_length > self.alphabet_size:
             raise ValueError(
@@ -153,6 +164,12 @@ class Mixture:
                 f"{self.alphabet_size} for {component.mapping!r}"
             )
         num_sentences = math.perm(available, self.sentence_length)
+        if component.is_distinct and num_sentences > MOST_SENTENCES:
+            raise ValueError(
+                "Distinct sentences are drawn from a list of all, at most "
+                f"{MOST_SENTENCES}. Received: {num_sentences} for "
+                f"{component.mapping!r}"
+            )
         if component.is_distinct and component.num_pairs > num_sentences:
             raise ValueError(
                 f"Only {num_sentences} sentences are distinct. Received: "

@@ -1,5 +1,6 @@
 """The GPT: its configuration, the model, and its initial weights."""
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -18,6 +19,18 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+def _check_activation(name: str, value: str | None) -> None:
+    try:
+        is_known = value is None or callable(keras.activations.get(value))
+    except ValueError:
+        is_known = False
+    if not is_known:
+        raise ValueError(
+            f"`{name}` must be the name of an activation in Keras, or None. "
+            f"Received: {name}={value!r}"
         )
 
 
@@ -84,21 +97,31 @@ class GPTConfig:
     def __post_init__(self):
         sizes = ("vocabulary_size", "sequence_length", "num_layers")
         for name in (*sizes, "num_heads", "head_dim", "intermediate_ratio"):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
                 raise ValueError(
-                    f"`{name}` must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"`{name}` must be at least 1, a whole number. "
+                    f"Received: {name}={value!r}"
                 )
-        if self.num_unused_classes < 0:
+        number = self.num_unused_classes
+        if not isinstance(number, int) or number < 0:
             raise ValueError(
-                "`num_unused_classes` cannot be negative. Received: "
-                f"num_unused_classes={self.num_unused_classes}"
+                "`num_unused_classes` cannot be negative; it is a whole "
+                f"number. Received: num_unused_classes={number!r}"
             )
-        if not 0.0 <= self.dropout < 1.0:
+        rate, epsilon = self.dropout, self.layer_norm_epsilon
+        if not isinstance(rate, (int, float)) or not 0.0 <= rate < 1.0:
             raise ValueError(
-                "`dropout` must lie in [0, 1). "
-                f"Received: dropout={self.dropout}"
+                f"`dropout` must lie in [0, 1). Received: dropout={rate!r}"
             )
+        is_number = isinstance(epsilon, (int, float))
+        if not is_number or not 0.0 < epsilon < math.inf:
+            raise ValueError(
+                "`layer_norm_epsilon` must be above 0, and finite. "
+                f"Received: layer_norm_epsilon={epsilon!r}"
+            )
+        for name in ("activation", "output_activation"):
+            _check_activation(name, getattr(self, name))
         for name, choices in (
             ("dropout_placement", ("logits", "weights")),
             ("normalization", ("post", "pre")),

@@ -5,11 +5,13 @@ shape share it, whatever their seed, data and learning rate. An update is
 `model.train_step`, which `fit` calls as well. On a CPU runs are spread over
 threads, one or more cores each: measured, that is faster than a batch of
 seeds, whose arrays no longer fit the cache. On other devices the runs of a
-pack are one batch of the same program (`jax.vmap`).
+pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
+devices; where there are fewer runs than devices, or several hosts, each run
+has them all, and its batches are divided among them.
 """
 
 import functools
-import math
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,20 +24,20 @@ import keras
 import numpy as np
 
 from tiny_gpt.backend import Snapshot, compile_for_model
-from tiny_gpt.devices import count_cores
-from tiny_gpt.epoch_program import EpochProgram
+from tiny_gpt.devices import MIXED
+from tiny_gpt.epoch_program import EpochProgram, first_copy
 from tiny_gpt.evaluate import Asker
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.model import build_gpt
+from tiny_gpt.packs import Packs, count_workers, pack_size_for, share_runs
+from tiny_gpt.placement import Placement, choose_devices
 from tiny_gpt.preparation import Preparation, Run, prepare
 from tiny_gpt.record import set_state, state_of
-from tiny_gpt.train import compile_gpt
+from tiny_gpt.train import check_clipping, compile_gpt
 
 # Numbers of batches and windows are rounded up to share programs.
 BATCHES = 8
 WINDOWS = 64
-# A program with larger buffers keeps all cores busy by itself.
-LARGEST_BESIDE_OTHERS = 512 * 2**20
 
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
 OnStart = Callable[["Packs"], None]
@@ -58,26 +60,15 @@ class Job:
     keeps_weights: bool = False
 
 
-@dataclass(frozen=True)
-class Packs:
-    """How runs are put together.
+class _Programs:
+    """What is compiled for all runs of one shape.
 
-    Attributes:
-        num_workers: packs trained at once.
-        sizes: runs in each pack, that is in one batch of a program.
-        is_split: whether packs are smaller than they could be, because the
-            device's memory holds no more.
+    Args:
+        like: one of them.
+        devices: those that divide the batches of a run; empty for none.
     """
 
-    num_workers: int
-    sizes: tuple[int, ...]
-    is_split: bool
-
-
-class _Programs:
-    """What is compiled for all runs of one shape."""
-
-    def __init__(self, like: Preparation):
+    def __init__(self, like: Preparation, devices: Sequence[Any] = ()):
         self.model = build_gpt(like.experiment.model)
         compile_gpt(self.model, like.experiment.train)
         self.asker = Asker(like.experiment.evaluation, self.model, like.stream)
@@ -86,9 +77,17 @@ class _Programs:
         self._forward = compile_for_model(
             self.model, lambda x: self.model(x, training=False)
         )
-        self.epoch = functools.cache(
-            lambda num_runs: EpochProgram(self.model, num_runs)
-        )
+        self._devices = devices
+        self._epochs: dict[int, EpochProgram] = {}
+
+    def epoch(self, num_runs: int) -> EpochProgram:
+        """Returns the program of a pack's epoch; made once, for all threads."""
+        with self._lock:
+            if num_runs not in self._epochs:
+                self._epochs[num_runs] = EpochProgram(
+                    self.model, num_runs, self._devices
+                )
+            return self._epochs[num_runs]
 
     def start(self, ready: Preparation) -> list[np.ndarray]:
         """Returns the initial state of a run, or the one it has saved."""
@@ -175,19 +174,22 @@ def run_jobs(
     on_epoch: OnEpoch | None = None,
     on_start: OnStart | None = None,
     save_every_s: float = 30.0,
+    placement: Placement | None = None,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process.
 
     Args:
         jobs: what to run, started in this order.
         num_workers: packs at once, each in a thread; by default one per core
-            on a CPU, fewer if their memory would not fit, else 1.
+            on a CPU, fewer if their memory would not fit, else one per
+            device. 1 where each run has all devices.
         pack_size: runs in one batch of a program; by default 1 on a CPU, and
-            as many as fit the device elsewhere.
+            elsewhere an even share for each device, or as many as fit it.
         on_epoch: called after each epoch with the job, the epoch, counted
             from 1, and its logs; by several threads.
         on_start: called once, before anything is trained.
         save_every_s: least seconds between two savings of a run.
+        placement: devices; by default all that JAX offers first.
 
     Yields:
         Each job with its run, when it is finished.
@@ -206,8 +208,10 @@ def run_jobs(
             raise ValueError(
                 f"`{name}` must be at least 1. Received: {name}={value}"
             )
+    placement = placement or choose_devices()
     queues: dict[Any, list[tuple[Job, Preparation]]] = {}
     for job in jobs:
+        check_clipping(job.experiment.train, placement)
         ready = prepare(
             job.experiment,
             job.seed,
@@ -224,7 +228,12 @@ def run_jobs(
         )
         queues.setdefault(key, []).append((job, ready))
     if queues:
-        driver = _Driver(queues, num_workers, pack_size, on_epoch)
+        _check_hosts(
+            [len(r.record.logs) for some in queues.values() for _, r in some]
+        )
+        driver = _Driver(
+            queues, num_workers, pack_size, on_epoch, placement.devices
+        )
         if on_start is not None:
             on_start(driver.packs)
         yield from driver.run()
@@ -233,8 +242,17 @@ def run_jobs(
 class _Driver:
     """Deals packs of runs to workers."""
 
-    def __init__(self, queues, num_workers, pack_size, on_epoch):
+    def __init__(self, queues, num_workers, pack_size, on_epoch, devices):
         self._on_epoch = on_epoch
+        self._policy = keras.config.dtype_policy()
+        count = sum(len(members) for members in queues.values())
+        local = [d for d in devices if d.process_index == _host()]
+        is_alone = len(local) == len(devices)
+        is_divided = not is_alone or (
+            pack_size is None and count < len(devices)
+        )
+        self._sharing = tuple(devices) if is_divided else ()
+        self._devices = local[:1] if is_divided else local
         self._is_stopped = threading.Event()
         self._programs: dict[Any, _Programs] = {}
         self._packs = []
@@ -242,32 +260,61 @@ class _Driver:
         for key, members in queues.items():
             shape = key[0]
             if shape not in self._programs:
-                self._programs[shape] = _Programs(members[0][1])
+                like = members[0][1]
+                self._programs[shape] = _Programs(like, self._sharing)
             programs = self._programs[shape]
             one = self._num_bytes(programs, members[0][1])
             largest = max(largest, one)
-            fits = _pack_size(one, len(members))
-            size = pack_size or fits
-            is_split |= size == fits < len(members) and not _is_on_cpu()
-            for i in range(0, len(members), size):
-                self._packs.append((programs, members[i : i + size]))
-        self._num_workers = num_workers or count_workers(largest)
-        sizes = tuple(len(members) for _, members in self._packs)
-        self.packs = Packs(self._num_workers, sizes, is_split)
+            most = 1
+            if not is_divided:
+                most = pack_size_for(one, len(members), self._devices[0])
+            sizes = share_runs(
+                len(members), pack_size, most, len(self._devices)
+            )
+            is_split |= (
+                pack_size is None
+                and len(sizes) > len(self._devices)
+                and not is_divided
+                and self._devices[0].platform != "cpu"
+            )
+            start = 0
+            for size in sizes:
+                self._packs.append((programs, members[start : start + size]))
+                start += size
+        if is_divided:  # two would wait for each other's devices
+            num_workers = 1
+        elif num_workers is None:
+            is_on_cpu = self._devices[0].platform == "cpu"
+            num_workers = len(self._devices)
+            if is_on_cpu:
+                num_workers = max(num_workers, count_workers(largest))
+        self._num_workers = num_workers
+        self.packs = Packs(
+            num_workers,
+            tuple(len(members) for _, members in self._packs),
+            is_split,
+            len(devices),
+            is_divided,
+        )
 
-    @staticmethod
-    def _num_bytes(programs: _Programs, ready: Preparation) -> int:
+    def _num_bytes(self, programs: _Programs, ready: Preparation) -> int:
         """Compiles the epoch of one run, and returns what it needs."""
+        import jax
+
         state = list(programs.initial)
         # A run stopped in its exact evaluation has no epoch left.
         last = ready.experiment.train.num_epochs - 1
         batches = epoch_batches(ready, min(len(ready.record.logs), last))
-        return programs.epoch(1).num_bytes(state, *batches)
+        with jax.default_device(self._devices[0]):  # as its workers will
+            return programs.epoch(1).num_bytes(state, *batches)
 
     def run(self) -> Iterator[tuple[Job, Run]]:
         done: queue.Queue = queue.Queue()
         count = sum(len(members) for _, members in self._packs)
-        with ThreadPoolExecutor(self._num_workers) as pool:
+        places = itertools.cycle(self._devices)
+        with ThreadPoolExecutor(
+            self._num_workers, initializer=lambda: self._start(next(places))
+        ) as pool:
             for pack in self._packs:
                 pool.submit(self._work, pack, done)
             try:
@@ -279,6 +326,15 @@ class _Driver:
             finally:
                 self._is_stopped.set()
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, device: Any) -> None:
+        """Makes a thread compute on one device, in the chosen precision."""
+        import jax
+
+        # Entered and never left: the thread ends with the pool.
+        jax.default_device(device).__enter__()
+        if self._policy.name == MIXED:
+            keras.config.set_dtype_policy(self._policy)
 
     def _work(self, pack, done: queue.Queue) -> None:
         programs, members = pack
@@ -318,8 +374,9 @@ class _Driver:
                 *(_stack_arrays(x) for x in (inputs, targets, weights)),
                 num_batches[0],
             )
+            whole = first_copy(state) if self._sharing else state
             for i, (job, ready) in enumerate(members):
-                of_run = _of_run(state, i, len(pack))
+                of_run = _of_run(whole, i, len(pack))
                 logs = {"loss": float(np.atleast_1d(losses)[i])}
                 snapshot = programs.snapshot(of_run)
                 for callback in observers[i]:
@@ -328,6 +385,7 @@ class _Driver:
                 ready.record.add(logs, functools.partial(_copied, of_run))
                 if self._on_epoch is not None:
                     self._on_epoch(job, epoch + 1, logs)
+        state = first_copy(state) if self._sharing else state
         for i, (job, ready) in enumerate(zip(jobs, pack, strict=True)):
             yield job, programs.finish(ready, _of_run(state, i, len(pack)))
 
@@ -367,25 +425,26 @@ def _copied(state: Sequence[Any]) -> list[np.ndarray]:
     return [np.array(value) for value in state]
 
 
-def _is_on_cpu() -> bool:
+def _check_hosts(num_epochs: Sequence[int]) -> None:
+    """Refuses to go on where several hosts have saved different epochs."""
     import jax
 
-    return jax.devices()[0].platform == "cpu"
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    # Counted, too, since other runs may be finished on another host.
+    mine = np.array([len(num_epochs), sum(num_epochs), max(num_epochs)])
+    of_all = multihost_utils.process_allgather(mine)
+    if (of_all != mine).any():
+        raise ValueError(
+            "All hosts must go on from the same epoch; copy the results of "
+            "the first host to the others. Received: runs, epochs, most "
+            f"epochs of a run by host: {of_all.tolist()}"
+        )
 
 
-def _pack_size(num_bytes: int, count: int) -> int:
-    """Returns how many runs fit in one batch of a program."""
+def _host() -> int:
     import jax
 
-    if _is_on_cpu():
-        return 1
-    device = jax.devices()[0]
-    free = (device.memory_stats() or {}).get("bytes_limit", math.inf)
-    return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
-
-
-def count_workers(num_bytes: int) -> int:
-    """Returns how many programs run side by side."""
-    if not _is_on_cpu() or num_bytes > LARGEST_BESIDE_OTHERS:
-        return 1
-    return count_cores()
+    return jax.process_index()

@@ -156,12 +156,19 @@ class Record:
         new = weights.with_name(f"saving_{weights.name}")
         try:
             model.save_weights(new)
+            with open(new, "rb+") as file:
+                os.fsync(file.fileno())
             os.replace(new, weights)
         except OSError:
             new.unlink(missing_ok=True)
             raise
         write_whole(finished, seal(self._as_json()).encode())
-        for path in self._checkpoints():
+        self._remove_checkpoints()
+
+    def _remove_checkpoints(self) -> None:
+        """Removes them, and what a killed process left half written."""
+        last, previous = self._checkpoints()
+        for path in (last, previous, last.with_name(f"saving_{last.name}")):
             path.unlink(missing_ok=True)
 
     def _checkpoints(self) -> tuple[Path, Path]:
@@ -175,10 +182,10 @@ class Record:
             "config": self._config,
             "wall_s": self.wall_s,
             "logs": [
-                {k: None if math.isnan(v) else v for k, v in log.items()}
-                for log in self.logs
+                {k: _to_json(v) for k, v in log.items()} for log in self.logs
             ],
-            "exact": self.exact,
+            "exact": self.exact
+            and [(*names, _to_json(v)) for *names, v in self.exact],
             "weights_hash": self.weights_hash,
         }
 
@@ -190,36 +197,57 @@ class Record:
             except DamagedFileError:
                 _set_aside(finished)
             else:
-                for path in self._checkpoints():  # it may be stopped before
-                    path.unlink(missing_ok=True)
+                self._remove_checkpoints()  # it may be stopped before
                 return
         for path in self._checkpoints():
             if not path.exists():
                 continue
             try:
                 state, saved = read_checkpoint(path)
+                self._read(saved, path)
             except DamagedFileError:
                 _set_aside(path)
                 continue
-            self._read(saved, path)
             self.state = state
             return
 
     def _read(self, saved: dict[str, Any], path: Path) -> None:
-        if saved["config"] != self._config:
+        try:
+            config, weights_hash = saved["config"], saved["weights_hash"]
+            earlier_s, exact = float(saved["wall_s"]), saved["exact"]
+            logs = [
+                {k: _from_json(v) for k, v in log.items()}
+                for log in saved["logs"]
+            ]
+            if exact is not None:
+                exact = [
+                    (mapping, tier, prompt, metric, _from_json(value))
+                    for mapping, tier, prompt, metric, value in exact
+                ]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # Right sum, but no record of ours: somebody else wrote it.
+            raise DamagedFileError(
+                f"A record must be one that was written here. Received: {path}"
+            ) from error
+        if config != self._config:
             raise ValueError(
                 "A record can only be continued by the experiment and seed "
                 f"that wrote it. Received: record={path}, which differs in "
-                f"{differences(saved['config'], self._config)}"
+                f"{differences(config, self._config)}"
             )
-        self.logs = [
-            {k: math.nan if v is None else v for k, v in log.items()}
-            for log in saved["logs"]
-        ]
-        self._earlier_s = saved["wall_s"]
-        self.weights_hash = saved["weights_hash"]
-        if saved["exact"] is not None:
-            self.exact = [tuple(row) for row in saved["exact"]]
+        self.logs, self.exact = logs, exact
+        self._earlier_s, self.weights_hash = earlier_s, weights_hash
+
+
+def _to_json(value: float) -> float | str | None:
+    """Returns what JSON can hold, of a run that diverged, too."""
+    if math.isnan(value):
+        return None
+    return str(value) if math.isinf(value) else value
+
+
+def _from_json(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _set_aside(path: Path) -> None:

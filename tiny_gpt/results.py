@@ -15,7 +15,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,9 @@ def hold_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if not (folder / MANIFEST).exists():  # refused, and not ours
+            with suppress(OSError):
+                (folder / LOCK).unlink()
         lock.release()
 
 

@@ -1,0 +1,313 @@
+"""The devices of a run: chosen and checked before anything starts."""
+
+import contextlib
+import importlib.metadata
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+KINDS = ("auto", "cpu", "gpu", "tpu")
+CONNECTION_TIMEOUT_S = 10.0
+# A name as Google Cloud allows it, and host:port as TensorFlow writes it.
+TPU_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+TPU_ADDRESS = re.compile(r"(?:grpc://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The devices of a run.
+
+    Attributes:
+        kind: "cpu", "gpu" or "tpu", or what else the backend calls them.
+        devices: JAX's devices, or the names of TensorFlow's.
+        strategy: TensorFlow's, for several devices or a TPU; else None.
+        asked: what `choose_devices` was asked for, for a manifest.
+    """
+
+    kind: str
+    devices: tuple[Any, ...]
+    strategy: Any = None
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_devices(self) -> int:
+        """How many devices there are, those of all hosts together."""
+        return len(self.devices)
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether `fit` divides each batch, and variables are copied."""
+        return self.num_devices > 1 or self.strategy is not None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the devices, e.g. "gpu:0", for a manifest."""
+        if keras.backend.backend() != "jax":
+            return list(self.devices)
+        return [f"{d.platform}:{d.id}" for d in self.devices]
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Builds and compiles models of whose variables each device has a copy.
+
+        TensorFlow's strategy, or Keras's data parallelism on JAX.
+        """
+        if self.strategy is not None:
+            with self.strategy.scope():
+                yield
+        elif self.is_replicated and keras.backend.backend() == "jax":
+            names = self.names
+            with keras.distribution.DataParallel(devices=names).scope():
+                yield
+        else:
+            yield
+
+
+def choose_devices(
+    kind: str = "auto", num_devices: int | None = None, tpu: str | None = None
+) -> Placement:
+    """Chooses the devices of this process; to be called before their first use.
+
+    "auto" is what the backend offers first: TPUs, then GPUs, then the CPU.
+    What is asked for by name is used or refused, never replaced by a CPU.
+
+    Args:
+        kind: "auto", "cpu", "gpu" or "tpu".
+        num_devices: how many; None for all of that kind.
+        tpu: TensorFlow only: "local", the name of a TPU, or "host:port";
+            None for the local one, if `kind` is "tpu".
+
+    Returns:
+        The devices.
+
+    Raises:
+        ValueError: if `kind` is unknown, `num_devices` below 1, there are no
+            such devices or too few, or the TPU cannot be reached or used by
+            this backend.
+    """
+    if kind not in KINDS:
+        raise ValueError(
+            f"`devices` must be one of {KINDS}. Received: devices={kind!r}"
+        )
+    if num_devices is not None and num_devices < 1:
+        raise ValueError(
+            "`num_devices` must be at least 1. "
+            f"Received: num_devices={num_devices}"
+        )
+    if tpu is not None and kind not in ("auto", "tpu"):
+        raise ValueError(
+            "`tpu` says which TPU is used, and needs devices='tpu'. "
+            f"Received: tpu={tpu!r} with devices={kind!r}"
+        )
+    asked = {"devices": kind, "num_devices": num_devices, "tpu": tpu}
+    backend = keras.backend.backend()
+    if tpu is not None and backend != "tensorflow":
+        raise ValueError(
+            "`tpu` is an option of TensorFlow; JAX finds the TPUs of its host "
+            f"by itself. Received: tpu={tpu!r} on {backend}"
+        )
+    if backend == "jax":
+        return _choose_for_jax(kind, num_devices, asked)
+    if backend == "tensorflow":
+        return _choose_for_tensorflow(kind, num_devices, tpu, asked)
+    if kind not in ("auto", "cpu") or (num_devices or 1) > 1:
+        raise ValueError(
+            "Devices are chosen on JAX and TensorFlow only. Received: "
+            f"devices={kind!r}, num_devices={num_devices} on {backend}"
+        )
+    return Placement("cpu", (backend,), asked=asked)
+
+
+def join_hosts() -> None:
+    """Joins the processes of several hosts to one program, on JAX.
+
+    To be called in each process, before any other use of JAX, which finds the
+    others by itself on Cloud TPUs and under SLURM, and elsewhere reads
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+
+    Raises:
+        ValueError: if the backend is not JAX, or the others are not found.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Several hosts need JAX. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+        )
+    import jax
+
+    # Without it, collectives between CPUs do not leave the process.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            "Several hosts need an environment in which JAX finds them: "
+            "a TPU pod, SLURM, or JAX_COORDINATOR_ADDRESS, "
+            "JAX_NUM_PROCESSES and JAX_PROCESS_ID in each process. "
+            f"Received: {error}"
+        ) from error
+
+
+def host_index() -> int:
+    """Returns which of the hosts joined by `join_hosts` this is, from 0."""
+    if keras.backend.backend() != "jax":
+        return 0
+    import jax
+
+    return jax.process_index()
+
+
+def _take(found: Sequence[Any], kind: str, num_devices: int | None) -> tuple:
+    """Returns as many devices as asked for."""
+    if num_devices is not None and num_devices > len(found):
+        raise ValueError(
+            f"`num_devices` cannot exceed the devices of kind {kind!r} that "
+            f"{keras.backend.backend()} sees; ask for fewer, or for none to "
+            f"use all. Received: num_devices={num_devices}, of which there "
+            f"are {len(found)}"
+        )
+    return tuple(found[:num_devices])
+
+
+def _no_such_device(kind: str, reason: str, remedy: str) -> ValueError:
+    return ValueError(
+        f"There must be a device of the kind that was asked for; {remedy}. "
+        f"Received: devices={kind!r} on {keras.backend.backend()}, {reason}"
+    )
+
+
+def _choose_for_jax(kind, num_devices, asked) -> Placement:
+    import jax
+
+    if kind == "auto":
+        found = jax.devices()
+    else:
+        try:
+            found = jax.devices(kind)
+        except RuntimeError as error:
+            extra = {"gpu": "gpu", "tpu": "tpu"}.get(kind, "jax")
+            raise _no_such_device(
+                kind,
+                f"which says: {_in_a_line(error)}",
+                f"install JAX for it (pip install -e '.[{extra}]') on a "
+                "machine that has one, or use --devices auto",
+            ) from error
+    devices = _take(found, kind, num_devices)
+    if jax.process_count() > 1 and len(devices) != len(found):
+        raise ValueError(
+            "Several hosts use all their devices. "
+            f"Received: num_devices={num_devices} of {len(found)}"
+        )
+    if devices[0] != jax.devices()[0]:
+        jax.config.update("jax_default_device", devices[0])
+    return Placement(devices[0].platform, devices, asked=asked)
+
+
+def _choose_for_tensorflow(kind, num_devices, tpu, asked) -> Placement:
+    import tensorflow as tf
+
+    if kind == "tpu" or tpu is not None:
+        return _choose_tpu(num_devices, tpu or "local", asked)
+    if kind == "auto":
+        physical = tf.config.list_physical_devices
+        kind = next((k for k in ("TPU", "GPU") if physical(k)), "CPU").lower()
+        if kind == "tpu":
+            return _choose_tpu(num_devices, "local", asked)
+    name = kind.upper()
+    if not tf.config.list_physical_devices(name):
+        raise _no_such_device(
+            kind,
+            "which sees none",
+            "install tensorflow[and-cuda] in place of tensorflow-cpu, with "
+            "NVIDIA's driver, on a machine that has one, or use "
+            "--devices auto",
+        )
+    if kind == "cpu" and tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.set_visible_devices([], "GPU")
+        except RuntimeError as error:
+            raise ValueError(
+                "Devices are chosen before TensorFlow uses any. "
+                f"Received: devices='cpu', but {_in_a_line(error)}"
+            ) from error
+    found = [d.name for d in tf.config.list_logical_devices(name)]
+    # Several CPUs exist only if someone has divided one.
+    devices = _take(found, kind, num_devices)
+    strategy = None
+    if len(devices) > 1:
+        strategy = tf.distribute.MirroredStrategy(list(devices))
+    return Placement(kind, devices, strategy, asked)
+
+
+def _choose_tpu(num_devices, tpu: str, asked) -> Placement:
+    import tensorflow as tf
+
+    _check_tpu(tpu)
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        strategy = tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # of the network, of Google Cloud, of the TPU
+        raise ValueError(
+            "A TPU must be 'local', or a name or host:port that can be "
+            f"reached and is free. Received: tpu={tpu!r}, which says: "
+            f"{_in_a_line(error)}"
+        ) from error
+    devices = tuple(d.name for d in tf.config.list_logical_devices("TPU"))
+    if num_devices not in (None, len(devices)):
+        raise ValueError(
+            "TPUStrategy uses all cores of a TPU; leave `num_devices` out. "
+            f"Received: num_devices={num_devices} of {len(devices)}"
+        )
+    return Placement("tpu", devices, strategy, asked)
+
+
+def _check_tpu(tpu: str) -> None:
+    """Refuses what could only fail later, or wait for ever."""
+    import tensorflow as tf
+
+    if tpu == "local":
+        if not _has_package("tensorflow-tpu") and not (
+            tf.config.list_physical_devices("TPU")
+        ):
+            raise _no_such_device(
+                "tpu",
+                "which is installed without TPU support",
+                "a local TPU needs tensorflow-tpu in place of TensorFlow "
+                "(pip install -e '.[tf-tpu]'), or --backend jax with "
+                "'.[tpu]'",
+            )
+        return
+    if TPU_NAME.fullmatch(tpu):
+        return
+    address = TPU_ADDRESS.fullmatch(tpu)
+    if address is None or int(address["port"]) > 65535:
+        raise ValueError(
+            "`tpu` must be 'local', the name of a TPU, or an address "
+            f"host:port. Received: tpu={tpu!r}"
+        )
+    where = address["host"], int(address["port"])
+    try:
+        socket.create_connection(where, CONNECTION_TIMEOUT_S).close()
+    except OSError as error:
+        raise ValueError(
+            "A TPU must be one that can be reached from here; check address, "
+            f"firewall and whether it runs. Received: tpu={tpu!r} ({error})"
+        ) from error
+
+
+def _has_package(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
