@@ -4,6 +4,7 @@ The harness is that of `benchmarks/faults.py`, which tries many more.
 """
 
 import ast
+import functools
 import json
 import math
 from pathlib import Path
@@ -34,16 +35,15 @@ def commands(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def all_trials(commands, tmp_path_factory):
-    return {
-        path: Trials(path, commands, tmp_path_factory.mktemp("path"))
-        for path in HERE
-    }
+def trials_of(commands, tmp_path_factory):
+    return functools.cache(
+        lambda path: Trials(path, commands, tmp_path_factory.mktemp("path"))
+    )
 
 
 @pytest.fixture(scope="module")
-def trials(all_trials):
-    return all_trials[FASTEST]
+def trials(trials_of):
+    return trials_of(FASTEST)
 
 
 def test_the_same_command_gives_the_same_bytes(trials):
@@ -73,16 +73,16 @@ def test_data_reach_the_disk_before_their_file_gets_its_name(trials):
     assert {"seed_3.checkpoint", "seed_3.weights.h5"} < set(moved)
 
 
-def test_a_command_killed_between_two_renames_ends_the_same(all_trials):
+def test_a_command_killed_between_two_renames_ends_the_same(trials_of):
     # Then only the checkpoint before is there.
-    trials = all_trials[FIT]
+    trials = trials_of(FIT)
     moment = "renamed seed_4.previous"
     assert trials.signal("kill", "writing", 4, moment)
 
 
-def test_a_command_killed_after_its_training_ends_the_same(all_trials):
+def test_a_command_killed_after_its_training_ends_the_same(trials_of):
     # Neither the weights nor the record have their names.
-    for trials in all_trials.values():
+    for trials in map(trials_of, HERE):
         moment = "written saving_seed_4.weights"
         assert trials.signal("kill", "writing", 5, moment)
         assert trials.load_all()
@@ -118,8 +118,8 @@ if FASTEST != FIT:  # the same code on both backends
     def test_of_two_commands_one_is_refused(phase, trials):
         assert trials.race(phase, 11)
 
-    def test_a_damaged_checkpoint_gives_way_to_the_one_before(all_trials):
-        trials = all_trials[FIT]
+    def test_a_damaged_checkpoint_gives_way_to_the_one_before(trials_of):
+        trials = trials_of(FIT)
         assert trials.damage(["run.checkpoint"], "flip", False, 12)
         assert trials.num_epochs == 2  # of 4; before it were 2
 
