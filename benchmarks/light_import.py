@@ -37,7 +37,7 @@ PACKAGES = {
 TORCH_INDEX = ["--index-url", "https://download.pytorch.org/whl/cpu"]
 IMPORTS = ("import keras", "import keras, tiny_gpt.callbacks")
 PROCESSES = 7
-LIMIT_S = 350
+LIMIT_S = 1200
 FIELDS = (
     "backend",
     "what",
