@@ -8,7 +8,7 @@ the wheel of this checkout, nothing else. There, seconds and peak memory of
 `import keras` and of `import keras, tiny_gpt.callbacks`, in turn, each in a
 process of its own. Then, with what they need, the tests of the callbacks and
 examples/digits.py. `--tests-only` leaves the measurements out, and ends in
-less than six minutes (`make test-callbacks`).
+twenty minutes at the latest (`make test-callbacks`).
 """
 
 import argparse
