@@ -111,6 +111,15 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert manifest["status"] == "finished"
     assert manifest["config"]["precision"] == "float32"
     assert set(manifest["wall_s"]) == set(CONDITIONS)
+    assert manifest["precision"] == "float32"
+    assert manifest["num_devices"] == len(manifest["devices_used"])
+    assert manifest["devices_asked"] == {
+        "devices": "auto",
+        "num_devices": None,
+        "tpu": None,
+    }
+    assert manifest["memory"]["host"] > 0
+    assert manifest["is_batch_divided"] is False
     assert manifest["versions"]["keras"]
     assert (out / "figure_2.png").stat().st_size > 10_000
     printed = capsys.readouterr().out

@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
+from experiments import runner
 from experiments.__main__ import EXPERIMENTS, check_installed, main
 from experiments.drawing import PUBLISHED
 from tiny_gpt.analysis.events import find_loss_drops
@@ -165,6 +166,12 @@ def test_the_published_loss_falls_in_steps():
         (["--seeds", "0"], "`--seeds` must be at least 1"),
         (["--jobs", "0"], "`--jobs` must be at least 1"),
         (["--first-seed", "-1"], "`--first-seed` cannot be negative"),
+        (["--pack-size", "0"], "`--pack-size` must be at least 1"),
+        (["--num-devices", "0"], "num_devices=0"),
+        (["--num-devices", "4096"], "num_devices=4096, of which there are"),
+        (["--devices", "tpu"], "devices='tpu' on jax"),
+        (["--tpu", "local"], "tpu='local' on jax"),
+        (["--clipping", "per_replica"], "clipping='per_replica' on jax"),
         (["--backend", "numpy"], "backend='numpy'"),
         (["--backend", "tensorflow"], "while keras runs on 'jax'"),
     ],
@@ -213,10 +220,41 @@ def test_a_missing_lab_is_named(monkeypatch):
         check_installed("jax")
 
 
+def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
+    def fail(plan):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\nmore")
+
+    monkeypatch.setattr(runner, "execute", fail)
+    assert main(["triangle", "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "Received: RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\n" in error
+    for remedy in ("--pack-size 1", "--jobs 1", "batch_size", "--preset"):
+        assert remedy in error
+
+
+def test_other_errors_are_not_explained_away(tmp_path, monkeypatch):
+    def fail(plan):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(runner, "execute", fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        main(["triangle", "--out", str(tmp_path / "out")])
+
+
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--preset", "--seeds", "--out", "--backend", "--overwrite"):
+    for option in (
+        "--preset",
+        "--seeds",
+        "--out",
+        "--backend",
+        "--devices",
+        "--num-devices",
+        "--tpu",
+        "--distributed",
+        "--overwrite",
+    ):
         assert option in text

@@ -126,8 +126,7 @@ def join_hosts() -> None:
     """Joins the processes of several hosts to one program, on JAX.
 
     To be called in each process, before any other use of JAX, which finds the
-    others by itself on Cloud TPUs and under SLURM, and elsewhere reads
-    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    others by itself on Cloud TPUs, under SLURM, Open MPI and Kubernetes.
 
     Raises:
         ValueError: if the backend is not JAX, or the others are not found.
@@ -145,10 +144,10 @@ def join_hosts() -> None:
         jax.distributed.initialize()
     except (RuntimeError, ValueError) as error:
         raise ValueError(
-            "Several hosts need an environment in which JAX finds them: "
-            "a TPU pod, SLURM, or JAX_COORDINATOR_ADDRESS, "
-            "JAX_NUM_PROCESSES and JAX_PROCESS_ID in each process. "
-            f"Received: {error}"
+            "Several hosts need an environment in which JAX finds them: a TPU "
+            "pod, SLURM, Open MPI or Kubernetes, and one process of this "
+            "command on each. "
+            f"Received: {_in_a_line(error)}"
         ) from error
 
 
