@@ -1,10 +1,9 @@
 """Trains on virtual devices of a CPU, in a process of its own.
 
-Usage: many_devices_worker.py WHAT NUM_DEVICES FILE
+Usage: many_devices_worker.py FILE ACTION:NUM_DEVICES ...
 
-WHAT is a key of `ACTIONS`. Losses of all epochs and logits after the last go
-into FILE. 20 updates of 6 windows, and with 27 windows an epoch's last batch
-has 3; every gradient is clipped.
+Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
+the last of an epoch of 3, and its gradients are clipped hard.
 """
 
 import dataclasses
@@ -64,42 +63,39 @@ def results(runs) -> dict[str, np.ndarray]:
 
 
 def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
-    """Trains seeds by the compiled program."""
-    from tiny_gpt.multi_seed import run_seeds
+    """Trains seeds by the compiled program, and notes where it runs."""
+    from tiny_gpt import epoch_program, multi_seed
 
     used, told = set(), []
 
-    def note(*_: object) -> None:
-        import jax
+    class Program(epoch_program.EpochProgram):
+        def __call__(self, *args):
+            state, loss = super().__call__(*args)
+            used.update(state[0].devices())
+            return state, loss
 
-        used.add(str(jax.config.jax_default_device))
-
-    runs = run_seeds(
-        EXPERIMENT,
-        range(num_seeds),
-        on_epoch=note,
-        on_start=told.append,
-        placement=placement,
+    multi_seed.EpochProgram = Program
+    runs = multi_seed.run_seeds(
+        EXPERIMENT, range(num_seeds), on_start=told.append, placement=placement
     )
     (packs,) = told
     facts = packs.num_devices, packs.is_divided, len(used)
     return {**results(runs), "facts": np.array(facts)}
 
 
-def fit(
-    placement: Placement, clipping: str = "global"
-) -> dict[str, np.ndarray]:
-    """Trains one seed by `fit`."""
-    train = dataclasses.replace(EXPERIMENT.train, clipping=clipping)
+def fit(placement: Placement, **changes: object) -> dict[str, np.ndarray]:
+    """Trains one seed by `fit`, with some other `TrainConfig`."""
+    train = dataclasses.replace(EXPERIMENT.train, **changes)
     experiment = dataclasses.replace(EXPERIMENT, train=train)
     return results([run(experiment, 0, placement=placement)])
 
 
 ACTIONS = {
-    "seeds": lambda placement: train_seeds(8, placement),
-    "one_run": lambda placement: train_seeds(1, placement),
+    "eight_seeds": lambda placement: train_seeds(8, placement),
+    "one_seed": lambda placement: train_seeds(1, placement),
     "fit": fit,
-    "fit_per_replica": lambda placement: fit(placement, "per_replica"),
+    "fit_per_replica": lambda placement: fit(placement, clipping="per_replica"),
+    "fit_unclipped": lambda placement: fit(placement, clipnorm=None),
 }
 
 
