@@ -262,3 +262,13 @@ def test_short_windows_are_left_to_the_plain_form(monkeypatch):
     block(normal(0, 32, SHORTEST_WINDOW - 1, 6))
     with pytest.raises(TypeError):
         block(normal(0, 32, SHORTEST_WINDOW, 6))
+
+
+def test_batches_that_devices_divide_are_left_to_the_plain_form(monkeypatch):
+    monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
+    monkeypatch.setattr(feature_major, "apply_block", None)
+    block = TransformerBlock(2, 3, 24)
+    with backend.dividing():
+        block(normal(0, 32, 6, 6))
+    with pytest.raises(TypeError):
+        block(normal(0, 32, 6, 6))

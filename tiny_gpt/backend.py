@@ -1,7 +1,9 @@
 """The one seam to JAX and TensorFlow: how a function is compiled."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,24 @@ def is_jax_on_cpu() -> bool:
     if keras.backend.backend() != "jax":
         return False
     return default_device().platform == "cpu"
+
+
+_is_dividing = ContextVar("_is_dividing", default=False)
+
+
+@contextmanager
+def dividing() -> Iterator[None]:
+    """Where a program is traced whose batch several devices divide."""
+    token = _is_dividing.set(True)
+    try:
+        yield
+    finally:
+        _is_dividing.reset(token)
+
+
+def is_dividing() -> bool:
+    """Tells whether several devices divide the batch that is traced."""
+    return _is_dividing.get()
 
 
 def default_device() -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.backend import JaxProgram
+from tiny_gpt.backend import JaxProgram, dividing
 
 
 class EpochProgram:
@@ -52,6 +52,7 @@ class EpochProgram:
                     f"Received: num_runs={num_runs} on {len(devices)} devices"
                 )
             self._shardings = _shardings(devices)
+            epoch = dividing()(epoch)
         self._program = JaxProgram(epoch, (0,), self._shardings)
 
     def __call__(

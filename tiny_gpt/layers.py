@@ -17,6 +17,9 @@ def _feature_major(layer, x, is_dropping=False):
     """Returns `feature_major`, if that form is the faster one, or None."""
     if is_dropping or not backend.is_jax_on_cpu() or x.ndim != 3:
         return None
+    # It walks through groups of sentences, which would cross devices.
+    if backend.is_dividing():
+        return None
     from tiny_gpt import feature_major
 
     batch, length, _ = x.shape
