@@ -6,8 +6,11 @@ Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
 the last of an epoch of 3, and its gradients are clipped hard.
 """
 
+import contextlib
 import dataclasses
 import sys
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -54,10 +57,14 @@ def divide_the_cpu(num_devices: int) -> None:
 
 
 def results(runs) -> dict[str, np.ndarray]:
-    """Returns losses of all epochs, shape (R, E), and logits of runs."""
-    losses = [r.metrics.query("metric == 'loss'")["value"] for r in runs]
+    """Returns losses and norms of all epochs, (R, E), and logits of runs."""
+    losses, norms = (
+        [r.metrics.query(f"metric == '{name}'")["value"] for r in runs]
+        for name in ("loss", "weight_norm")
+    )
     return {
         "losses": np.array(losses),
+        "norms": np.array(norms),
         "logits": np.array([r.model.predict_on_batch(PROBE) for r in runs]),
     }
 
@@ -90,10 +97,27 @@ def fit(placement: Placement, **changes: object) -> dict[str, np.ndarray]:
     return results([run(experiment, 0, placement=placement)])
 
 
+def fit_continued(placement: Placement) -> dict[str, np.ndarray]:
+    """Trains one seed by `fit`, stopped after 2 epochs and after the last."""
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch + 1 in (2, EXPERIMENT.train.num_epochs):
+                raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "run"
+        for _ in range(2):
+            with contextlib.suppress(KeyboardInterrupt):
+                run(EXPERIMENT, 0, record, [Stop()], 0.0, placement=placement)
+        return results([run(EXPERIMENT, 0, record, placement=placement)])
+
+
 ACTIONS = {
     "eight_seeds": lambda placement: train_seeds(8, placement),
     "one_seed": lambda placement: train_seeds(1, placement),
     "fit": fit,
+    "fit_continued": fit_continued,
     "fit_per_replica": lambda placement: fit(placement, clipping="per_replica"),
     "fit_unclipped": lambda placement: fit(placement, clipnorm=None),
 }

@@ -22,6 +22,7 @@ CASES = {
     ],
     "tensorflow": [
         *(f"fit:{n}" for n in (1, 2)),
+        "fit_continued:2",
         "fit_per_replica:2",
         "fit_unclipped:1",
     ],
@@ -65,6 +66,9 @@ def assert_same(arrays, case, reference):
     np.testing.assert_allclose(
         arrays[losses], arrays[f"{reference}:losses"], rtol=2e-6
     )
+    np.testing.assert_allclose(  # of the copy that is asked
+        arrays[f"{case}:norms"], arrays[f"{reference}:norms"], rtol=1e-5
+    )
     np.testing.assert_allclose(
         arrays[logits], arrays[f"{reference}:logits"], atol=2e-5
     )
@@ -101,6 +105,10 @@ def test_fit_divides_its_batches_on_jax(trained):
 
 def test_fit_divides_its_batches_on_tensorflow(trained):
     assert_same(trained["tensorflow"], "fit:2", "fit:1")
+
+
+def test_a_run_on_several_devices_continues(trained):
+    assert_same(trained["tensorflow"], "fit_continued:2", "fit:1")
 
 
 @pytest.mark.parametrize("other", ["fit_per_replica:2", "fit_unclipped:1"])
