@@ -85,7 +85,7 @@ def test_a_command_killed_after_its_training_ends_the_same(trials_of):
     for trials in map(trials_of, HERE):
         moment = "written saving_seed_4.weights"
         assert trials.signal("kill", "writing", 5, moment)
-        assert trials.load_all()
+        assert trials.load_all(6)
 
 
 @pytest.mark.parametrize(
