@@ -97,11 +97,13 @@ ALLOWED = {
     },
     "callbacks.recorder": {"callbacks.schedule", "files", "keras"},
     "callbacks.order": {"keras"},
+    "gradients": {"backend", "keras"},
     "evaluate": {
         "backend",
         "callbacks",
         "decode",
         "exact",
+        "gradients",
         "languages",
         "metrics",
         "prompts",

@@ -158,6 +158,55 @@ def _compile_for_jax_model(model, function):
     return call
 
 
+def compile_gradient(
+    model: keras.Model, function: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Compiles the gradient of a function that calls a model.
+
+    Args:
+        model: model whose layers `function` calls.
+        function: from tensors to a scalar; shapes must not depend on values.
+
+    Returns:
+        Function of whose weights to use, as of `compile_for_model`, and of
+        the same arguments: one tensor for each of the model's trainable
+        variables, in their order and of their shapes.
+
+    Raises:
+        ValueError: if the backend is neither JAX nor TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return compile_for_model(
+            model, lambda *args: _jax_gradient(model, function, args)
+        )
+    import tensorflow as tf
+
+    def gradient(*args):
+        variables = [v.value for v in model.trainable_variables]
+        with tf.GradientTape() as tape:
+            result = function(*args)
+        found = tape.gradient(result, variables)
+        return [tf.convert_to_tensor(g) for g in found]
+
+    return compile_for_model(model, gradient)
+
+
+def _jax_gradient(model, function, args):
+    import jax
+
+    # In the scope of `_compile_for_jax_model` a variable has the value of
+    # whose weights are used.
+    variables = model.trainable_variables
+    all_values = [(v, v.value) for v in model.variables]
+
+    def result(values):
+        mapping = all_values + list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return function(*args)
+
+    return jax.grad(result)([v.value for v in variables])
+
+
 class JaxProgram:
     """A function compiled by JAX, once per argument shapes and device.
 

@@ -11,6 +11,7 @@ from tiny_gpt.backend import Snapshot
 from tiny_gpt.callbacks import LossByTask, TaskAccuracy
 from tiny_gpt.decode import DECODINGS, GreedyDecoder
 from tiny_gpt.exact import CompiledAnswers, ExactEvaluator, Prompt
+from tiny_gpt.gradients import CompiledGradient, GradientsByTask, Part
 from tiny_gpt.languages import split_label
 from tiny_gpt.metrics import exact_match, word_accuracy, words_right
 from tiny_gpt.prompts import sample_prompts
@@ -20,6 +21,7 @@ from tiny_gpt.tiers import Row, exact_rows, pivot_rows
 # Tiers and kinds of the loss by mapping.
 LOSS_TIERS = ("training_windows", "fresh_windows")
 LOSS_KINDS = ("all_tokens", "source_words", "answer_words")
+GRADIENT_WINDOWS = 64  # in one compiled call
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class EvaluationConfig:
         is_asked_after_others: whether every sentence is then also asked after
             demonstrations of the other mapping from the same language, as
             many as the first of `exact_demonstrations`.
+        has_gradients: whether the gradient of each mapping's loss over its
+            training text is measured after each epoch (`GradientsByTask`).
 
     Raises:
         ValueError: if a count is out of range or `decoding` unknown.
@@ -62,6 +66,7 @@ class EvaluationConfig:
     num_loss_windows: int = 64
     exact_demonstrations: tuple[int, ...] = (1, 0)
     is_asked_after_others: bool = False
+    has_gradients: bool = False
 
     def __post_init__(self):
         if self.decoding not in DECODINGS:
@@ -154,6 +159,7 @@ class Asker:
     Attributes:
         decode: greedy answers, `GreedyDecoder`.
         answers: what `ExactEvaluator` needs.
+        gradient: gradients of the loss.
     """
 
     def __init__(
@@ -163,6 +169,7 @@ class Asker:
         num_tokens = num_words * stream.vocabulary.tokens_per_word
         self.decode = GreedyDecoder(model, config.decoding, num_tokens)
         self.answers = CompiledAnswers(model, num_tokens)
+        self.gradient = CompiledGradient(model, GRADIENT_WINDOWS)
 
 
 def evaluation_callbacks(
@@ -229,7 +236,25 @@ def evaluation_callbacks(
         )
     if config.num_loss_windows:
         callbacks.append(_loss_by_task(config, stream, loss_rng))
+    if config.has_gradients:
+        parts = _training_text(stream)
+        callbacks.append(GradientsByTask(asker.gradient, parts))
     return callbacks
+
+
+def _training_text(stream: Stream) -> dict[str, Part]:
+    """Returns what each mapping's loss is a mean over, by task name."""
+    parts = {}
+    for index, component in enumerate(stream.mixture.components):
+        belongs = stream.components == index
+        rows = belongs.any(axis=1)
+        if component.num_shown:
+            parts[task_name(component.mapping)] = (
+                stream.inputs[rows],
+                stream.targets[rows],
+                belongs[rows],
+            )
+    return parts
 
 
 def _loss_by_task(

@@ -33,6 +33,15 @@ def columns_of(experiment: Experiment) -> dict[str, tuple[str, str, str, str]]:
         for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS):
             key = f"{task_name(label)}_{tier}_{kind}_loss"
             columns[key] = label, tier, "all", f"loss_{kind}"
+    if config.has_gradients:
+        tier = LOSS_TIERS[0]
+        labels = [c.mapping for c in experiment.mixture.components]
+        for label in labels:
+            key = f"{task_name(label)}_gradient_norm"
+            columns[key] = label, tier, "all", "gradient_norm"
+        for pair in itertools.combinations(labels, 2):
+            key = f"{'_'.join(map(task_name, pair))}_gradient_cosine"
+            columns[key] = " ".join(pair), tier, "all", "gradient_cosine"
     return columns
 
 
