@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments import controls
 from experiments.claims.by_control import composition
+from experiments.claims.claim import LEVEL
 from experiments.claims.evidence import Evidence, MissingRunsError
-from experiments.claims.ledger import LEVEL
 from experiments.plan import Plan, count_seeds
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy

@@ -8,13 +8,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from experiments.claims.evidence import Evidence
-from experiments.claims.ledger import (
+from experiments.claims.claim import (
     LEVEL,
     decide_all,
     interval_level,
     num_intervals,
 )
+from experiments.claims.evidence import Evidence
+from experiments.claims.ledger import CLAIMS
 from experiments.conditions import describe_condition
 from experiments.drawing import PUBLISHED
 from experiments.plan import Plan, count_seeds, last_commit
@@ -53,11 +54,11 @@ def build_ledger(
             for plan in plans
             if (PUBLISHED / f"{plan.module.NAME}.csv").exists()
         ),
-        interval_level(),
+        interval_level(CLAIMS),
         evaluation.exact_demonstrations[0],
         evaluation.accuracy,
     )
-    entries = decide_all(evidence, _command(first))
+    entries = decide_all(CLAIMS, evidence, _command(first))
     conditions = [
         describe_condition(plan, experiment, missing, evidence)
         for plan in plans
@@ -67,9 +68,9 @@ def build_ledger(
         "format": FORMAT,
         "preset": first.preset,
         "seeds": list(first.seeds),
-        "num_tests": num_intervals(),
+        "num_tests": num_intervals(CLAIMS),
         "level": LEVEL,
-        "corrected_level": interval_level(),
+        "corrected_level": interval_level(CLAIMS),
         "rules_commit": last_commit(RULES),
         "missing": [
             f"{place}: seeds {', '.join(map(str, seeds))}"

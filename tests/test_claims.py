@@ -6,6 +6,12 @@ import pandas as pd
 import pytest
 
 from experiments import triangle
+from experiments.claims.claim import (
+    LEVEL,
+    decide_all,
+    interval_level,
+    num_intervals,
+)
 from experiments.claims.evidence import (
     EXPLAINED,
     NOT_TESTED,
@@ -18,13 +24,7 @@ from experiments.claims.evidence import (
     effect,
     points,
 )
-from experiments.claims.ledger import (
-    CLAIMS,
-    LEVEL,
-    decide_all,
-    interval_level,
-    num_intervals,
-)
+from experiments.claims.ledger import CLAIMS
 from experiments.claims.rule import crossing
 from experiments.drawing import PUBLISHED
 from tests.scripted_runs import scripted_metrics
@@ -153,7 +153,7 @@ CASES = [
 def evidence_of(name, overrides, seeds=SEEDS, paper=None):
     places = set(BY_NAME[name].conditions)
     frame = scripted_metrics(overrides, seeds, places)
-    return Evidence(frame, seeds, paper, CURVES, interval_level())
+    return Evidence(frame, seeds, paper, CURVES, interval_level(CLAIMS))
 
 
 @pytest.mark.parametrize(("name", "overrides", "verdict"), CASES)
@@ -246,7 +246,7 @@ def lowered(condition, epochs, by):
 def test_published_curves_decide(name, curves, verdict):
     places = set(BY_NAME[name].conditions)
     frame = scripted_metrics({}, SEEDS, places)
-    evidence = Evidence(frame, SEEDS, None, curves, interval_level())
+    evidence = Evidence(frame, SEEDS, None, curves, interval_level(CLAIMS))
     assert BY_NAME[name].decide(evidence).verdict == verdict
 
 
@@ -270,11 +270,11 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
         SEEDS,
         frame,
         CURVES,
-        interval_level(),
+        interval_level(CLAIMS),
         asked.exact_demonstrations[0],
         asked.accuracy,
     )
-    for entry in decide_all(evidence, "make reproduce PRESET=paper"):
+    for entry in decide_all(CLAIMS, evidence, "make reproduce PRESET=paper"):
         assert "missing" not in entry["because"], entry["name"]
         assert entry["verdict"] != NOT_TESTED or entry["num_seeds"] == 5
 
@@ -282,8 +282,10 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
 def test_missing_runs_leave_a_claim_open():
     frame = scripted_metrics({}, SEEDS, {SPARSE, NOTHING})
     few = frame[(frame["condition"] != "no_a_to_c") | (frame["seed"] < 3)]
-    evidence = Evidence(few, SEEDS, None, CURVES, interval_level())
-    entries = {e["name"]: e for e in decide_all(evidence, "make reproduce")}
+    evidence = Evidence(few, SEEDS, None, CURVES, interval_level(CLAIMS))
+    entries = {
+        e["name"]: e for e in decide_all(CLAIMS, evidence, "make reproduce")
+    }
     assert set(entries) == set(BY_NAME)
     assert entries["fig_2b"]["verdict"] == UNDECIDED
     assert "triangle/no_a_to_c: seeds 3, 4" in entries["fig_2b"]["because"]
@@ -320,9 +322,9 @@ def test_pairs_need_the_same_seeds():
 
 def test_intervals_share_the_level():
     # Bonferroni over all that the rules compare.
-    assert num_intervals() == sum(c.num_intervals for c in CLAIMS) > 15
-    expected = 1 - (1 - LEVEL) / num_intervals()
-    assert interval_level() == pytest.approx(expected, rel=1e-12)
+    assert num_intervals(CLAIMS) == sum(c.num_intervals for c in CLAIMS) > 15
+    expected = 1 - (1 - LEVEL) / num_intervals(CLAIMS)
+    assert interval_level(CLAIMS) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_crossing_is_interpolated():

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments.claims.claim import decide_all
 from experiments.claims.evidence import Evidence
-from experiments.claims.ledger import decide_all
+from experiments.claims.ledger import CLAIMS
 from experiments.drawing import PUBLISHED
 from experiments.verdicts import PAPER_FRAME, verdict_table
 from tiny_gpt.results import summarise
@@ -149,7 +150,7 @@ def test_committed_verdicts_follow_from_their_frames(name):
         ),
         found["corrected_level"],
     )
-    again = {e["name"]: e for e in decide_all(evidence, "")}
+    again = {e["name"]: e for e in decide_all(CLAIMS, evidence, "")}
     assert found["missing"] == []
     for claim in found["claims"]:
         assert again[claim["name"]]["verdict"] == claim["verdict"]

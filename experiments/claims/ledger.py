@@ -1,25 +1,12 @@
-"""The paper's claims, each with what tests it and the rule that decides.
+"""The claims about the experiments, each with what tests it and its rule.
 
 Qualitative claims are decided on the runs under test, at whatever size they
 are; claims about epochs, losses and printed percentages on runs of the preset
 paper and on the published curves alone.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from experiments.claims import by_control, by_epoch, by_figure, by_number
-from experiments.claims.evidence import (
-    UNDECIDED,
-    Decision,
-    Evidence,
-    MissingRunsError,
-)
-from tiny_gpt.analysis.statistics import corrected_level
-
-LEVEL = 0.95  # for all intervals together
-QUICK, PAPER = "quick", "paper"
+from experiments.claims.claim import PAPER, QUICK, UNSEEN_RUNS, Claim
 
 # What had been seen when the rules were written (see each claim).
 PROTOTYPE = (
@@ -30,43 +17,10 @@ FIGURE_2 = (
     "Written after 5 seeds of this condition (docs/triangle_quick) had been "
     "seen; seeds 5 to 9 and 100 to 109 had not."
 )
-UNSEEN = "Written before any run of these conditions."
 PUBLISHED = (
     "Written after the published curves and one run of preset paper "
     "(docs/triangle_paper) had been seen."
 )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim of the paper.
-
-    Attributes:
-        name: short name, also that of its section in the report.
-        title: the claim in our words.
-        statement: what the paper says.
-        source: where.
-        decided_on: `QUICK`, the runs under test, or `PAPER`.
-        conditions: experiment and condition of each run that tests it.
-        statistic: what is compared.
-        rule: how it is decided.
-        rule_history: what had been seen when the rule was written.
-        num_intervals: intervals that the rule compares.
-        decide: the rule.
-    """
-
-    name: str
-    title: str
-    statement: str
-    source: str
-    decided_on: str
-    conditions: tuple[str, ...]
-    statistic: str
-    rule: str
-    rule_history: str
-    num_intervals: int
-    decide: Callable[[Evidence], Decision]
-
 
 _TRIANGLE = "triangle/sparse_a_to_c"
 _CURVES = tuple(
@@ -184,7 +138,7 @@ CLAIMS = (
         "equal updates on the 50 pairs, by more than 5 points, and the related "
         "majority helps more than the unrelated one by more than 5; otherwise "
         "explained if the unrelated one helps as much, within 5.",
-        UNSEEN,
+        UNSEEN_RUNS,
         2,
         by_control.reuse,
     ),
@@ -365,52 +319,3 @@ CLAIMS = (
         by_number.rise_at_floor,
     ),
 )
-
-
-def num_intervals() -> int:
-    """Returns the intervals that all rules together compare."""
-    return sum(claim.num_intervals for claim in CLAIMS)
-
-
-def interval_level() -> float:
-    """Returns the level of each, so that all hold together at `LEVEL`."""
-    return corrected_level(LEVEL, num_intervals())
-
-
-def decide_all(evidence: Evidence, command: str) -> list[dict[str, Any]]:
-    """Applies every rule.
-
-    Args:
-        evidence: frames of the runs.
-        command: command that repeats them, put beside each claim.
-
-    Returns:
-        One entry per claim, in the order of `CLAIMS`, as
-        `tiny_gpt.report.render_report` reads it.
-    """
-    entries = []
-    for claim in CLAIMS:
-        try:
-            decision = claim.decide(evidence)
-        except MissingRunsError as error:
-            decision = Decision(UNDECIDED, f"Runs are missing: {error}.")
-        entries.append(
-            {
-                "name": claim.name,
-                "title": claim.title,
-                "statement": claim.statement,
-                "source": claim.source,
-                "decided_on": claim.decided_on,
-                "conditions": list(claim.conditions),
-                "statistic": claim.statistic,
-                "rule": claim.rule,
-                "rule_history": claim.rule_history,
-                "verdict": decision.verdict,
-                "because": decision.because,
-                "num_seeds": decision.num_seeds,
-                "effects": decision.effects,
-                "figure": decision.figure,
-                "command": command,
-            }
-        )
-    return entries
