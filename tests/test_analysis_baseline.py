@@ -13,6 +13,7 @@ from tiny_gpt.analysis.baseline import (
     memorisation_tail_bound,
     printed_baseline,
     sentence_score_distribution,
+    sentences_for_bound,
 )
 
 
@@ -166,3 +167,12 @@ def test_bayes_never_answers_with_a_mapping_that_has_no_pairs(mixture):
 def test_bayes_rejects_what_is_no_mixture(mixture, asked):
     with pytest.raises(ValueError, match="Received"):
         bayes_answer(mixture, asked)
+
+
+def test_sentences_for_a_bound_are_the_fewest():
+    for accuracy, baseline, p in ((0.6, 0.03, 0.05), (0.9, 0.15, 0.01)):
+        n = sentences_for_bound(accuracy, baseline, p)
+        assert memorisation_tail_bound(accuracy, baseline, n) <= p
+        assert memorisation_tail_bound(accuracy, baseline, n - 1) > p
+    with pytest.raises(ValueError, match="must exceed `baseline`"):
+        sentences_for_bound(0.1, 0.1, 0.05)

@@ -71,6 +71,39 @@ def memorisation_tail_bound(
     return min(1.0, 2.0 * math.exp(-2.0 * num_test * excess**2))
 
 
+def sentences_for_bound(
+    accuracy: float, baseline: float, probability: float
+) -> int:
+    """Returns the test sentences from which Hoeffding's bound is small enough.
+
+    ceil(ln(2 / p) / (2 t^2)), t = accuracy - baseline (Sinha 2024, eq. 4,
+    solved for n).
+
+    Args:
+        accuracy: observed mean accuracy, in [0, 1].
+        baseline: accuracy expected from memorising, in [0, 1].
+        probability: the bound wanted, in (0, 1].
+
+    Returns:
+        Smallest n for which `memorisation_tail_bound` is at most
+        `probability`.
+
+    Raises:
+        ValueError: if an argument is out of range, or the accuracy does not
+            exceed the baseline, so that no number is enough.
+    """
+    _check_fraction("accuracy", accuracy)
+    _check_fraction("baseline", baseline)
+    if not 0.0 < probability <= 1.0 or accuracy <= baseline:
+        raise ValueError(
+            "`accuracy` must exceed `baseline`, and `probability` lie in "
+            f"(0, 1]. Received: accuracy={accuracy}, baseline={baseline}, "
+            f"probability={probability}"
+        )
+    excess = accuracy - baseline
+    return max(1, math.ceil(math.log(2.0 / probability) / (2.0 * excess**2)))
+
+
 def printed_baseline(num_pairs: int, num_sentences: int) -> float:
     """Returns the memorisation baseline as printed, x/|N|.
 

@@ -1,0 +1,106 @@
+"""Measures trained models seed by seed, and keeps what was measured."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from experiments.measurements.trained import Trained
+from tiny_gpt.files import DamagedFileError, seal, set_aside, unseal
+from tiny_gpt.metrics import COLUMNS
+from tiny_gpt.results import write_text
+from tiny_gpt.tiers import Row
+
+Load = Callable[[str, int], Trained]  # of "experiment/condition" and seed
+OnDone = Callable[[str, int, bool], None]  # name, seed, whether it was there
+
+
+def measure_all(
+    modules: Sequence[ModuleType],
+    seeds: Sequence[int],
+    folder: Path,
+    load: Load,
+    on_done: OnDone,
+) -> None:
+    """Makes every measurement that is not there yet.
+
+    Args:
+        modules: what to measure, see `experiments.measurements`.
+        seeds: seeds of the trained models.
+        folder: where each (measurement, seed) has one file, written in one
+            move; a damaged one is set aside and measured again.
+        load: loads a trained model.
+        on_done: called after each.
+    """
+    for seed in seeds:
+        trained: dict[str, Trained] = {}
+        for module in modules:
+            path = path_of(folder, module, seed)
+            if read(path) is not None:
+                on_done(module.NAME, seed, True)
+                continue
+            for place in module.NEEDS:
+                if place not in trained:
+                    trained[place] = load(place, seed)
+            needed = {place: trained[place] for place in module.NEEDS}
+            rows = module.measure(needed, seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, seal({"rows": check_rows(rows, module)}))
+            on_done(module.NAME, seed, False)
+
+
+def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
+    """Returns the file of one measurement of one seed."""
+    return folder / module.NAME / f"seed_{seed}.json"
+
+
+def read(path: Path) -> list[Row] | None:
+    """Reads a measurement; None if it is not there, or was damaged."""
+    try:
+        return [(*row,) for row in unseal(path)["rows"]]
+    except FileNotFoundError:
+        return None
+    except DamagedFileError:
+        set_aside(path)
+        return None
+
+
+def check_rows(rows: Sequence[Row], module: ModuleType) -> list[Any]:
+    """Checks that each number is named once.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    counts = Counter(row[:-1] for row in rows)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            "Each number of a measurement has a name of its own. Received: "
+            f"{min(twice)} twice, of {module.NAME!r}"
+        )
+    return [[*row[:-1], float(row[-1])] for row in rows]
+
+
+def collect(
+    modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
+) -> tuple[pd.DataFrame, Mapping[str, list[int]]]:
+    """Reads what has been measured.
+
+    Returns:
+        Metrics frame, columns `metrics.COLUMNS`, the measurement in place of
+        the condition and epoch 0; and the seeds that are missing, by name.
+    """
+    rows: list[tuple[Any, ...]] = []
+    missing: dict[str, list[int]] = {}
+    for module in modules:
+        for seed in seeds:
+            found = read(path_of(folder, module, seed))
+            if found is None:
+                missing.setdefault(module.NAME, []).append(seed)
+                continue
+            place = "theory", module.NAME, seed, 0, 0
+            rows += [(*place, *row) for row in found]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), missing

@@ -1,0 +1,131 @@
+"""Which part of a model that knows the majority A->C uses again."""
+
+import functools
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from experiments import controls
+from experiments.measurements.trained import Trained
+from tiny_gpt.evaluate import Asker
+from tiny_gpt.exact import ExactEvaluator, Prompt
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.model import build_gpt, initialise_weights
+from tiny_gpt.preparation import Preparation, prepare
+from tiny_gpt.record import set_state, state_of
+from tiny_gpt.tiers import Row, exact_rows
+from tiny_gpt.train import compile_gpt
+
+NAME = "reuse"
+QUESTION = "Which part of a model that knows A->B and B->C is used for A->C?"
+BEFORE = "theory/count_0"
+NEEDS = (BEFORE,)
+PARTS = ("embeddings", "attention", "feed_forward")
+# Frozen part, and parts drawn anew.
+VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "fresh": ("", PARTS),
+    "pretrained": ("", ()),
+    **{f"{part}_frozen": (part, ()) for part in PARTS},
+    **{f"{part}_fresh": ("", (part,)) for part in PARTS},
+}
+
+
+def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
+    """Learns A->C from 50 pairs alone, in each variant.
+
+    Args:
+        trained: a model that has seen A->B and B->C alone.
+        seed: its seed.
+
+    Returns:
+        Rows of the exact evaluation, the variant in place of the prompt.
+    """
+    before = trained[BEFORE].model
+    experiment = controls.build_experiment("quick", "a_to_c_alone_equal_tokens")
+    rows = []
+    for name, (frozen, fresh) in VARIANTS.items():
+        model, ready = learn(experiment, seed, before, frozen, fresh)
+        rows += [
+            (mapping, tier, name, metric, value)
+            for mapping, tier, _, metric, value in _ask(model, ready)
+        ]
+    return rows
+
+
+def part_of(path: str) -> str:
+    """Returns the part to which a variable of `build_gpt` belongs.
+
+    The output layer and the last normalisation count as embeddings; those
+    inside a block belong to what reads them.
+    """
+    if not path.startswith("block_"):
+        return PARTS[0]
+    is_attention = path.split("/")[1].startswith("attention")
+    return PARTS[1] if is_attention else PARTS[2]
+
+
+def set_parts(
+    model: keras.Model, trained: keras.Model, fresh: tuple[str, ...]
+) -> None:
+    """Gives a model the weights of a trained one, but for the fresh parts."""
+    # Copies: JAX frees what a model is trained from.
+    values = trained.get_weights()
+    for variable, value in zip(model.weights, values, strict=True):
+        if part_of(variable.path) not in fresh:
+            variable.assign(value.copy())
+
+
+@functools.cache
+def _compiled(
+    experiment: Experiment, frozen: str
+) -> tuple[keras.Model, list[np.ndarray]]:
+    """Returns a model with a part frozen, and its state before training."""
+    model = build_gpt(experiment.model)
+    for variable in model.trainable_variables:
+        variable.trainable = part_of(variable.path) != frozen
+    compile_gpt(model, experiment.train)
+    return model, state_of(model)
+
+
+def learn(
+    experiment: Experiment,
+    seed: int,
+    before: keras.Model,
+    frozen: str = "",
+    fresh: tuple[str, ...] = (),
+) -> tuple[keras.Model, Preparation]:
+    """Trains a model that starts from another.
+
+    Args:
+        experiment: what to train on.
+        seed: its seed, also of what is drawn anew.
+        before: model of the same shape.
+        frozen: part that keeps its weights; "" for none.
+        fresh: parts that start anew.
+
+    Returns:
+        The trained model, of which the next call may make another; and its
+        run.
+    """
+    ready = prepare(experiment, seed)
+    model, initial = _compiled(experiment, frozen)
+    set_state(model, initial)  # the optimizer's, too
+    initialise_weights(model, ready.weights_rng)
+    set_parts(model, before, fresh)
+    model.fit(
+        ready.windows,
+        epochs=experiment.train.num_epochs,
+        steps_per_epoch=ready.windows.steps_per_epoch,
+        shuffle=False,
+        verbose=0,
+    )
+    return model, ready
+
+
+def _ask(model: keras.Model, ready: Preparation) -> list[Row]:
+    evaluation = ready.experiment.evaluation
+    asker = Asker(evaluation, model, ready.stream)
+    evaluator = ExactEvaluator(asker.answers, model, ready.stream)
+    prompt = Prompt(evaluation.exact_demonstrations[0])
+    return exact_rows(evaluator, "A->C", [prompt], ready.prompts_rng)

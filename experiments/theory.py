@@ -1,0 +1,98 @@
+"""The theory of the paper, sec. 2: what has to be trained to test it.
+
+Question  Do propositions 1 to 4, assumptions 1 and 2 and both lemmas hold?
+Paper     Sinha 2024, sec. 2.1 to 2.4, with proofs and without a test.
+Run       make theory PRESET=quick SEEDS=10
+Time      @TIME@
+
+As in `controls`, all conditions draw their words from six languages, and one
+seed gives all the same words, sentences and initial weights; so
+`controls/sparse_a_to_c` and `count_50` are one run, but for what is measured
+of it. What is then asked of the trained models is in `measurements/`.
+"""
+
+import dataclasses
+
+from experiments import controls
+from experiments.quick import build_quick
+from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.mixture import Component, Mixture
+from tiny_gpt.model import check_choice
+
+NAME = "theory"
+COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs
+ALONE = (100, 200, 400, 800, 1600)
+# 3 demonstrations and a question fit a window of 40 tokens, not one of 30.
+LONG_WINDOW = 40
+SPARSE = ("A->C",)
+PAPER_ACCURACY: dict[str, dict[str, float]] = {}
+PRESETS = ("quick",)
+
+_SAYS = {
+    **{f"count_{n}": f"{n} A->C pairs beside the majority" for n in COUNTS},
+    **{
+        f"balanced_{n}": f"{n} A->C pairs, repeated until every mapping has "
+        "the same share: the loss as printed, a mean over each task"
+        for n in COUNTS[1:]
+    },
+    **{
+        f"alone_{n}": f"{n} A->C pairs alone, as many tokens and updates"
+        for n in ALONE
+    },
+    "long_window": f"50 A->C pairs, windows of {LONG_WINDOW} tokens",
+}
+CONDITIONS = tuple(_SAYS)
+
+
+def build_experiment(preset: str, condition: str) -> Experiment:
+    """Returns one condition.
+
+    Args:
+        preset: one of `PRESETS`; the paper's size would take days.
+        condition: one of `CONDITIONS`.
+
+    Raises:
+        ValueError: if either is unknown.
+    """
+    check_choice("preset", preset, PRESETS)
+    check_choice("condition", condition, CONDITIONS)
+    kind, _, last = condition.rpartition("_")
+    num_pairs = 50 if condition == "long_window" else int(last)
+    majority = 0 if kind == "alone" else controls.MAJORITY
+    whole = 2 * controls.MAJORITY + 50  # pairs that others show
+    share = {"balanced": controls.MAJORITY, "alone": whole}.get(kind, 0)
+    repeats = max(1, share // max(1, num_pairs))
+    labels = ("A->B", "B->C") if majority else ()
+    mixture = _mixture(majority, Component("A->C", num_pairs, repeats))
+    experiment = build_quick(NAME, condition, mixture, (*labels, "A->C"))
+    train, model = experiment.train, experiment.model
+    if kind == "balanced":  # as many updates as `count_50`
+        base = build_experiment(preset, "count_50")
+        updates = updates_per_epoch(base) * train.num_epochs
+        num_epochs = round(updates / updates_per_epoch(experiment))
+        train = dataclasses.replace(train, num_epochs=num_epochs)
+    if condition == "long_window":
+        model = dataclasses.replace(model, sequence_length=LONG_WINDOW)
+    return dataclasses.replace(
+        experiment,
+        train=train,
+        model=model,
+        evaluation=dataclasses.replace(
+            experiment.evaluation,
+            exact_demonstrations=experiment.evaluation.exact_demonstrations[:1],
+            has_gradients=kind in ("count", "balanced"),
+        ),
+    )
+
+
+def _mixture(majority: int, sparse: Component) -> Mixture:
+    base = controls.build_experiment("quick", "sparse_a_to_c").mixture
+    given = (
+        Component(m, majority * (m in ("A->B", "B->C"))) for m in base.given
+    )
+    return dataclasses.replace(base, components=(*given, sparse))
+
+
+def describe(condition: str) -> str:
+    """Returns what a condition says, in a line."""
+    return _SAYS[condition]
