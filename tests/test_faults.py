@@ -1,6 +1,7 @@
 """What survives when a command is killed, stopped, or finds damaged files.
 
-The harness is that of `benchmarks/faults.py`, which tries many more.
+The harness is `benchmarks/fault_injection`; `benchmarks/faults.py` tries many
+more.
 """
 
 import ast
@@ -13,7 +14,10 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.faults import PATHS, PHASES, Commands, Trials
+from benchmarks.fault_injection.commands import Commands
+from benchmarks.fault_injection.fault import PHASES
+from benchmarks.fault_injection.miniature import PATHS
+from benchmarks.fault_injection.trials import Trials
 from experiments.__main__ import EXPERIMENTS, main
 from tests.tiny_runs import TINY
 from tiny_gpt.files import seal, write_checkpoint

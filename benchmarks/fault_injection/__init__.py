@@ -1,0 +1,1 @@
+"""Faults injected into the command line: see `benchmarks/faults.py`."""

@@ -1,0 +1,77 @@
+"""What happens to a command, and what it was doing."""
+
+from dataclasses import dataclass
+
+PHASES = ("compiling", "stepping", "evaluating", "writing")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a command, and when.
+
+    Attributes:
+        action: "kill", "SIGINT", "SIGTERM", or the name of an error, such as
+            "ENOSPC"; "" for nothing.
+        phase: one of `PHASES`.
+        name: of the step, e.g. "renaming metrics.csv"; None for any.
+        occurrence: number of the step among those of that phase and name,
+            from 0.
+        delay_s: seconds from the beginning of the step to a signal.
+        largest_file: bytes that a file may have; None for no limit.
+    """
+
+    action: str = ""
+    phase: str = ""
+    name: str | None = None
+    occurrence: int = 0
+    delay_s: float = 0.0
+    largest_file: int | None = None
+
+    def is_at(self, phase: str, name: str) -> bool:
+        """Tells whether a step is of the kind at which it happens."""
+        return phase == self.phase and self.name in (None, name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a command was about to do.
+
+    Attributes:
+        at_s: when, in seconds of its clock.
+        thread: which of its threads.
+        phase: one of `PHASES`.
+        name: what, e.g. "renaming metrics.csv".
+    """
+
+    at_s: float
+    thread: int
+    phase: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; that of a killed one is negative.
+        output: what it printed.
+        steps: what it did.
+    """
+
+    code: int
+    output: str
+    steps: tuple[Step, ...]
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it ended with a message, 1 or 2, and no traceback."""
+        is_said = "error: " in self.output
+        is_handled = "Traceback" not in self.output
+        return self.code in (1, 2) and is_said and is_handled
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it ended with 130 and said how to continue."""
+        is_said = "The same command continues" in self.output
+        return self.code == 130 and is_said and "Traceback" not in self.output
