@@ -1,0 +1,220 @@
+"""Whether an answer needs the pivot word: its direction taken out of a run.
+
+A translation "goes through B" if somewhere on the way, before the C word is
+there, the network holds the B word of the word asked for and makes the answer
+of it. Three tests that look as if they decide this do not.
+
+- To put the stream of B->C about other words into A->C. A network that fetches
+  the word, whatever its language, and translates it directly in a later layer,
+  A or B into C, gives the donor's C word too, and never makes a B word.
+- To patch late. The last points hold the answer, and bring the donor's.
+- To look. A B word may be there and lead to nothing.
+
+So here something is taken away from A->C's own stream: the coordinate along
+the direction in which B->C holds the B word (`analysis.directions`), less what
+the head reads as a C word (`read_directions`). If A->C's answer is made of this
+word, the word is lost; it survives if instead the direction of another B word
+is removed. The difference is the use of the pivot word. Where the answer is
+finished, nothing is left of the direction that could still count.
+
+What it cannot tell apart is a B word from a hidden feature that all words with
+the same C word share. Networks in which such words exist without a route from
+A (`no_route_to_c`, `scrambled_a_to_c`) say how much that makes.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from experiments.measurements.questions import Questions
+from tiny_gpt.analysis.directions import remove_direction, word_effects
+from tiny_gpt.metrics import rank_of_target
+from tiny_gpt.probes import Patch, Reader, Reading
+
+# Rows of `Questions.places`: word asked for, and where its answer is given.
+KINDS = {"source": (0,), "answer": (1,), "both": (0, 1)}
+
+
+@dataclass(frozen=True)
+class PivotUse:
+    """How much answers need their pivot word, by point and kind of place.
+
+    Attributes:
+        by_half: share of right words kept without another pivot word, minus
+            share kept without their own; for either half of the sentences,
+            (2, P, 3).
+    """
+
+    by_half: np.ndarray
+
+    def best(self, start: int = 0) -> tuple[int, int]:
+        """Returns the place with most use, in one half of the sentences.
+
+        Args:
+            start: number of the first point that counts.
+        """
+        counted = self.by_half[0, start:]
+        point, kind = np.unravel_index(counted.argmax(), counted.shape)
+        return start + int(point), int(kind)
+
+    def use(self, start: int = 0) -> float:
+        """Returns the use at the best place, in the other half.
+
+        A place chosen and measured on the same sentences would be selected.
+
+        Args:
+            start: number of the first point that counts.
+
+        Returns:
+            In [-1, 1]. 1: each answer needs its own pivot word and no other.
+        """
+        return float(self.by_half[1][self.best(start)])
+
+
+def measure_use(
+    reader: Reader,
+    asked: Questions,
+    own: np.ndarray,
+    other: np.ndarray,
+    effects: np.ndarray,
+) -> PivotUse:
+    """Measures how much answers need their pivot words.
+
+    Args:
+        reader: the network.
+        asked: questions, e.g. of A->C.
+        own: number of the pivot word of each word asked for, (B, k).
+        other: number of another pivot word, best of none whose own is in the
+            sentence, (B, k).
+        effects: directions of pivot words, of `pivot_effects`.
+    """
+    reading = reader.read(asked.tokens)
+    is_right = asked.predicted(reading) == asked.targets
+    half = np.arange(len(asked.tokens)) % 2
+    shape = len(reader.points), len(KINDS)
+    by_half = np.zeros((2, *shape))
+    for p, kind in np.ndindex(shape):
+        roles = list(KINDS.values())[kind]
+        kept = []
+        for words in (own, other):
+            patch = removal(reading, asked, effects, words, p, roles)
+            found = reader.read(asked.tokens, [patch])
+            kept.append(asked.predicted(found) == asked.targets)
+        lost = kept[1].astype(float) - kept[0]
+        for h in range(2):
+            counted = is_right & (half == h)[:, None]
+            by_half[h, p, kind] = lost[counted].mean() if counted.any() else 0
+    return PivotUse(by_half)
+
+
+def pivot_streams(
+    reader: Reader, pivot: Questions, batch_size: int
+) -> np.ndarray:
+    """Reads questions of pivot->C, some at a time, (P, N, 2k, D)."""
+    parts = [
+        pivot.streams(reader.read(pivot.tokens[i : i + batch_size]))
+        for i in range(0, len(pivot.tokens), batch_size)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def read_directions(model: keras.Model, ids: np.ndarray) -> np.ndarray:
+    """Returns an orthonormal basis of what the head reads as some classes.
+
+    A logit is linear in the normed stream: gamma times a column of the head's
+    kernel, less its mean, since the norm takes the mean away.
+
+    Args:
+        model: model of `build_gpt`.
+        ids: classes, e.g. all C words, (n,).
+
+    Returns:
+        Directions of length 1, shape (n', D), n' <= n.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    kernel = ops.convert_to_numpy(layers["head"].kernel)[:, ids]
+    read = kernel.astype(float).T
+    if "final_norm" in layers:
+        read = read * ops.convert_to_numpy(layers["final_norm"].gamma)
+        read -= read.mean(axis=1, keepdims=True)
+    _, sizes, basis = np.linalg.svd(read, full_matrices=False)
+    return basis[sizes > 1e-6 * sizes.max()]
+
+
+def without(effects: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Takes the span of an orthonormal basis (n, D) out of (..., D)."""
+    return effects - effects @ basis.T @ basis
+
+
+def pivot_effects(
+    streams: np.ndarray, words: np.ndarray, num_words: int
+) -> np.ndarray:
+    """Returns what each word adds to the stream at its own places.
+
+    Args:
+        streams: of `Questions.streams`, (P, N, 2k, D).
+        words: numbers of the words asked for, (N, k).
+        num_words: words of the language, W.
+
+    Returns:
+        Directions, shape (P, 2k, W, D).
+    """
+    num_points, num, num_places, width = streams.shape
+    flat = streams.transpose(1, 0, 2, 3).reshape(num, -1)
+    effects = word_effects(flat, words, num_words).reshape(
+        -1, num_words, num_points, num_places, width
+    )
+    own = [effects[t % len(effects), :, :, t] for t in range(num_places)]
+    return np.stack(own).transpose(2, 0, 1, 3)
+
+
+def removal(
+    reading: Reading,
+    asked: Questions,
+    effects: np.ndarray,
+    words: np.ndarray,
+    point: int,
+    roles: tuple[int, ...],
+) -> Patch:
+    """Returns the patch that takes a word out of each of its places.
+
+    Args:
+        reading: of the questions.
+        asked: the questions.
+        effects: of `pivot_effects`.
+        words: number of the word taken out of each place, (B, k).
+        point: number of the point.
+        roles: rows of `Questions.places`.
+    """
+    values = reading.residuals[point].copy()
+    num_words = words.shape[1]
+    for role in roles:
+        for i, position in enumerate(asked.places[role]):
+            directions = effects[point, role * num_words + i][words[:, i]]
+            here = values[:, position]
+            values[:, position] = remove_direction(here, directions)
+    positions = asked.places[list(roles)].ravel()
+    return Patch(reading.points[point], values, positions)
+
+
+def first_share(
+    reader: Reader, streams: np.ndarray, ids: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Returns in how many places the lens already puts the C word first.
+
+    Args:
+        reader: the network.
+        streams: (P, B, 2k, D).
+        ids: right C words, (B, k).
+        targets: ids of all C words.
+
+    Returns:
+        Share by point and role, (P, 2).
+    """
+    seen = reader.lens(streams)
+    wanted = np.broadcast_to(np.tile(ids, 2), seen.shape[:-1])
+    is_first = rank_of_target(seen, wanted, targets) == 1
+    num_points, num = seen.shape[:2]
+    return is_first.reshape(num_points, num, 2, -1).mean(axis=(1, 3))
