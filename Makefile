@@ -1,7 +1,7 @@
 # Every target sets itself up in .venv, from nothing but Python and the network.
 PYTHON ?= python3
 PRESET ?= quick
-# 5 seeds, 10 for reproduce, unless given.
+# 5 seeds, 10 for reproduce and theory, unless given.
 SEEDS ?=
 BACKEND ?= jax
 OUT ?=
@@ -11,6 +11,10 @@ JOBS ?=
 DEVICES ?=
 NUM_DEVICES ?=
 VENV ?= .venv
+# Of test-notebooks: the versions of Colab, on its Python. A shim of pyenv may
+# be on PATH and not work.
+COLAB_VENV ?= .venv-colab
+COLAB_PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python; do "$$each" -c "" 2>/dev/null && { echo "$$each"; break; }; done)
 
 BIN = $(VENV)/bin
 EXTRA = $(or $($(BACKEND)-$(DEVICES)),$(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND)))
@@ -21,7 +25,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce report test test-report test-faults test-callbacks lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report test test-report test-faults test-callbacks test-notebooks lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +42,9 @@ exp-controls: $(VENV)/lab-$(EXTRA)  ## what the model really learned: controls
 
 reproduce: $(VENV)/lab-$(EXTRA)  ## all of them, a verdict on every claim, report.html
 	@$(RUN) reproduce $(OPTIONS)
+
+theory: $(VENV)/lab-$(EXTRA)  ## what tests the theory of section 2, into the same report
+	@$(RUN) theory $(OPTIONS)
 
 report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are there
 	@$(RUN) report $(OPTIONS)
@@ -56,6 +63,9 @@ test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
 	$(BIN)/python -m benchmarks.light_import --tests-only
 
+test-notebooks: $(VENV)/test $(COLAB_VENV)/colab  ## run the notebooks, with the newest versions and with Colab's
+	for each in "$(BIN)" "$(COLAB_VENV)/bin"; do KERAS_BACKEND=jax "$$each/python" -m pytest -m notebooks tests/test_notebooks.py || exit 1; done
+
 lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,7 +78,7 @@ bench: $(VENV)/bench  ## speed against peers, profile, growth
 	for each in tensorflow jax; do KERAS_BACKEND=$$each $(BIN)/python -m benchmarks.evaluation "$(or $(OUT),results/bench)/evaluation" || exit 1; done
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
-	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
+	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -90,4 +100,11 @@ $(VENV)/bench: $(VENV)/pip setup.cfg
 
 $(VENV)/test: $(VENV)/pip setup.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,notebook,test]'
+	@touch $@
+
+$(COLAB_VENV)/colab: setup.cfg notebooks/colab.txt
+	@$(if $(COLAB_PYTHON),,echo 'There is no Python 3.13 (COLAB_PYTHON=...); $(PYTHON) stands in for it.')
+	$(or $(COLAB_PYTHON),$(PYTHON)) -m venv $(COLAB_VENV)
+	$(COLAB_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(COLAB_VENV)/bin/python -m pip install --quiet --constraint notebooks/colab.txt --editable '.[lab,jax,notebook,test]'
 	@touch $@

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 EXPERIMENTS = ("triangle", "controls", "four_languages")
-COMMANDS = (*EXPERIMENTS, "reproduce", "report")
+COMMANDS = (*EXPERIMENTS, "reproduce", "theory", "report")
 BACKENDS = ("jax", "tensorflow")
 LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
-SEEDS = {"reproduce": 10, "report": 10}  # 5 otherwise
+SEEDS = {"reproduce": 10, "theory": 10, "report": 10}  # 5 otherwise
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -30,7 +30,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "controls: what its model really learned; "
         "four_languages: sec. 3.2 and table 1; "
         "reproduce: all three, the verdict on each claim of the paper and a "
-        "report; report: the same from the runs that are there",
+        "report; theory: what tests sec. 2, in the same folder; report: the "
+        "same from the runs that are there",
     )
     parser.add_argument(
         "--preset",
@@ -79,7 +80,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         help="folder of the results (default: results/EXPERIMENT; "
-        "results/reproduce for report)",
+        "results/reproduce for theory and report)",
     )
     parser.add_argument(
         "--backend",
@@ -253,6 +254,11 @@ def _do(options: argparse.Namespace, command: list[str]) -> None:
     from tiny_gpt.results import hold_folder
 
     reproduction = Reproduction.from_options(options, command)
+    if options.experiment == "theory":
+        with hold_folder(reproduction.folder):
+            reproduction.claim()
+            reproduction.study()
+        return
     if not reproduction.trains:
         reproduction.execute()
         return

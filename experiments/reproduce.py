@@ -13,7 +13,9 @@ import keras
 import pandas as pd
 from rich.console import Console
 
+from experiments import theory
 from experiments.__main__ import EXPERIMENTS
+from experiments.measurements.study import collect_study, run_study
 from experiments.plan import Plan, choose_placement, folder_of_host
 from experiments.runner import collect, execute
 from experiments.verdicts import build_ledger, show, verdict_table
@@ -33,6 +35,8 @@ class Reproduction:
         command: the command, for the manifest.
         trains: whether unfinished runs are run; if not, the report is made
             from what is there.
+        theory: runs that test the paper's theory, if they are there
+            (`study.Study`).
     """
 
     plans: tuple[Plan, ...]
@@ -40,6 +44,7 @@ class Reproduction:
     overwrite: bool
     command: str
     trains: bool
+    theory: Plan | None = None
 
     @classmethod
     def from_options(
@@ -58,23 +63,27 @@ class Reproduction:
                 f"{' '.join(options.conditions)}"
             )
         folder = options.out or Path("results") / "reproduce"
-        trains = options.experiment == "reproduce"
+        trains = options.experiment != "report"
         if not trains:
             options = _as_reproduced(options, folder)
         placement = choose_placement(options) if trains else None
         folder = folder_of_host(folder) if trains else folder
-        plans = []
-        for name in EXPERIMENTS:
+
+        def plan(name: str) -> Plan:
             part = copy.copy(options)
             part.experiment, part.out = name, folder / name
-            plan = Plan.from_options(part, command, placement)
-            plans.append(dataclasses.replace(plan, folder=folder / name))
+            planned = Plan.from_options(part, command, placement)
+            return dataclasses.replace(planned, folder=folder / name)
+
+        is_studied = (folder / theory.NAME / results.MANIFEST).exists()
+        is_studied |= options.experiment == "theory"
         return cls(
-            tuple(plans),
+            tuple(map(plan, EXPERIMENTS)),
             folder,
             options.overwrite,
             shlex.join(command),
             trains,
+            plan(theory.NAME) if is_studied else None,
         )
 
     @property
@@ -96,6 +105,17 @@ class Reproduction:
         results.claim_folder(self.folder, self.config, self.overwrite)
         for plan in self.plans:
             plan.claim()
+        if self.theory is not None:
+            self.theory.claim()
+
+    def study(self) -> None:
+        """Runs and measures what tests the theory, and writes the report."""
+        if self.theory is None:
+            raise ValueError(
+                "A study needs a plan. Received: a reproduction without one"
+            )
+        run_study(self.theory, self.plans, Console())
+        dataclasses.replace(self, trains=False).execute()
 
     def execute(self) -> None:
         """Runs what is missing, decides the claims and writes the report."""
@@ -111,6 +131,12 @@ class Reproduction:
             events += done.events
             for condition, seeds in done.missing.items():
                 missing[f"{plan.module.NAME}/{condition}"] = seeds
+        if self.theory is not None:
+            done = collect_study(self.theory)
+            metrics += done.metrics
+            events += done.events
+            for condition, seeds in done.missing.items():
+                missing[f"{theory.NAME}/{condition}"] = seeds
         if not metrics:
             raise ValueError(
                 "A report needs a finished run. "
@@ -126,7 +152,7 @@ class Reproduction:
         metrics = metrics.assign(value=metrics["value"].map(_six_digits))
         results.write_frame(self.folder / "metrics.csv", metrics)
         results.write_frame(self.folder / "events.csv", events)
-        ledger = build_ledger(self.plans, metrics, missing)
+        ledger = build_ledger(self.plans, metrics, missing, self.theory)
         results.write_json(self.folder / "claims.json", ledger)
         manifest = self._manifest(ledger, seconds)
         results.write_manifest(self.folder, manifest)
@@ -140,7 +166,8 @@ class Reproduction:
     def _manifest(self, ledger: dict[str, Any], seconds: float):
         first = self.plans[0]
         wall_s = {}
-        for plan in self.plans:
+        studied = [self.theory] if self.theory is not None else []
+        for plan in (*self.plans, *studied):
             manifest = results.read_manifest(plan.folder)
             for condition, value in manifest.get("wall_s", {}).items():
                 wall_s[f"{plan.module.NAME}/{condition}"] = value

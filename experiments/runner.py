@@ -58,7 +58,7 @@ def execute(
     console = console or Console()
     start = time.perf_counter()
     with Reporter(console) as reporter:
-        packs = _train(plan, reporter)
+        packs = train_missing(plan, reporter)
     done = collect(plan)
     _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
@@ -69,7 +69,7 @@ def execute(
     return done
 
 
-def _train(plan: Plan, reporter: Reporter) -> Packs | None:
+def train_missing(plan: Plan, reporter: Reporter) -> Packs | None:
     """Runs what is not finished; None if there was nothing."""
     jobs = []
     lines = {}

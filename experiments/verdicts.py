@@ -1,5 +1,6 @@
 """The ledger of a reproduction: verdicts, and what every condition says."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from experiments.claims.claim import (
 )
 from experiments.claims.evidence import Evidence
 from experiments.claims.ledger import CLAIMS
+from experiments.claims.theory_ledger import THEORY
 from experiments.conditions import describe_condition
 from experiments.drawing import PUBLISHED
 from experiments.plan import Plan, count_seeds, last_commit
@@ -31,6 +33,7 @@ def build_ledger(
     plans: tuple[Plan, ...],
     metrics: pd.DataFrame,
     missing: dict[str, list[int]],
+    theory: Plan | None = None,
 ) -> dict[str, Any]:
     """Decides every claim and describes every condition.
 
@@ -38,6 +41,7 @@ def build_ledger(
         plans: what was run.
         metrics: metrics frame of all of it.
         missing: seeds missing, by experiment and condition.
+        theory: what was run to test the theory; None to leave its claims out.
 
     Returns:
         The ledger, as `tiny_gpt.report.render_report` reads it.
@@ -59,9 +63,22 @@ def build_ledger(
         evaluation.accuracy,
     )
     entries = decide_all(CLAIMS, evidence, _command(first))
+    summary = _summary(entries, first)
+    if theory is not None:
+        level = interval_level(THEORY)
+        entries += decide_all(
+            THEORY,
+            dataclasses.replace(evidence, level=level),
+            _command(first, "theory"),
+        )
+        summary = (
+            f"{_summary(entries, first)} The {len(THEORY)} of section 2 are a "
+            f"family of their own, of {num_intervals(THEORY)} intervals at "
+            f"{level:.4f} each."
+        )
     conditions = [
         describe_condition(plan, experiment, missing, evidence)
-        for plan in plans
+        for plan in (*plans, *([theory] if theory is not None else []))
         for experiment in plan.experiments
     ]
     return {
@@ -76,15 +93,15 @@ def build_ledger(
             f"{place}: seeds {', '.join(map(str, seeds))}"
             for place, seeds in missing.items()
         ],
-        "summary": _summary(entries, first),
+        "summary": summary,
         "claims": entries,
         "conditions": conditions,
     }
 
 
-def _command(plan: Plan) -> str:
-    """Returns the command that repeats a reproduction."""
-    parts = [f"make reproduce PRESET={plan.preset} SEEDS={len(plan.seeds)}"]
+def _command(plan: Plan, target: str = "reproduce") -> str:
+    """Returns the command that repeats a reproduction, or another target."""
+    parts = [f"make {target} PRESET={plan.preset} SEEDS={len(plan.seeds)}"]
     if keras.backend.backend() != "jax":
         parts.append(f"BACKEND={keras.backend.backend()}")
     if plan.seeds[0]:

@@ -1,0 +1,86 @@
+"""All that the theory is tested on: runs, then measurements, then verdicts."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.measurements import (
+    alignment,
+    contexts,
+    perturbation,
+    pivot,
+    reuse,
+    shift,
+)
+from experiments.measurements.measure_all import collect, measure_all
+from experiments.measurements.trained import Trained
+from experiments.plan import Plan
+from experiments.progress import Reporter
+from experiments.runner import Collected, execute, train_missing
+from experiments.runner import collect as collect_runs
+from tiny_gpt.results import write_frame
+
+MEASUREMENTS = (contexts, pivot, alignment, reuse, perturbation, shift)
+
+
+def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
+    """Runs and measures what is missing.
+
+    Args:
+        plan: the runs of `experiments.theory`.
+        others: plans that share runs with it; of them only those whose models
+            are measured are run.
+        console: where to show progress.
+    """
+    plans = {p.module.NAME: p for p in (*others, plan)}
+    places = {tuple(n.split("/")) for m in MEASUREMENTS for n in m.NEEDS}
+    # Compared with the runs of the theory itself.
+    places.add(("controls", "a_to_c_alone_equal_tokens"))
+    with Reporter(console) as reporter:
+        for other in others:
+            needed = [
+                e
+                for e in other.experiments
+                if (other.module.NAME, e.condition) in places
+            ]
+            train_missing(
+                dataclasses.replace(other, experiments=tuple(needed)), reporter
+            )
+    execute(plan, console, is_shown=False)
+
+    def load(place: str, seed: int) -> Trained:
+        name, condition = place.split("/")
+        owner = plans[name]
+        experiment = next(
+            e for e in owner.experiments if e.condition == condition
+        )
+        return Trained.load(experiment, seed, owner.record(experiment, seed))
+
+    start = time.perf_counter()
+
+    def show(name: str, seed: int, was_there: bool) -> None:
+        state = "already there" if was_there else "measured"
+        seconds = time.perf_counter() - start
+        console.print(f"{name}: seed {seed} {state}, {seconds:.0f} s")
+
+    measure_all(MEASUREMENTS, plan.seeds, _folder(plan), load, show)
+    measured, _ = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    write_frame(plan.folder / "measured.csv", measured)
+
+
+def collect_study(plan: Plan) -> Collected:
+    """Reads the runs and measurements of the theory that are there."""
+    done = collect_runs(plan)
+    measured, missing = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    return dataclasses.replace(
+        done,
+        metrics=[*done.metrics, measured],
+        missing={**done.missing, **missing},
+    )
+
+
+def _folder(plan: Plan) -> Path:
+    return plan.folder / "measured"
