@@ -118,3 +118,20 @@ def test_measures_what_is_known(monkeypatch, stream):
     assert found["softmax_8", "all", "spread"] == pytest.approx(8, rel=0.2)
 
     assert perturbation.measure({RUN: run}, 3) == rows
+
+
+def test_a_model_that_diverges_is_trained_at_a_lower_rate(monkeypatch, stream):
+    rates = []
+
+    def train(shape, stream, order, seed, rate):
+        rates.append(rate)
+        weights = linear_models._build(*shape).get_weights()
+        return [w * (np.nan if len(rates) < 3 else 1.0) for w in weights]
+
+    monkeypatch.setattr(linear_models, "_train", train)
+    linear_models.train_linear_gpt(stream, 2, np.random.default_rng(0), 2)
+    assert rates == list(linear_models.RATES[:3])
+    rates.clear()
+    monkeypatch.setattr(linear_models, "RATES", (0.1,))
+    with pytest.raises(ValueError, match="2 layers of linear attention"):
+        linear_models.train_linear_gpt(stream, 2, np.random.default_rng(0), 2)
