@@ -81,7 +81,7 @@ notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(COLAB_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
