@@ -21,7 +21,7 @@ from tiny_gpt.model import check_choice
 
 NAME = "theory"
 COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs
-ALONE = (100, 200, 400, 800, 1600)
+ALONE = (10, 25, 100, 200, 400, 800, 1600)
 # 3 demonstrations and a question fit a window of 40 tokens, not one of 30.
 LONG_WINDOW = 40
 SPARSE = ("A->C",)

@@ -207,7 +207,7 @@ def test_the_ratio_of_pairs_is_read_between_counts():
 def test_pairs_that_are_never_enough_count_against_the_claim():
     evidence = evidence_of(needed(50, 10**6))
     decision = BY_NAME["assumption_2_samples"].decide(evidence)
-    at = 25 * 2 ** ((0.9 - 0.1) / 0.85)
+    at = 25 * 2 ** ((0.9 - 0.1) / 0.85)  # beside, between 25 and 50
     assert decision.effects[0]["value"] == pytest.approx(1600 / at, rel=3e-3)
     assert "5 of 5 seeds" in decision.because
 

@@ -122,7 +122,8 @@ def plot_series(
         ax.set_xscale("log")
     if log_x or len(ticks) < 10:
         ticks = ticks[:: 1 + len(ticks) // 10]
-        ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+        names = [f"{x:g}" if x == round(x) else f"{x:.1g}" for x in ticks]
+        ax.set_xticks(ticks, names)
         ax.xaxis.set_minor_locator(NullLocator())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))

@@ -63,15 +63,13 @@ def _needed(
 def samples(evidence: Evidence) -> Decision:
     """Pairs needed with the majority and without."""
     with_counts = theory.COUNTS[1:]
-    alone_counts = (50, *theory.ALONE)
+    places = {
+        50: "controls/a_to_c_alone_equal_tokens",
+        **{n: f"theory/alone_{n}" for n in theory.ALONE},
+    }
+    alone_counts = sorted(places)
     joint = _accuracies(evidence, [f"theory/count_{n}" for n in with_counts])
-    alone = _accuracies(
-        evidence,
-        [
-            "controls/a_to_c_alone_equal_tokens",
-            *(f"theory/alone_{n}" for n in theory.ALONE),
-        ],
-    )
+    alone = _accuracies(evidence, [places[n] for n in alone_counts])
     # Both understate the ratio where the accuracy is not reached.
     ratios = {
         seed: _needed(alone_counts, alone[seed], alone_counts[-1])
@@ -109,7 +107,7 @@ def samples(evidence: Evidence) -> Decision:
                     ("alone", alone_counts, alone),
                 )
             ],
-            "lines": {"chance": CHANCE, "90 %": MASTERED},
+            "lines": {"chance": CHANCE, "mastered": MASTERED},
         },
     )
 
@@ -207,7 +205,9 @@ CLAIMS = (
         "equal updates and tokens; counted against the claim where it is not "
         "reached (1600 alone, 800 beside)",
         "Reproduced if the ratio is above 1; not reproduced if below.",
-        SEEN_CONTROLS,
+        f"{SEEN_CONTROLS} Seeds 0 to 9 were first judged with 50 to 1600 pairs "
+        "alone; 50 were enough for every seed, so 10 and 25 were added, which "
+        "can only lower the ratio. Seeds 100 and up have not been seen.",
         1,
         samples,
     ),
