@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 
 from experiments import theory
-from experiments.claims import theory_majority, theory_reuse
+from experiments.claims import (
+    theory_gradients,
+    theory_majority,
+    theory_reuse,
+)
 from experiments.claims.claim import interval_level
 from experiments.claims.evidence import (
     EXPLAINED,
@@ -19,7 +23,11 @@ from experiments.claims.evidence import (
 from tiny_gpt.metrics import COLUMNS
 
 SEEDS = (0, 1, 2, 3, 4)
-CLAIMS = (*theory_majority.CLAIMS, *theory_reuse.CLAIMS)
+CLAIMS = (
+    *theory_majority.CLAIMS,
+    *theory_gradients.CLAIMS,
+    *theory_reuse.CLAIMS,
+)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 NUM_EPOCHS = 6
 EARLY = [3.0, 0.9, 0.3, 0.3, 0.3, 0.3]  # below ln 8 / 2 in the 2nd epoch

@@ -2,6 +2,7 @@
 
 from experiments.claims import (
     theory_contexts,
+    theory_gradients,
     theory_lemma_1,
     theory_lemma_2,
     theory_majority,
@@ -11,6 +12,7 @@ from experiments.claims import (
 
 THEORY = (
     *theory_majority.CLAIMS,
+    *theory_gradients.CLAIMS,
     *theory_contexts.CLAIMS,
     *theory_reuse.CLAIMS,
     *theory_lemma_1.CLAIMS,

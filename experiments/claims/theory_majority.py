@@ -1,13 +1,12 @@
-"""Proposition 1: which mapping is learned first, and whose gradient leads."""
+"""Proposition 1: which mapping is learned first, and where losses end."""
 
 import math
 
 import numpy as np
 
 from experiments import theory
-from experiments.claims.claim import QUICK, UNSEEN_RUNS, Claim
+from experiments.claims.claim import QUICK, Claim
 from experiments.claims.evidence import (
-    EXPLAINED,
     BySeed,
     Decision,
     Evidence,
@@ -24,7 +23,6 @@ TASKS = (*MAJORITY, "A->C")
 HALF_LOSS = math.log(8) / 2
 COUNTS = tuple(n for n in theory.COUNTS if n >= 25)
 EQUAL = 0.1  # nats; losses closer than this count as equal
-DOMINATES = math.log(2)
 FREE = (-math.inf, math.inf)
 SEEN_CONTROLS = (
     "Written after the controls (docs/reproduce_quick), of which `count_50` is "
@@ -32,7 +30,7 @@ SEEN_CONTROLS = (
 )
 
 
-def _curves(
+def curves_of(
     evidence: Evidence, condition: str, metric: str, mapping: str, tier: str
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Returns updates and values of each epoch, by seed."""
@@ -49,12 +47,12 @@ def _curves(
     return curves
 
 
-def _times(evidence: Evidence, condition: str, mapping: str) -> BySeed:
+def times_of(evidence: Evidence, condition: str, mapping: str) -> BySeed:
     """Returns updates until fresh answers cost `HALF_LOSS`.
 
     The last update, if they never do.
     """
-    curves = _curves(
+    curves = curves_of(
         evidence, condition, "loss_answer_words", mapping, "fresh_windows"
     )
     return {
@@ -67,13 +65,13 @@ def _later_of(first: BySeed, second: BySeed) -> BySeed:
     return {seed: max(first[seed], second[seed]) for seed in first}
 
 
-def _majority_time(evidence: Evidence, condition: str) -> BySeed:
+def majority_time_of(evidence: Evidence, condition: str) -> BySeed:
     return _later_of(
-        *(_times(evidence, condition, mapping) for mapping in MAJORITY)
+        *(times_of(evidence, condition, mapping) for mapping in MAJORITY)
     )
 
 
-def _updates(interval: Interval) -> str:
+def in_updates(interval: Interval) -> str:
     return (
         f"{interval.value:.0f} updates "
         f"({interval.low:.0f} to {interval.high:.0f})"
@@ -82,8 +80,8 @@ def _updates(interval: Interval) -> str:
 
 def order(evidence: Evidence) -> Decision:
     """Majority first, and the rarer, the later."""
-    times = {n: _times(evidence, f"count_{n}", "A->C") for n in COUNTS}
-    majority = {n: _majority_time(evidence, f"count_{n}") for n in COUNTS}
+    times = {n: times_of(evidence, f"count_{n}", "A->C") for n in COUNTS}
+    majority = {n: majority_time_of(evidence, f"count_{n}") for n in COUNTS}
     lag = evidence.difference(times[50], majority[50])
     slopes = {
         seed: float(
@@ -97,9 +95,9 @@ def order(evidence: Evidence) -> Decision:
         verdict_of(
             lag.low > 0 and slope.high < 0, lag.high < 0 or slope.low > 0
         ),
-        f"With 50 pairs A->C is learned {_updates(lag)} after the slower of "
+        f"With 50 pairs A->C is learned {in_updates(lag)} after the slower of "
         "A->B and B->C; each e-fold of pairs changes that by "
-        f"{_updates(slope)}.",
+        f"{in_updates(slope)}.",
         [
             effect("A->C after the majority, 50 pairs, updates", lag, "count"),
             effect("updates per e-fold of A->C pairs", slope, "count"),
@@ -124,174 +122,12 @@ def order(evidence: Evidence) -> Decision:
     )
 
 
-def _log_ratios(
-    evidence: Evidence, condition: str, shares: dict[str, float]
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Returns updates, and ln of A->C's gradient over the majority's."""
-    norms = {
-        mapping: _curves(
-            evidence, condition, "gradient_norm", mapping, "training_windows"
-        )
-        for mapping in TASKS
-    }
-    ratios = {}
-    for seed in evidence.seeds:
-        of_task = {m: np.log(shares[m] * norms[m][seed][1]) for m in TASKS}
-        most = np.maximum(*(of_task[m] for m in MAJORITY))
-        ratios[seed] = norms["A->C"][seed][0], of_task["A->C"] - most
-    return ratios
-
-
-def _shares(condition: str) -> dict[str, float]:
-    mixture = theory.build_experiment("quick", condition).mixture
-    return {
-        m: mixture.component(m).num_shown / mixture.num_shown for m in TASKS
-    }
-
-
-def _while_it_is_learned(
-    evidence: Evidence,
-    condition: str,
-    ratios: dict[int, tuple[np.ndarray, np.ndarray]],
-) -> BySeed:
-    """Returns the mean ratio between the majority's time and A->C's.
-
-    Of the epochs that end in between; of the first one that ends later, if
-    none does, and of the last one, if the majority is never learned.
-    """
-    start = _majority_time(evidence, condition)
-    end = _times(evidence, condition, "A->C")
-    means = {}
-    for seed, (steps, values) in ratios.items():
-        inside = (steps >= start[seed]) & (steps <= end[seed])
-        if not inside.any():
-            i = min(int((steps < start[seed]).sum()), len(steps) - 1)
-            inside[i] = True
-        means[seed] = float(values[inside].mean())
-    return means
-
-
-def gradients(evidence: Evidence) -> Decision:
-    """Whose gradient leads, at first and while A->C is learned."""
-    ratios = _log_ratios(evidence, "count_50", _shares("count_50"))
-    first = {seed: float(values[0]) for seed, (_, values) in ratios.items()}
-    later = _while_it_is_learned(evidence, "count_50", ratios)
-    at_first, at_last = evidence.mean(first, FREE), evidence.mean(later, FREE)
-    growth = evidence.difference(later, first)
-    verdict = verdict_of(
-        at_first.high < 0 and at_last.low > 0,
-        growth.high < 0 or at_first.low > 0,
-    )
-    if at_first.high < 0 and growth.low > 0 and at_last.high < 0:
-        verdict = EXPLAINED
-    cosines = {
-        name: evidence.mean(
-            {
-                seed: float(values[i])
-                for seed, (_, values) in _curves(
-                    evidence,
-                    "count_50",
-                    "gradient_cosine",
-                    "A->B A->C",
-                    "training_windows",
-                ).items()
-            },
-            (-1.0, 1.0),
-        )
-        for name, i in (("first", 0), ("last", -1))
-    }
-    x = ratios[evidence.seeds[0]][0].tolist()
-    values = [
-        {seed: float(v[i]) for seed, (_, v) in ratios.items()}
-        for i in range(len(x))
-    ]
-    return decide(
-        evidence,
-        verdict,
-        "ln of A->C's part of the gradient over the larger of A->B's and "
-        f"B->C's is {_plain(at_first)} after the first epoch and "
-        f"{_plain(at_last)} from when the majority is learned until A->C is.",
-        [
-            effect("ln ratio, first epoch", at_first, "ratio"),
-            effect("ln ratio, while A->C is learned", at_last, "ratio"),
-            effect("growth of the ln ratio", growth, "ratio"),
-            effect("cosine with A->B, first epoch", cosines["first"], "ratio"),
-            effect("cosine with A->B, last epoch", cosines["last"], "ratio"),
-        ],
-        {
-            "kind": "curve",
-            "axis": "ln (gradient of A->C / of the majority)",
-            "x_axis": "Updates",
-            "log_x": False,
-            "series": [series(evidence, "A->C", x, values, FREE)],
-            "lines": {"equal": 0.0},
-        },
-    )
-
-
-def _plain(interval: Interval) -> str:
-    ends = f"({interval.low:+.2f} to {interval.high:+.2f})"
-    return f"{interval.value:+.2f} {ends}"
-
-
-def printed_loss(evidence: Evidence) -> Decision:
-    """The same under the loss as printed, in which counts cancel."""
-    equal = dict.fromkeys(TASKS, 1.0)
-    ratios = _log_ratios(evidence, "balanced_50", equal)
-    first = evidence.mean(
-        {seed: float(v[0]) for seed, (_, v) in ratios.items()}, FREE
-    )
-    lags = {
-        kind: evidence.difference(
-            _times(evidence, f"{kind}_50", "A->C"),
-            _majority_time(evidence, f"{kind}_50"),
-        )
-        for kind in ("count", "balanced")
-    }
-    groups = {
-        kind: {
-            seed: float(v[0])
-            for seed, (_, v) in _log_ratios(
-                evidence, f"{kind}_50", shares
-            ).items()
-        }
-        for kind, shares in (
-            ("count", _shares("count_50")),
-            ("balanced", equal),
-        )
-    }
-    return decide(
-        evidence,
-        verdict_of(first.high < -DOMINATES, first.low > -DOMINATES),
-        "Under the loss as printed, after the first epoch, ln of A->C's "
-        f"gradient over the larger of A->B's and B->C's is {_plain(first)}; a "
-        f"factor of two is {-DOMINATES:.2f}. A->C is learned "
-        f"{_updates(lags['balanced'])} after the majority, and "
-        f"{_updates(lags['count'])} under the loss of the batches.",
-        [
-            effect("ln ratio, first epoch, as printed", first, "ratio"),
-            effect("A->C late, as printed", lags["balanced"], "count"),
-            effect("A->C late, loss of the batches", lags["count"], "count"),
-        ],
-        strip(
-            evidence,
-            "ln (gradient of A->C / of the majority), first epoch",
-            {
-                "loss of the batches": groups["count"],
-                "loss as printed": groups["balanced"],
-            },
-            {"half": -DOMINATES, "equal": 0.0},
-            FREE,
-        ),
-    )
-
-
 def balance(evidence: Evidence) -> Decision:
     """Whether both losses end equal and low."""
     last = {
         mapping: {
             seed: float(values[-1])
-            for seed, (_, values) in _curves(
+            for seed, (_, values) in curves_of(
                 evidence,
                 "count_50",
                 "loss_all_tokens",
@@ -345,43 +181,6 @@ CLAIMS = (
         SEEN_CONTROLS,
         2,
         order,
-    ),
-    Claim(
-        "prop_1_gradient",
-        "The majority's gradient leads, then the rare mapping's",
-        "The majority's term initially dominates the gradient update; as it "
-        "diminishes, the gradient contribution of the rare task becomes more "
-        "significant.",
-        "Sinha 2024, prop. 1, proof",
-        QUICK,
-        ("theory/count_50",),
-        "ln of (share of the pairs x norm of the gradient of the mean loss) of "
-        "A->C over the larger of A->B's and B->C's, over all training text",
-        "Reproduced if it is below 0 after the first epoch and above 0 on "
-        "average over the epochs between the majority's time and A->C's; "
-        "otherwise explained if it grows and stays below 0: more significant, "
-        "never leading; not reproduced if it falls or starts above 0.",
-        UNSEEN_RUNS,
-        3,
-        gradients,
-    ),
-    Claim(
-        "prop_1_printed_loss",
-        "The majority leads under the printed loss, too",
-        "Since N_T1 >> N_T2, the term of T1, (1/N_T1) sum of its gradients, "
-        "initially dominates. As printed each term is a mean, in which its "
-        "count cancels; a batch mixture is another objective.",
-        "Sinha 2024, prop. 1, proof, second and fourth equation",
-        QUICK,
-        ("theory/balanced_50", "theory/count_50"),
-        "ln of the norm of A->C's mean gradient over the larger of A->B's and "
-        "B->C's after the first epoch, trained with equal shares (pairs "
-        "repeated), which is the printed loss over three",
-        "Reproduced if A->C's gradient is less than half as large; not "
-        "reproduced if it is more than half as large.",
-        UNSEEN_RUNS,
-        1,
-        printed_loss,
     ),
     Claim(
         "prop_1_balance",
