@@ -25,7 +25,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report test test-report test-faults test-callbacks test-notebooks lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report test test-devices test-report test-faults test-callbacks test-notebooks lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are
 test: $(VENV)/test  ## all tests, on both backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m backend
+
+test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends
+	$(BIN)/python -m pytest -m devices tests/test_many_devices.py
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.devices
 WORKER = Path(__file__).parent / "many_devices_worker.py"
 CASES = {
     "jax": [
