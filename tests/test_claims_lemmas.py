@@ -1,6 +1,5 @@
 """Rules of lemmas 1 and 2 on scripted measurements."""
 
-import pandas as pd
 import pytest
 
 from experiments.claims import theory_lemma_1, theory_lemma_2
@@ -11,13 +10,11 @@ from experiments.claims.evidence import (
     REFUTED,
     REPRODUCED,
     UNDECIDED,
-    Evidence,
 )
 from experiments.measurements.perturbation import EPSILONS, SCALES
+from tests.scripted_measurements import SEEDS, evidence_of
 from tiny_gpt.ledger import UNITS
-from tiny_gpt.metrics import COLUMNS
 
-SEEDS = (0, 1, 2, 3, 4)
 CLAIMS = (*theory_lemma_1.CLAIMS, *theory_lemma_2.CLAIMS)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 WIDE = [0.02, 0.05, 0.1, 0.2, 0.4]
@@ -126,22 +123,14 @@ CASES = [
 ]
 
 
-def evidence_of(values, name, seeds=SEEDS):
-    condition = BY_NAME[name].conditions[0].split("/")[1]
-    rows = []
-    for key, value in values.items():
-        for i, seed in enumerate(seeds):
-            shown = value[i] if isinstance(value, list) else value
-            shown += 1e-4 * seed  # a little spread
-            start = ("theory", condition, seed, 0, 0)
-            rows.append((*start, *key, shown))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return Evidence(frame, seeds, None, pd.DataFrame(), 0.99)
+def decide(name, values, seeds=SEEDS):
+    claim = BY_NAME[name]
+    return claim.decide(evidence_of(values, claim, 1e-4, seeds))
 
 
 @pytest.mark.parametrize(("name", "values", "verdict"), CASES)
 def test_the_rule_decides(name, values, verdict):
-    decision = BY_NAME[name].decide(evidence_of(values, name))
+    decision = decide(name, values)
     assert decision.verdict == verdict, decision.because
     assert decision.num_seeds == len(SEEDS)
     assert decision.figure["kind"] in ("curve", "strip")
@@ -166,21 +155,23 @@ def test_every_claim_comes_out_every_way():
     ],
 )
 def test_one_seed_is_never_a_verdict(name, values):
-    decision = BY_NAME[name].decide(evidence_of(values, name, (3,)))
+    decision = decide(name, values, (3,))
     assert decision.verdict == UNDECIDED
 
 
 def test_missing_measurements_leave_a_claim_open():
-    entries = decide_all(CLAIMS, evidence_of({}, ONE), "make theory")
+    entries = decide_all(
+        CLAIMS, evidence_of({}, BY_NAME[ONE], 1e-4), "make theory"
+    )
     assert {e["verdict"] for e in entries} == {UNDECIDED}
     assert all("missing" in e["because"] for e in entries)
 
 
 def test_numbers_are_said_in_words():
-    decision = BY_NAME[EQ].decide(evidence_of(shifted(), EQ))
+    decision = decide(EQ, shifted())
     # Each seed s adds s / 10000; differences are paired.
     assert "A->C 98.0 % (98.0 to 98.1) right" in decision.because
     values = [e["value"] for e in decision.effects]
     assert values == pytest.approx([0.0202, 0.48, *[0.9802] * 3, 2.0002])
-    decision = BY_NAME[SOFT].decide(evidence_of(perturbed(), SOFT))
+    decision = decide(SOFT, perturbed())
     assert "0.2 at a spread of 8" in decision.because

@@ -1,6 +1,5 @@
 """Rules of `experiments.claims.theory_pivot` on scripted measurements."""
 
-import pandas as pd
 import pytest
 
 from experiments.claims.claim import decide_all
@@ -9,13 +8,11 @@ from experiments.claims.evidence import (
     REFUTED,
     REPRODUCED,
     UNDECIDED,
-    Evidence,
 )
 from experiments.claims.theory_pivot import CLAIMS
+from tests.scripted_measurements import SEEDS, evidence_of
 from tiny_gpt.ledger import UNITS
-from tiny_gpt.metrics import COLUMNS
 
-SEEDS = (0, 1, 2, 3, 4)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
@@ -82,22 +79,14 @@ CASES = [
 ]
 
 
-def evidence_of(values, name, seeds=SEEDS):
-    condition = BY_NAME[name].conditions[0].split("/")[1]
-    rows = []
-    for key, value in values.items():
-        for i, seed in enumerate(seeds):
-            shown = value[i] if isinstance(value, list) else value
-            shown += 1e-3 * seed  # a little spread
-            start = ("theory", condition, seed, 0, 0)
-            rows.append((*start, *key, shown))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return Evidence(frame, seeds, None, pd.DataFrame(), 0.99)
+def decide(name, values, seeds=SEEDS):
+    claim = BY_NAME[name]
+    return claim.decide(evidence_of(values, claim, 1e-3, seeds))
 
 
 @pytest.mark.parametrize(("name", "values", "verdict"), CASES)
 def test_the_rule_decides(name, values, verdict):
-    decision = BY_NAME[name].decide(evidence_of(values, name))
+    decision = decide(name, values)
     assert decision.verdict == verdict, decision.because
     assert decision.num_seeds == len(SEEDS)
     assert decision.figure["kind"] == "strip"
@@ -114,18 +103,20 @@ def test_every_claim_comes_out_every_way():
     ("name", "values"), [(B, pivot(use=0.8)), (L, alignment(0.9))]
 )
 def test_one_seed_is_never_a_verdict(name, values):
-    decision = BY_NAME[name].decide(evidence_of(values, name, (3,)))
+    decision = decide(name, values, (3,))
     assert decision.verdict == UNDECIDED
 
 
 def test_missing_measurements_leave_a_claim_open():
-    entries = decide_all(CLAIMS, evidence_of({}, B), "make theory")
+    entries = decide_all(
+        CLAIMS, evidence_of({}, BY_NAME[B], 1e-3), "make theory"
+    )
     assert {e["verdict"] for e in entries} == {UNDECIDED}
     assert all("missing" in e["because"] for e in entries)
 
 
 def test_numbers_are_said_in_words():
-    decision = BY_NAME[B].decide(evidence_of(pivot(use=0.8, seen=0.4), B))
+    decision = decide(B, pivot(use=0.8, seen=0.4))
     assert "+80.2 (" in decision.because
     assert "40.2 % (" in decision.because
     values = [e["value"] for e in decision.effects]

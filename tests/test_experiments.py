@@ -258,3 +258,24 @@ def test_help_explains_every_option(capsys):
         "--overwrite",
     ):
         assert option in text
+
+
+def test_used_up_memory_is_explained(monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes\nmore")
+
+    monkeypatch.setattr("experiments.__main__._do", fail)
+    assert main(["triangle"]) == 1
+    said = capsys.readouterr().err
+    assert "Reduce" in said
+    assert "--pack-size 1" in said
+    assert "Received: RESOURCE_EXHAUSTED: allocating 9 bytes\n" in said
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr("experiments.__main__._do", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        main(["triangle"])

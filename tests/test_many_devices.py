@@ -1,65 +1,22 @@
 """The number of devices changes nothing, on virtual devices of a CPU.
 
-Measured: losses within 2e-7, logits within 2e-6. Weights are not compared: the
+Measured: docs/devices. Weights are not compared: the
 bias of the key projection has no gradient but rounding noise, which Adam
 makes as large as any.
 """
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.many_devices import train_all
+
 pytestmark = pytest.mark.devices
-WORKER = Path(__file__).parent / "many_devices_worker.py"
-CASES = {
-    "jax": [
-        *(f"eight_seeds:{n}" for n in (8, 4, 2, 1)),
-        *(f"one_seed:{n}" for n in (1, 2, 4, 8)),
-        *(f"fit:{n}" for n in (1, 4)),
-    ],
-    "tensorflow": [
-        *(f"fit:{n}" for n in (1, 2)),
-        "fit_continued:2",
-        "fit_per_replica:2",
-        "fit_unclipped:1",
-    ],
-}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Results of all cases, by backend; both work at the same time."""
-    folder = tmp_path_factory.mktemp("devices")
-    started = {}
-    for backend, cases in CASES.items():
-        environment = {
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": str(WORKER.parent.parent),
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-            # A program is compiled for each device: fast, rather than well,
-            # and once for all cases.
-            "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-            "--xla_llvm_disable_expensive_passes=true",
-            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }
-        file = str(folder / f"{backend}.npz")
-        started[backend] = subprocess.Popen(
-            [sys.executable, str(WORKER), file, *cases],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    for process in started.values():
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors[-2000:]
-    return {b: np.load(folder / f"{b}.npz") for b in started}
+    """Results of all cases, by backend."""
+    return train_all(tmp_path_factory.mktemp("devices"))
 
 
 def assert_same(arrays, case, reference):
