@@ -36,7 +36,7 @@ class Reproduction:
         trains: whether unfinished runs are run; if not, the report is made
             from what is there.
         theory: runs that test the paper's theory, if they are there
-            (`study.Study`).
+            (`measurements.study`).
     """
 
     plans: tuple[Plan, ...]
@@ -87,6 +87,10 @@ class Reproduction:
         )
 
     @property
+    def _all_plans(self) -> tuple[Plan, ...]:
+        return self.plans if self.theory is None else (*self.plans, self.theory)
+
+    @property
     def config(self) -> dict[str, Any]:
         """All that the results depend on."""
         first = self.plans[0]
@@ -103,10 +107,8 @@ class Reproduction:
     def claim(self) -> None:
         """Claims the folder and that of each experiment."""
         results.claim_folder(self.folder, self.config, self.overwrite)
-        for plan in self.plans:
+        for plan in self._all_plans:
             plan.claim()
-        if self.theory is not None:
-            self.theory.claim()
 
     def study(self) -> None:
         """Runs and measures what tests the theory, and writes the report."""
@@ -121,22 +123,21 @@ class Reproduction:
         """Runs what is missing, decides the claims and writes the report."""
         console = Console()
         start = time.perf_counter()
-        metrics, events, missing = [], [], {}
+        parts = []
         for plan in self.plans:
             if self.trains:
-                done = execute(plan, console, is_shown=False)
+                parts.append((plan, execute(plan, console, is_shown=False)))
             else:
-                done = collect(plan)
-            metrics += done.metrics
-            events += done.events
-            for condition, seeds in done.missing.items():
-                missing[f"{plan.module.NAME}/{condition}"] = seeds
+                parts.append((plan, collect(plan)))
         if self.theory is not None:
-            done = collect_study(self.theory)
-            metrics += done.metrics
-            events += done.events
-            for condition, seeds in done.missing.items():
-                missing[f"{theory.NAME}/{condition}"] = seeds
+            parts.append((self.theory, collect_study(self.theory)))
+        metrics = [frame for _, done in parts for frame in done.metrics]
+        events = [frame for _, done in parts for frame in done.events]
+        missing = {
+            f"{plan.module.NAME}/{condition}": seeds
+            for plan, done in parts
+            for condition, seeds in done.missing.items()
+        }
         if not metrics:
             raise ValueError(
                 "A report needs a finished run. "
@@ -166,8 +167,7 @@ class Reproduction:
     def _manifest(self, ledger: dict[str, Any], seconds: float):
         first = self.plans[0]
         wall_s = {}
-        studied = [self.theory] if self.theory is not None else []
-        for plan in (*self.plans, *studied):
+        for plan in self._all_plans:
             manifest = results.read_manifest(plan.folder)
             for condition, value in manifest.get("wall_s", {}).items():
                 wall_s[f"{plan.module.NAME}/{condition}"] = value

@@ -63,7 +63,7 @@ def build_ledger(
         evaluation.accuracy,
     )
     entries = decide_all(CLAIMS, evidence, _command(first))
-    summary = _summary(entries, first)
+    family = ""
     if theory is not None:
         level = interval_level(THEORY)
         entries += decide_all(
@@ -71,14 +71,14 @@ def build_ledger(
             dataclasses.replace(evidence, level=level),
             _command(first, "theory"),
         )
-        summary = (
-            f"{_summary(entries, first)} The {len(THEORY)} of section 2 are a "
-            f"family of their own, of {num_intervals(THEORY)} intervals at "
-            f"{level:.4f} each."
+        family = (
+            f" The {len(THEORY)} of section 2 are a family of their own, of "
+            f"{num_intervals(THEORY)} intervals at {level:.4f} each."
         )
+    all_plans = plans if theory is None else (*plans, theory)
     conditions = [
         describe_condition(plan, experiment, missing, evidence)
-        for plan in (*plans, *([theory] if theory is not None else []))
+        for plan in all_plans
         for experiment in plan.experiments
     ]
     return {
@@ -93,7 +93,7 @@ def build_ledger(
             f"{place}: seeds {', '.join(map(str, seeds))}"
             for place, seeds in missing.items()
         ],
-        "summary": summary,
+        "summary": _summary(entries, first) + family,
         "claims": entries,
         "conditions": conditions,
     }
