@@ -138,24 +138,30 @@ class Reproduction:
             for plan, done in parts
             for condition, seeds in done.missing.items()
         }
+        wall_s = {
+            f"{plan.module.NAME}/{condition}": value
+            for plan, done in parts
+            for condition, value in done.wall_s.items()
+        }
         if not metrics:
             raise ValueError(
                 "A report needs a finished run. "
                 f"Received: {self.folder}, which has none"
             )
         seconds = time.perf_counter() - start
+        times = {"last_command_s": round(seconds, 1), "wall_s": wall_s}
         self._write(
-            console, pd.concat(metrics), pd.concat(events), missing, seconds
+            console, pd.concat(metrics), pd.concat(events), missing, times
         )
 
-    def _write(self, console, metrics, events, missing, seconds) -> None:
+    def _write(self, console, metrics, events, missing, times) -> None:
         # Six digits are more than a seed repeats, and compress well.
         metrics = metrics.assign(value=metrics["value"].map(_six_digits))
         results.write_frame(self.folder / "metrics.csv", metrics)
         results.write_frame(self.folder / "events.csv", events)
         ledger = build_ledger(self.plans, metrics, missing, self.theory)
         results.write_json(self.folder / "claims.json", ledger)
-        manifest = self._manifest(ledger, seconds)
+        manifest = {**self._manifest(ledger), **times}
         results.write_manifest(self.folder, manifest)
         table = verdict_table({"verdict": ledger})
         results.write_text(self.folder / "verdicts.md", table)
@@ -164,13 +170,8 @@ class Reproduction:
         show(console, ledger)
         console.print(f"See {self.folder / 'report.html'}")
 
-    def _manifest(self, ledger: dict[str, Any], seconds: float):
+    def _manifest(self, ledger: dict[str, Any]):
         first = self.plans[0]
-        wall_s = {}
-        for plan in self._all_plans:
-            manifest = results.read_manifest(plan.folder)
-            for condition, value in manifest.get("wall_s", {}).items():
-                wall_s[f"{plan.module.NAME}/{condition}"] = value
         return {
             "format": results.FORMAT,
             "status": "unfinished" if ledger["missing"] else "finished",
@@ -180,8 +181,6 @@ class Reproduction:
             "commit": first.commit,
             "rules_commit": ledger["rules_commit"],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "last_command_s": round(seconds, 1),
-            "wall_s": wall_s,
             **describe(first.placement),
             "precision": first.precision,
         }

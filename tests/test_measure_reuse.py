@@ -133,11 +133,13 @@ def test_measurements_are_kept_and_not_made_again(tmp_path):
     assert loaded == []
     assert len(calls) == 4
     assert [was_there for _, _, was_there in told] == [True] * 4
-    frame, missing = collect(modules, (0, 1, 2), tmp_path)
+    found = collect(modules, (0, 1, 2), tmp_path)
+    frame = found.metrics
     assert tuple(frame.columns) == COLUMNS
     assert frame["value"].tolist() == [1.0, 2.0, 5.0, 6.0]
     assert set(frame["experiment"]) == {"theory"}
-    assert missing == {"one": [2], "two": [2]}
+    assert found.missing == {"one": [2], "two": [2]}
+    assert set(found.wall_s) == {"one", "two"}
 
 
 def test_a_damaged_measurement_is_made_again(tmp_path):
@@ -145,11 +147,12 @@ def test_a_damaged_measurement_is_made_again(tmp_path):
     measured([module], tmp_path)
     path = path_of(tmp_path, module, 1)
     path.write_text(path.read_text().replace("2.0", "3.0"))
-    assert collect([module], (0, 1), tmp_path)[1] == {"one": [1]}
+    assert collect([module], (0, 1), tmp_path).missing == {"one": [1]}
     assert path.with_name(path.name + ".damaged").exists()
     _, told = measured([module], tmp_path)
     assert told == [("one", 0, True), ("one", 1, False)]
-    assert collect([module], (0, 1), tmp_path)[0]["value"].tolist() == [1, 2]
+    metrics = collect([module], (0, 1), tmp_path).metrics
+    assert metrics["value"].tolist() == [1, 2]
 
 
 def test_a_number_that_is_named_twice_is_refused(tmp_path):

@@ -1,7 +1,9 @@
 """Measures trained models seed by seed, and keeps what was measured."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,22 @@ from tiny_gpt.tiers import Row
 
 Load = Callable[[str, int], Trained]  # of "experiment/condition" and seed
 OnDone = Callable[[str, int, bool], None]  # name, seed, whether it was there
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What has been measured.
+
+    Attributes:
+        metrics: metrics frame, columns `metrics.COLUMNS`, the measurement in
+            place of the condition and epoch 0.
+        wall_s: seconds of all seeds together, by measurement.
+        missing: seeds that are missing, by measurement.
+    """
+
+    metrics: pd.DataFrame
+    wall_s: Mapping[str, float]
+    missing: Mapping[str, list[int]]
 
 
 def measure_all(
@@ -46,9 +64,11 @@ def measure_all(
                 if place not in trained:
                     trained[place] = load(place, seed)
             needed = {place: trained[place] for place in module.NEEDS}
-            rows = module.measure(needed, seed)
+            start = time.perf_counter()
+            rows = check_rows(module.measure(needed, seed), module)
+            seconds = round(time.perf_counter() - start, 1)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, seal({"rows": check_rows(rows, module)}))
+            write_text(path, seal({"rows": rows, "wall_s": seconds}))
             on_done(module.NAME, seed, False)
 
 
@@ -57,10 +77,12 @@ def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
     return folder / module.NAME / f"seed_{seed}.json"
 
 
-def read(path: Path) -> list[Row] | None:
-    """Reads a measurement; None if it is not there, or was damaged."""
+def read(path: Path) -> tuple[list[Row], float] | None:
+    """Reads a measurement and its seconds; None if not there, or damaged."""
     try:
-        return [(*row,) for row in unseal(path)["rows"]]
+        found = unseal(path)
+        # The first measurements were kept without their seconds.
+        return [(*row,) for row in found["rows"]], found.get("wall_s", 0.0)
     except FileNotFoundError:
         return None
     except DamagedFileError:
@@ -86,14 +108,10 @@ def check_rows(rows: Sequence[Row], module: ModuleType) -> list[Any]:
 
 def collect(
     modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
-) -> tuple[pd.DataFrame, Mapping[str, list[int]]]:
-    """Reads what has been measured.
-
-    Returns:
-        Metrics frame, columns `metrics.COLUMNS`, the measurement in place of
-        the condition and epoch 0; and the seeds that are missing, by name.
-    """
+) -> Measured:
+    """Reads what has been measured."""
     rows: list[tuple[Any, ...]] = []
+    wall_s: dict[str, float] = {}
     missing: dict[str, list[int]] = {}
     for module in modules:
         for seed in seeds:
@@ -102,5 +120,8 @@ def collect(
                 missing.setdefault(module.NAME, []).append(seed)
                 continue
             place = "theory", module.NAME, seed, 0, 0
-            rows += [(*place, *row) for row in found]
-    return pd.DataFrame(rows, columns=list(COLUMNS)), missing
+            rows += [(*place, *row) for row in found[0]]
+            seconds = wall_s.get(module.NAME, 0.0) + found[1]
+            wall_s[module.NAME] = round(seconds, 1)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return Measured(frame, wall_s, missing)

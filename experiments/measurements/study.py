@@ -67,18 +67,19 @@ def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
         console.print(f"{name}: seed {seed} {state}, {seconds:.0f} s")
 
     measure_all(MEASUREMENTS, plan.seeds, _folder(plan), load, show)
-    measured, _ = collect(MEASUREMENTS, plan.seeds, _folder(plan))
-    write_frame(plan.folder / "measured.csv", measured)
+    measured = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    write_frame(plan.folder / "measured.csv", measured.metrics)
 
 
 def collect_study(plan: Plan) -> Collected:
     """Reads the runs and measurements of the theory that are there."""
     done = collect_runs(plan)
-    measured, missing = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    measured = collect(MEASUREMENTS, plan.seeds, _folder(plan))
     return dataclasses.replace(
         done,
-        metrics=[*done.metrics, measured],
-        missing={**done.missing, **missing},
+        metrics=[*done.metrics, measured.metrics],
+        wall_s={**done.wall_s, **measured.wall_s},
+        missing={**done.missing, **measured.missing},
     )
 
 
