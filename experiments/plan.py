@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from tiny_gpt import results
-from tiny_gpt.experiment import Experiment
+from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.multi_seed import Job
 from tiny_gpt.placement import (
     Placement,
@@ -142,7 +142,7 @@ class Plan:
             "backend": keras.backend.backend(),
             "precision": self.precision,
             "conditions": {
-                e.condition: dataclasses.asdict(e) for e in self.experiments
+                e.condition: config_of(e) for e in self.experiments
             },
         }
 

@@ -10,6 +10,7 @@ import keras
 
 from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.multi_seed import Job
+from tiny_gpt.packs import share_cores
 from tiny_gpt.placement import choose_devices
 from tiny_gpt.train import run
 
@@ -49,17 +50,6 @@ def run_all(
             yield futures[future]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def share_cores(num_processes: int) -> list[set[int]]:
-    """Deals the cores of this process out, one in turn to each."""
-    if not hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return [set() for _ in range(num_processes)]
-    cores = sorted(os.sched_getaffinity(0))
-    return [
-        set(cores[i % len(cores) :: num_processes])
-        for i in range(num_processes)
-    ]
 
 
 def _start(shares, precision: str, asked: Mapping[str, Any] | None) -> None:

@@ -64,6 +64,21 @@ def test_each_run_is_the_one_that_fit_gives(options, alone):
     assert abs(losses[0].to_numpy() - losses[1].to_numpy()).min() > 1e-3
 
 
+def test_runs_with_and_without_weight_decay_do_not_share_an_update(alone):
+    decayed = dataclasses.replace(
+        WIDE, train=dataclasses.replace(WIDE.train, weight_decay=3.0)
+    )
+    jobs = [Job(WIDE, 1), Job(decayed, 1)]
+    runs = dict(run_jobs(jobs, num_workers=1))
+    assert_same_run(runs[jobs[0]], alone[1])
+    assert_same_run(runs[jobs[1]], run(decayed, 1))
+    norms = [
+        run.metrics.query("metric == 'weight_norm'")["value"].iloc[-1]
+        for run in runs.values()
+    ]
+    assert norms[1] < 0.9 * norms[0]
+
+
 def test_conditions_and_learning_rates_share_a_program(monkeypatch):
     made = []
     original = multi_seed.EpochProgram

@@ -14,6 +14,7 @@ from tiny_gpt.evaluate import LOSS_KINDS, LOSS_TIERS, EvaluationConfig
 from tiny_gpt.experiment import (
     Experiment,
     TrainConfig,
+    config_of,
     loss_floor,
     updates_per_epoch,
 )
@@ -90,6 +91,31 @@ def test_the_optimizer_is_the_published_one():
     assert model.optimizer.global_clipnorm is None
     assert model.loss.from_logits
     assert model.jit_compile
+    assert model.optimizer.weight_decay is None
+
+
+def test_weight_decay_is_decoupled_from_the_gradient():
+    # Without a gradient Adam stands still, and each variable, w, becomes
+    # w (1 - rate * decay) = w (1 - 0.25 * 0.4) = 0.9 w, the biases as well.
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    compile_gpt(model, TrainConfig(learning_rate=0.25, weight_decay=0.4))
+    model.set_weights([np.full((2, 2), 3.0), np.full(2, -1.0)])
+    nothing = [keras.ops.zeros(v.shape) for v in model.trainable_variables]
+    model.optimizer.apply(nothing, model.trainable_variables)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(kernel, 2.7, rtol=1e-6)
+    np.testing.assert_allclose(bias, -0.9, rtol=1e-6)
+
+
+def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
+    assert "weight_decay" not in config_of(TINY)["train"]
+    decayed = dataclasses.replace(
+        TINY, train=dataclasses.replace(TINY.train, weight_decay=0.1)
+    )
+    assert config_of(decayed)["train"]["weight_decay"] == 0.1
+    config = dataclasses.asdict(TINY)
+    assert config["train"].pop("weight_decay") == 0
+    assert config_of(TINY) == config
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +281,8 @@ def test_a_pretraining_that_does_not_fit_is_refused(first, rule):
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
         ({"clipnorm": -1.0}, "clipnorm=-1.0"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1"),
+        ({"weight_decay": math.inf}, "weight_decay=inf"),
         ({"loss_drop_window": 0}, "window=0"),
     ],
 )

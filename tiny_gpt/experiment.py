@@ -1,8 +1,10 @@
 """What an experiment is: everything that decides a run, but the seed."""
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.decode import check_fits
@@ -39,6 +41,9 @@ class TrainConfig:
         min_loss_drop: smallest fall of the loss that is an event, nats per
             token.
         loss_drop_window: epochs over which that fall is measured.
+        weight_decay: share of each variable, times the learning rate, that an
+            update takes away, decoupled from the gradient as in AdamW; 0, as
+            in the paper, is Adam.
 
     Raises:
         ValueError: if a number is out of range.
@@ -52,6 +57,7 @@ class TrainConfig:
     clipping: str = "global"
     min_loss_drop: float = 0.1
     loss_drop_window: int = 5
+    weight_decay: float = 0.0
 
     def __post_init__(self):
         for name, least in (
@@ -81,6 +87,12 @@ class TrainConfig:
                     f"`{name}` must be above 0, and finite. "
                     f"Received: {name}={value!r}"
                 )
+        decay = self.weight_decay
+        if not isinstance(decay, (int, float)) or not 0 <= decay < math.inf:
+            raise ValueError(
+                "`weight_decay` cannot be negative; it is finite. "
+                f"Received: weight_decay={decay!r}"
+            )
         if self.clipping not in CLIPPINGS:
             raise ValueError(
                 f"`clipping` must be one of {CLIPPINGS}. "
@@ -200,6 +212,18 @@ class Experiment:
                 "`num_repeats` can make them equal. "
                 f"Received: {updates[0]} and {updates[1]}"
             )
+
+
+def config_of(experiment: Experiment) -> dict[str, Any]:
+    """Returns all fields of an experiment, as a record or manifest has them.
+
+    `weight_decay` came later: it is left out where it is 0, so that what was
+    written before still belongs to the same experiment.
+    """
+    config = dataclasses.asdict(experiment)
+    if not experiment.train.weight_decay:
+        del config["train"]["weight_decay"]
+    return config
 
 
 def updates_per_epoch(experiment: Experiment) -> int:

@@ -22,15 +22,21 @@ class DamagedFileError(ValueError):
     """A file is not what was written."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, writer: str = "") -> None:
     """Writes a file in one move: after a crash it is the old or the new one.
 
     The data reach the disk before the file gets its name.
 
+    Args:
+        path: the file.
+        data: what it will hold.
+        writer: tells writers of one file at one time apart; without it, one
+            may move what the other has half written.
+
     Raises:
         OSError: if they cannot; the old file is left as it was.
     """
-    new = path.with_name(f"saving_{path.name}")
+    new = path.with_name(f"saving_{writer}{path.name}")
     try:
         with open(new, "wb") as file:
             file.write(data)
@@ -119,16 +125,33 @@ def unseal(path: Path) -> dict[str, Any]:
         DamagedFileError: if it is not what was written.
         FileNotFoundError: if there is no such file.
     """
+    value = json.loads(_unsealed(path))
+    if not isinstance(value, dict):
+        raise _damaged(path)
+    return value
+
+
+def is_sealed(path: Path) -> bool:
+    """Tells whether a file is what `seal` returned, without parsing it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    try:
+        _unsealed(path)
+    except DamagedFileError:
+        return False
+    return True
+
+
+def _unsealed(path: Path) -> bytes:
     head, _, rest = path.read_bytes().partition(b"\n")
     text = rest.removesuffix(_END)
     digest = hashlib.sha256(text).hexdigest()
     is_whole = head == f'{{"sha256": "{digest}", "value":'.encode()
     if not is_whole or text + _END != rest:
         raise _damaged(path)
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise _damaged(path)
-    return value
+    return text
 
 
 def set_aside(path: Path) -> Path:

@@ -119,6 +119,25 @@ class _Programs:
         return run
 
 
+class Programs:
+    """Compiled programs, kept from one call of `run_jobs` to the next.
+
+    Any thread may use it.
+    """
+
+    def __init__(self) -> None:
+        self._by_key: dict[Any, _Programs] = {}
+        self._lock = threading.Lock()
+
+    def of(self, like: Preparation, devices: Sequence[Any]) -> _Programs:
+        """Returns what the runs of one shape share, made once."""
+        key = _shape_of(like.experiment), tuple(devices)
+        with self._lock:
+            if key not in self._by_key:
+                self._by_key[key] = _Programs(like, devices)
+            return self._by_key[key]
+
+
 def _shape_of(experiment: Experiment) -> tuple[Any, ...]:
     """Returns what runs that share programs have in common."""
     train, mixture = experiment.train, experiment.mixture
@@ -126,6 +145,7 @@ def _shape_of(experiment: Experiment) -> tuple[Any, ...]:
         experiment.model,
         train.batch_size,
         train.clipnorm,
+        train.weight_decay,
         experiment.evaluation.decoding,
         experiment.tokens,
         mixture.sentence_length,
@@ -175,6 +195,7 @@ def run_jobs(
     on_start: OnStart | None = None,
     save_every_s: float = 30.0,
     placement: Placement | None = None,
+    programs: Programs | None = None,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process.
 
@@ -190,6 +211,8 @@ def run_jobs(
         on_start: called once, before anything is trained.
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all that JAX offers first.
+        programs: what earlier calls have compiled, for this one and later
+            ones to use; by default nothing is kept.
 
     Yields:
         Each job with its run, when it is finished.
@@ -232,7 +255,12 @@ def run_jobs(
             [len(r.record.logs) for some in queues.values() for _, r in some]
         )
         driver = _Driver(
-            queues, num_workers, pack_size, on_epoch, placement.devices
+            queues,
+            num_workers,
+            pack_size,
+            on_epoch,
+            placement.devices,
+            programs or Programs(),
         )
         if on_start is not None:
             on_start(driver.packs)
@@ -242,7 +270,9 @@ def run_jobs(
 class _Driver:
     """Deals packs of runs to workers."""
 
-    def __init__(self, queues, num_workers, pack_size, on_epoch, devices):
+    def __init__(
+        self, queues, num_workers, pack_size, on_epoch, devices, programs
+    ):
         self._on_epoch = on_epoch
         self._policy = keras.config.dtype_policy()
         count = sum(len(members) for members in queues.values())
@@ -254,16 +284,11 @@ class _Driver:
         self._sharing = tuple(devices) if is_divided else ()
         self._devices = local[:1] if is_divided else local
         self._is_stopped = threading.Event()
-        self._programs: dict[Any, _Programs] = {}
         self._packs = []
         largest, is_split = 0, False
-        for key, members in queues.items():
-            shape = key[0]
-            if shape not in self._programs:
-                like = members[0][1]
-                self._programs[shape] = _Programs(like, self._sharing)
-            programs = self._programs[shape]
-            one = self._num_bytes(programs, members[0][1])
+        for members in queues.values():
+            of_shape = programs.of(members[0][1], self._sharing)
+            one = self._num_bytes(of_shape, members[0][1])
             largest = max(largest, one)
             most = 1
             if not is_divided:
@@ -279,7 +304,7 @@ class _Driver:
             )
             start = 0
             for size in sizes:
-                self._packs.append((programs, members[start : start + size]))
+                self._packs.append((of_shape, members[start : start + size]))
                 start += size
         if is_divided:  # two would wait for each other's devices
             num_workers = 1

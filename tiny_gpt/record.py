@@ -1,6 +1,5 @@
 """What a run keeps on disk so that it can continue."""
 
-import dataclasses
 import json
 import math
 import os
@@ -13,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.experiment import Experiment
+from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.files import (
     DamagedFileError,
     hash_arrays,
@@ -92,7 +91,7 @@ class Record:
         self._save_every_s = save_every_s
         self._num_epochs = experiment.train.num_epochs
         # Through JSON, so that it compares equal to what was saved.
-        config = {"experiment": dataclasses.asdict(experiment), "seed": seed}
+        config = {"experiment": config_of(experiment), "seed": seed}
         self._config = json.loads(json.dumps(config))
         self.path = path
         if path is not None:

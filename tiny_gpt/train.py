@@ -43,7 +43,9 @@ def compile_gpt(
         return
     model.compile(
         optimizer=keras.optimizers.Adam(
-            config.learning_rate, clipnorm=config.clipnorm
+            config.learning_rate,
+            clipnorm=config.clipnorm,
+            weight_decay=config.weight_decay or None,
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, reduction="mean_with_sample_weight"
@@ -57,12 +59,17 @@ def _compile_replicas(
     model: keras.Model, config: TrainConfig, placement: Placement
 ) -> None:
     rate, clipnorm = config.learning_rate, config.clipnorm
+    decay = config.weight_decay or None
     is_tensorflow = placement.strategy is not None
     clips_sum = is_tensorflow and config.clipping == "global"
     if clips_sum and clipnorm is not None:
-        optimizer: keras.Optimizer = ClipAfterSum(rate, clipnorm)
+        optimizer: keras.Optimizer = ClipAfterSum(
+            rate, clipnorm, weight_decay=decay
+        )
     else:
-        optimizer = keras.optimizers.Adam(rate, clipnorm=clipnorm)
+        optimizer = keras.optimizers.Adam(
+            rate, clipnorm=clipnorm, weight_decay=decay
+        )
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="mean_with_sample_weight"
     )

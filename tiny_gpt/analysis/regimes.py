@@ -1,0 +1,40 @@
+"""What a run has come to: four regimes."""
+
+import math
+
+REGIMES = ("memorises", "lacks data", "lacks steps", "generalises")
+
+
+def classify_regime(
+    unseen: float,
+    seen: float,
+    loss_above_floor: float,
+    threshold: float,
+    margin: float = 0.05,
+) -> str:
+    """Names what a run has come to, one of `REGIMES`.
+
+    "generalises": unseen sentences reach the threshold. "memorises": only
+    those that were shown do. Else neither does: "lacks steps" if the training
+    loss is still above the floor that is reached without memory, by more
+    than `margin`; "lacks data" if the text is fitted, and the mapping is not
+    in it often enough to be found.
+
+    Args:
+        unseen: accuracy on sentences that were not shown, in [0, 1].
+        seen: accuracy on those that were; NaN if there are none.
+        loss_above_floor: last training loss less its floor, nats per token;
+            NaN if there is no floor, which leaves the last two apart.
+        threshold: accuracy that counts as success.
+        margin: nats per token.
+
+    Returns:
+        One of `REGIMES`; "unknown" where NaN leaves it open.
+    """
+    if unseen >= threshold:
+        return "generalises"
+    if seen >= threshold:
+        return "memorises"
+    if math.isnan(unseen) or math.isnan(loss_above_floor):
+        return "unknown"
+    return "lacks steps" if loss_above_floor > margin else "lacks data"

@@ -1,0 +1,15 @@
+"""Sweeps: a grid of experiments, run anywhere, kept in one store.
+
+    axes      fields of an experiment by name
+    grid      axes, seeds and what counts as success -> cells
+    cell      content, hash and file of a cell
+    store     runs by their hash, for many writers
+    work      a pack of runs under leases, in this process
+    pool      in processes of this machine
+    ray       on Ray
+    run       runs what is missing
+    collect   frames, thresholds, exponents
+
+Nothing is imported here: workers of Ray come by before they know their
+backend.
+"""

@@ -1,0 +1,97 @@
+"""One cell of a sweep as the store has it: its content, hash and file."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tiny_gpt.experiment import Experiment, config_of
+from tiny_gpt.files import DamagedFileError, unseal
+from tiny_gpt.tiers import Row
+
+FORMAT = 1  # to be raised when the same config gives other numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What a finished run leaves.
+
+    Attributes:
+        logs: Keras logs of each epoch.
+        exact: rows of the exact evaluation.
+        wall_s: seconds of training and evaluation, compilation included.
+    """
+
+    logs: list[dict[str, float]]
+    exact: list[Row]
+    wall_s: float
+
+
+def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
+    """Returns all that the numbers of a run depend on but its seed.
+
+    Every field of the experiment but its labels, the format of the store,
+    backend and precision; JSON types.
+    """
+    config = config_of(experiment)
+    del config["name"], config["condition"]
+    return {
+        "format": FORMAT,
+        "backend": keras.backend.backend(),
+        "precision": precision,
+        "experiment": config,
+    }
+
+
+def key_of(content: dict[str, Any]) -> str:
+    """Returns the SHA-256 of canonical JSON: sorted, without spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def unlabelled(experiment: Experiment, key: str) -> Experiment:
+    """Returns an experiment under the labels that the store gives it.
+
+    Records know experiments by their labels, too, and sweeps that share a
+    cell give it different ones.
+    """
+    return dataclasses.replace(experiment, name="cell", condition=key[:16])
+
+
+def read_cell(path: Path, key: str, seed: int) -> Finished:
+    """Reads the file of a finished run.
+
+    Raises:
+        DamagedFileError: if it is not what was written there.
+        FileNotFoundError: if there is no such file.
+    """
+    cell = unseal(path)
+    try:
+        if (cell["key"], cell["seed"]) == (key, seed):
+            return _parse(cell)
+    except (KeyError, TypeError, ValueError):
+        pass
+    # Right sum, but another's: somebody has copied or written it.
+    raise DamagedFileError(
+        f"A run must be the one its path says. Received: {path}"
+    )
+
+
+def _parse(cell: dict[str, Any]) -> Finished:
+    logs = [
+        {name: _number(value) for name, value in log.items()}
+        for log in cell["logs"]
+    ]
+    exact = [
+        (mapping, tier, prompt, metric, _number(value))
+        for mapping, tier, prompt, metric, value in cell["exact"] or ()
+    ]
+    return Finished(logs, exact, float(cell["wall_s"]))
+
+
+def _number(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)  # as in `Record`

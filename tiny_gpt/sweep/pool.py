@@ -1,0 +1,123 @@
+"""Works of a sweep in processes of this machine, which share its cores."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from tiny_gpt.devices import make_deterministic, set_precision
+from tiny_gpt.packs import share_cores
+from tiny_gpt.placement import Placement, choose_devices
+from tiny_gpt.sweep.store import Store
+from tiny_gpt.sweep.work import Done, Work, do, kept_programs
+
+MOST_BREAKS = 3  # of the pool, one after the other, without anything done
+
+_state: dict[str, Any] = {}  # of a worker
+
+
+def in_pool(
+    store: Store,
+    works: Sequence[Work],
+    num_processes: int = 2,
+    asked: Mapping[str, Any] | None = None,
+) -> Iterator[Done]:
+    """Does works in processes that share the cores evenly.
+
+    When a worker is killed, the others are started anew with it, and go on
+    from what was saved. When this process is killed, they end.
+
+    Args:
+        store: where they go.
+        works: what to do.
+        num_processes: works at once.
+        asked: devices, as `Placement.asked` has them; None for those that the
+            backend offers first.
+
+    Yields:
+        What came of each, as it is done.
+
+    Raises:
+        ValueError: if `num_processes` is below 1.
+        RuntimeError: if workers die again and again without a work done.
+    """
+    if num_processes < 1:
+        raise ValueError(
+            "`num_processes` must be at least 1. "
+            f"Received: num_processes={num_processes}"
+        )
+    left, num_breaks = dict(enumerate(works)), 0
+    while left:
+        try:
+            for number, done in _do_all(store, left, num_processes, asked):
+                del left[number]
+                num_breaks = 0
+                yield done
+        except BrokenProcessPool as error:
+            num_breaks += 1
+            if num_breaks == MOST_BREAKS:
+                raise RuntimeError(
+                    f"Worker processes were killed {MOST_BREAKS} times "
+                    "without finishing anything, perhaps for lack of memory: "
+                    "use fewer at once. What was saved is kept. Received: "
+                    f"num_processes={num_processes}"
+                ) from error
+
+
+def _do_all(store, left, num_processes, asked) -> Iterator[tuple[int, Done]]:
+    context = multiprocessing.get_context("spawn")
+    shares = context.Queue()
+    for share in share_cores(num_processes):
+        shares.put(share)
+    pool = ProcessPoolExecutor(
+        num_processes,
+        context,
+        _start,
+        (shares, store.folder, store.precision, asked),
+    )
+    try:
+        futures = {pool.submit(_do, left[n]): n for n in sorted(left)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(
+    shares: Any,
+    folder: Path,
+    precision: str,
+    asked: Mapping[str, Any] | None,
+) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    share = shares.get()
+    if share:  # before the backend counts its cores
+        os.sched_setaffinity(0, share)
+    placement: Placement | None = None
+    if asked:
+        placement = choose_devices(
+            asked["devices"], asked["num_devices"], asked["tpu"]
+        )
+    set_precision(precision)
+    make_deterministic()
+    _state.update(
+        store=Store(folder, precision),
+        placement=placement,
+    )
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _do(work: Work) -> Done:
+    return do(_state["store"], work, kept_programs(), _state["placement"])

@@ -1,0 +1,169 @@
+"""Runs what a sweep has not run yet, wherever; the store knows what it has.
+
+An executor is a function of a store and of works, which yields what came of
+each: `work.in_process`, `pool.in_pool`, `ray.on_ray`. Whoever executes calls
+`work.do`, which takes a lease on each run, so that any number of drivers, of
+any kind, share one store.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.sweep.cell import unlabelled
+from tiny_gpt.sweep.grid import Sweep
+from tiny_gpt.sweep.store import Store
+from tiny_gpt.sweep.work import Done, Work
+
+POLL_S = 1.0
+
+
+class Executor(Protocol):
+    """Does works in any order, and yields what came of each."""
+
+    def __call__(
+        self, store: Store, works: Sequence[Work]
+    ) -> Iterator[Done]: ...
+
+
+@dataclass
+class Outcome:
+    """What came of a sweep.
+
+    Attributes:
+        finished: runs made here.
+        failed: what each failed run raised, by key and seed.
+        left: runs that are not finished.
+    """
+
+    finished: int = 0
+    failed: dict[tuple[str, int], str] = field(default_factory=dict)
+    left: int = 0
+
+
+def plan_work(
+    sweep: Sweep,
+    store: Store,
+    pack_size: int | None = 1,
+    shard: tuple[int, int] = (0, 1),
+) -> list[Work]:
+    """Returns what is not finished, one seed of every cell before the next.
+
+    Args:
+        sweep: what is wanted.
+        store: what is there; damaged files are set aside.
+        pack_size: seeds of a cell in one work, which other devices than a CPU
+            train as one batch; None for all.
+        shard: (i, n): only the runs whose hash is i modulo n, the same
+            whatever else is in the sweep.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+    index, count = shard
+    if not 0 <= index < count:
+        raise ValueError(
+            f"A shard is one of n, counted from 0. Received: {index}/{count}"
+        )
+    if pack_size is not None and pack_size < 1:
+        raise ValueError(
+            f"`pack_size` must be at least 1. Received: pack_size={pack_size}"
+        )
+    rounds: dict[int, list[Work]] = {}
+    for key, experiment in experiments_by_key(sweep, store).items():
+        there = store.seeds(key, checks=True)
+        seeds = [
+            seed
+            for seed in sweep.seeds
+            if seed not in there and _shard_of(key, seed, count) == index
+        ]
+        size = pack_size or max(len(seeds), 1)
+        for number, start in enumerate(range(0, len(seeds), size)):
+            work = Work(key, experiment, tuple(seeds[start : start + size]))
+            rounds.setdefault(number, []).append(work)
+    return [work for number in sorted(rounds) for work in rounds[number]]
+
+
+def experiments_by_key(sweep: Sweep, store: Store) -> dict[str, Experiment]:
+    """Returns the different experiments of a sweep, labelled by the store."""
+    found = {}
+    for cell in sweep.cells:
+        key = store.key(cell.experiment)
+        if key not in found:
+            found[key] = unlabelled(cell.experiment, key)
+    return found
+
+
+def _shard_of(key: str, seed: int, count: int) -> int:
+    digest = hashlib.sha256(f"{key} {seed}".encode()).digest()
+    return int.from_bytes(digest[:8]) % count
+
+
+def run_sweep(
+    sweep: Sweep,
+    store: Store,
+    executor: Executor,
+    pack_size: int | None = 1,
+    shard: tuple[int, int] = (0, 1),
+    on_plan: Callable[[Sequence[Work]], None] | None = None,
+    on_done: Callable[[Done], None] | None = None,
+    waits: bool = True,
+) -> Outcome:
+    """Runs what is not finished, until nothing is left.
+
+    A run that raises does not stop the others, and is not tried again here.
+    Where only runs are left that other processes work at, it waits for them,
+    and takes over those of a process that dies.
+
+    Args:
+        sweep: what is wanted.
+        store: where it goes.
+        executor: how works are done.
+        pack_size: see `plan_work`.
+        shard: see `plan_work`.
+        on_plan: called with what is to be done, at the start of each round.
+        on_done: called with what came of each work.
+        waits: whether to wait for the runs of other processes.
+
+    Raises:
+        OSError: if the store cannot be written.
+    """
+    outcome = Outcome()
+    while True:
+        works = _without(
+            plan_work(sweep, store, pack_size, shard), outcome.failed
+        )
+        outcome.left = sum(len(work.seeds) for work in works)
+        if not works:
+            return outcome
+        if on_plan is not None:
+            on_plan(works)
+        is_getting_on = False
+        for done in executor(store, works):
+            outcome.finished += len(done.finished)
+            if done.error is not None:
+                gone = {*done.finished, *done.taken}
+                for seed in done.work.seeds:
+                    if seed not in gone:
+                        outcome.failed[done.work.key, seed] = done.error
+            is_getting_on |= bool(done.finished or done.error)
+            if on_done is not None:
+                on_done(done)
+        if not is_getting_on:
+            if not waits:
+                return outcome
+            time.sleep(POLL_S)
+
+
+def _without(
+    works: Sequence[Work], failed: dict[tuple[str, int], str]
+) -> list[Work]:
+    left = []
+    for work in works:
+        seeds = tuple(s for s in work.seeds if (work.key, s) not in failed)
+        if seeds:
+            left.append(Work(work.key, work.experiment, seeds))
+    return left
