@@ -8,143 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-EXPERIMENTS = ("triangle", "controls", "four_languages")
-COMMANDS = (*EXPERIMENTS, "reproduce", "theory", "report")
+from experiments.options import EXPERIMENTS, parse_arguments
+
 BACKENDS = ("jax", "tensorflow")
 LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
-SEEDS = {"reproduce": 10, "theory": 10, "report": 10}  # 5 otherwise
-
-
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Parses a command line; ends the process with 2 if it cannot."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments",
-        description="Trains tiny GPTs on every condition of an experiment, "
-        "with several seeds, and writes metrics, summary and figure. The same "
-        "command continues what was interrupted.",
-    )
-    parser.add_argument(
-        "experiment",
-        choices=COMMANDS,
-        help="triangle: Sinha 2024, sec. 3.1 and fig. 2; "
-        "controls: what its model really learned; "
-        "four_languages: sec. 3.2 and table 1; "
-        "reproduce: all three, the verdict on each claim of the paper and a "
-        "report; theory: what tests sec. 2, in the same folder; report: the "
-        "same from the runs that are there",
-    )
-    parser.add_argument(
-        "--preset",
-        default="quick",
-        help="quick: a small model, minutes on a laptop; paper: data, "
-        "network, optimizer and epochs as published, hours on a laptop "
-        "(default: quick)",
-    )
-    parser.add_argument(
-        "--conditions",
-        nargs="+",
-        metavar="NAME",
-        help="run these conditions only (default: all)",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="number of seeds (default: 5; 10 for reproduce)",
-    )
-    parser.add_argument(
-        "--first-seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seeds are N, N+1, ... (default: 0)",
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="runs at once: threads of one process on JAX (default: one per "
-        "core, or fewer if the model is large), processes that share the "
-        "cores on TensorFlow (default: 1)",
-    )
-    parser.add_argument(
-        "--pack-size",
-        type=int,
-        metavar="N",
-        help="JAX: seeds in one batch of a program; fewer need less memory "
-        "(default: 1 on a CPU, else an even share of each device, or as many "
-        "as fit)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the results (default: results/EXPERIMENT; "
-        "results/reproduce for theory and report)",
-    )
-    parser.add_argument(
-        "--backend",
-        default=os.environ.get("KERAS_BACKEND", "jax"),
-        help="Keras backend, jax or tensorflow (default: KERAS_BACKEND, or "
-        "else jax)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "default", "mixed_bfloat16"),
-        default="float32",
-        help="float32: true float32 products; default: what the backend "
-        "prefers, TF32 on recent GPUs; mixed_bfloat16: layers compute in "
-        "bfloat16, weights, logits and loss in float32 (default: float32)",
-    )
-    parser.add_argument(
-        "--devices",
-        choices=("auto", "cpu", "gpu", "tpu"),
-        default="auto",
-        help="auto: what the backend offers first; a kind that is asked for "
-        "is used or refused, never replaced (default: auto)",
-    )
-    parser.add_argument(
-        "--num-devices",
-        type=int,
-        metavar="N",
-        help="devices to use (default: all of the kind); they change the "
-        "time, not the results",
-    )
-    parser.add_argument(
-        "--tpu",
-        metavar="WHICH",
-        help="TensorFlow: local, or the name or host:port of a TPU (default: "
-        "local, with --devices tpu)",
-    )
-    parser.add_argument(
-        "--distributed",
-        action="store_true",
-        help="JAX: join the processes of several hosts, in each of which this "
-        "command runs; batches are divided among all their devices",
-    )
-    parser.add_argument(
-        "--clipping",
-        choices=("global", "per_replica"),
-        default="global",
-        help="global: clip gradients of the whole batch; per_replica: of "
-        "each device before they are summed, as published in sec. 3.2; "
-        "several devices on TensorFlow only (default: global)",
-    )
-    parser.add_argument(
-        "--checkpoints",
-        action="store_true",
-        help="keep the weights of some epochs, ever fewer, and of all around "
-        "an event, in runs/CONDITION/seed_N_weights",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace results of another config in the same folder",
-    )
-    options = parser.parse_args(arguments)
-    if options.seeds is None:
-        options.seeds = SEEDS.get(options.experiment, 5)
-    return options
 
 
 def check_installed(backend: str) -> None:
@@ -196,7 +63,7 @@ def main(arguments: list[str]) -> int:
         os.environ["KERAS_BACKEND"] = options.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         _keep_compiled_programs()
-        _do(options, command)
+        return _do(options, command)
     except KeyboardInterrupt:
         sys.stderr.write(
             "Interrupted. The same command continues from the last saved "
@@ -218,7 +85,6 @@ def main(arguments: list[str]) -> int:
             raise
         sys.stderr.write(message)
         return 1
-    return 0
 
 
 def _explain_memory(error: Exception) -> str | None:
@@ -238,8 +104,12 @@ def _explain_memory(error: Exception) -> str | None:
     )
 
 
-def _do(options: argparse.Namespace, command: list[str]) -> None:
+def _do(options: argparse.Namespace, command: list[str]) -> int:
     """Checks and claims all that is asked for, then does it."""
+    if options.experiment == "sweep":
+        from experiments import sweep
+
+        return sweep.do(options, command)
     if options.experiment in EXPERIMENTS:
         from experiments.plan import Plan, choose_placement
         from experiments.runner import execute
@@ -249,7 +119,7 @@ def _do(options: argparse.Namespace, command: list[str]) -> None:
         with hold_folder(plan.folder):
             plan.claim()
             execute(plan)
-        return
+        return 0
     from experiments.reproduce import Reproduction
     from tiny_gpt.results import hold_folder
 
@@ -258,13 +128,14 @@ def _do(options: argparse.Namespace, command: list[str]) -> None:
         with hold_folder(reproduction.folder):
             reproduction.claim()
             reproduction.study()
-        return
+        return 0
     if not reproduction.trains:
         reproduction.execute()
-        return
+        return 0
     with hold_folder(reproduction.folder):
         reproduction.claim()
         reproduction.execute()
+    return 0
 
 
 def _interrupt(*_: object) -> None:

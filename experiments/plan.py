@@ -141,9 +141,7 @@ class Plan:
             "seeds": list(self.seeds),
             "backend": keras.backend.backend(),
             "precision": self.precision,
-            "conditions": {
-                e.condition: config_of(e) for e in self.experiments
-            },
+            "conditions": {e.condition: config_of(e) for e in self.experiments},
         }
 
     def record(self, experiment: Experiment, seed: int) -> Path:

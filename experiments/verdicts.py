@@ -19,6 +19,7 @@ from experiments.claims.evidence import Evidence
 from experiments.claims.ledger import CLAIMS
 from experiments.claims.theory_ledger import THEORY
 from experiments.conditions import describe_condition
+from experiments.descriptions import more_figures
 from experiments.drawing import PUBLISHED
 from experiments.plan import Plan, count_seeds, last_commit
 from tiny_gpt.ledger import FORMAT
@@ -75,6 +76,8 @@ def build_ledger(
             f" The {len(THEORY)} of section 2 are a family of their own, of "
             f"{num_intervals(THEORY)} intervals at {level:.4f} each."
         )
+    for entry in entries:
+        entry["more_figures"] = more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
     conditions = [
         describe_condition(plan, experiment, missing, evidence)

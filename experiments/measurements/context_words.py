@@ -9,7 +9,9 @@ from keras import ops
 
 from experiments.measurements.trained import Trained
 from tiny_gpt.analysis import contexts as theory
+from tiny_gpt.analysis.loss_floor import Packing
 from tiny_gpt.backend import compile_for_model
+from tiny_gpt.languages import split_label
 from tiny_gpt.model import GPTConfig, build_gpt
 from tiny_gpt.vocabulary import PADDING_ID
 
@@ -49,6 +51,36 @@ def next_word_probabilities(trained: Trained, tokens: np.ndarray) -> np.ndarray:
     read = ops.convert_to_numpy(probabilities(network, filled))
     read = np.asarray(read[:, : tokens.shape[1]], float)
     return read / read.sum(axis=-1, keepdims=True)  # to 1 in float64
+
+
+def most_demonstrations(packing: Packing) -> int:
+    """Returns how many fit a window of words, before question and answer.
+
+    The last answer word is predicted and not read.
+    """
+    question = packing.sentence_length + 1
+    read = question + packing.sentence_length - 1
+    return (packing.sequence_length - read) // (2 * question)
+
+
+def context_given_word(
+    targets: Mapping[str, np.ndarray], shown: Mapping[str, int], num_ids: int
+) -> np.ndarray:
+    """Returns Pr(theta_i|y) of an answer word y, shape (M, V).
+
+    Args:
+        targets: ids of the target language's words, by context.
+        shown: training pairs of every mapping.
+        num_ids: token ids, V.
+    """
+    table = np.zeros((len(targets), num_ids))
+    for row, (label, ids) in zip(table, targets.items(), strict=True):
+        target = split_label(label)[1]
+        ending = [m for m in shown if split_label(m)[1] == target]
+        total = sum(shown[m] for m in ending)
+        if total:
+            row[ids] = shown[label] / total
+    return table
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import numpy as np
 from experiments.measurements.context_words import (
     LEAST,
     AnswerWord,
+    context_given_word,
+    most_demonstrations,
     next_word_probabilities,
 )
 from experiments.measurements.trained import Trained
@@ -58,14 +60,13 @@ def tier_of(place: str, word: int) -> str:
     return f"{place.split('/')[1]}:word_{word}"
 
 
-def most_demonstrations(packing: Packing) -> int:
-    """Returns how many fit a window of words, before question and answer.
-
-    The last answer word is predicted and not read.
-    """
-    question = packing.sentence_length + 1
-    read = question + packing.sentence_length - 1
-    return (packing.sequence_length - read) // (2 * question)
+def draw_sentences(
+    packing: Packing, most: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws demonstrations and questions, (N, most + 1, words)."""
+    size, length = packing.alphabet_size, packing.sentence_length
+    drawn = sample_sentences(NUM_QUESTIONS * (most + 1), size, length, rng)
+    return drawn.reshape(NUM_QUESTIONS, most + 1, length)
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,10 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         ValueError: if words have space marks.
     """
     rng = np.random.default_rng([seed, RANDOM])
-    runs = {place: _Run(place, trained[place]) for place in NEEDS}
+    runs = {place: RunContexts(place, trained[place]) for place in NEEDS}
     most = max(run.most for run in runs.values())
-    size, length = runs[SPARSE].size, runs[SPARSE].length
-    drawn = sample_sentences(NUM_QUESTIONS * (most + 1), size, length, rng)
-    sentences = drawn.reshape(NUM_QUESTIONS, most + 1, length)
+    length = runs[SPARSE].length
+    sentences = draw_sentences(runs[SPARSE].packing, most, rng)
     right = runs[SPARSE].stream.mapping(RARE)
     false = Asked(FALSE_PAIR, RARE, (scramble(right, rng),))
 
@@ -128,7 +128,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     return rows + _prior(rows, runs)
 
 
-def _prior(rows: list[Row], runs: Mapping[str, "_Run"]) -> list[Row]:
+def _prior(rows: list[Row], runs: Mapping[str, "RunContexts"]) -> list[Row]:
     """Fits the zero-demonstration mass of A->C to its training pairs."""
     bare = demonstrated(0, RARE)
     by_tier = {
@@ -147,10 +147,10 @@ def _prior(rows: list[Row], runs: Mapping[str, "_Run"]) -> list[Row]:
     ]
 
 
-class _Run:
+class RunContexts:
     """A run, its contexts, and the generator of its text."""
 
-    def __init__(self, place: str, trained: Trained):
+    def __init__(self, place: str, trained: Trained, label: str = RARE):
         self.place, self.trained = place, trained
         stream = self.stream = trained.stream
         self.packing, self.shown = packing_of(trained.experiment)
@@ -164,7 +164,7 @@ class _Run:
         self.most = most_demonstrations(self.packing)
         vocabulary = stream.vocabulary
         self.first = vocabulary.tokens.index(SEPARATOR)  # word id 0
-        source = split_label(RARE)[0]
+        source = split_label(label)[0]
         self.ids = {
             language.name: vocabulary.ids(language, np.arange(self.size))
             for language in vocabulary.languages
@@ -198,34 +198,22 @@ class _Run:
         self, asked: Asked, sentences: np.ndarray, num_words: int
     ) -> Iterator[Row]:
         """Yields the rows of a prompt, at its first answer words."""
-        vocabulary, queries = self.stream.vocabulary, sentences[:, -1]
-        answer = self.stream.mapping(asked.answer)
-        parts = [
-            vocabulary.encode_pairs(mapping, sentences[:, i - 1])
-            for i, mapping in enumerate(asked.shown, -len(asked.shown))
-        ]
-        parts.append(vocabulary.encode_queries(answer, queries))
-        start = sum(part.shape[1] for part in parts)
-        parts.append(vocabulary.encode_answers(answer, queries)[:, :-1])
-        tokens = np.concatenate(parts, axis=1)
-        probabilities = next_word_probabilities(self.trained, tokens)
-        posterior = self.posterior(tokens)
-        right = {
-            label: vocabulary.ids(mapping.target, mapping.translate(queries))
-            for label in self.targets
-            for mapping in [self.stream.mapping(label)]
-        }
+        tokens, start = self.prompts(asked, sentences)
+        given = next_word_probabilities(self.trained, tokens)
+        posterior, queries = self.posterior(tokens), sentences[:, -1]
+        right = self.right_words(queries)
         false = None
         if asked.name == FALSE_PAIR:
             mapping = asked.shown[0]
-            false = vocabulary.ids(mapping.target, mapping.translate(queries))
+            false = mapping.translate(queries)
+            false = self.stream.vocabulary.ids(mapping.target, false)
         for word in range(num_words):
             at = AnswerWord(
                 self.targets,
-                probabilities[:, start - 1 + word],
+                given[:, start - 1 + word],
                 posterior[:, start + word],
-                np.stack([right[m][:, word] for m in self.targets], axis=1),
-                self.context_given_word(probabilities.shape[-1]),
+                right[:, word],
+                context_given_word(self.targets, self.shown, given.shape[-1]),
             )
             named = [*at.masses()]
             if word == 0:
@@ -237,16 +225,28 @@ class _Run:
             for label, metric, values in named:
                 yield label, tier, asked.name, metric, float(np.mean(values))
 
-    def context_given_word(self, num_ids: int) -> np.ndarray:
-        """Returns Pr(theta_i|y) of an answer word y, shape (M, V)."""
-        table = np.zeros((len(self.targets), num_ids))
-        for row, (label, ids) in zip(table, self.targets.items(), strict=True):
-            target = split_label(label)[1]
-            ending = [m for m in self.shown if split_label(m)[1] == target]
-            total = sum(self.shown[m] for m in ending)
-            if total:
-                row[ids] = self.shown[label] / total
-        return table
+    def prompts(
+        self, asked: Asked, sentences: np.ndarray
+    ) -> tuple[np.ndarray, int]:
+        """Returns prompts with right answers, and where these start."""
+        vocabulary, queries = self.stream.vocabulary, sentences[:, -1]
+        answer = self.stream.mapping(asked.answer)
+        parts = [
+            vocabulary.encode_pairs(mapping, sentences[:, i - 1])
+            for i, mapping in enumerate(asked.shown, -len(asked.shown))
+        ]
+        parts.append(vocabulary.encode_queries(answer, queries))
+        start = sum(part.shape[1] for part in parts)
+        parts.append(vocabulary.encode_answers(answer, queries)[:, :-1])
+        return np.concatenate(parts, axis=1), start
+
+    def right_words(self, queries: np.ndarray) -> np.ndarray:
+        """Returns the right answer in each context, (N, words, contexts)."""
+        answers = [
+            self.stream.vocabulary.ids(m.target, m.translate(queries))
+            for m in map(self.stream.mapping, self.targets)
+        ]
+        return np.stack(answers, axis=-1)
 
     def posterior(self, tokens: np.ndarray) -> np.ndarray:
         """Returns that of Bayes for each context, (N, P + 1, contexts)."""

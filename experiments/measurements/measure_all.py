@@ -10,12 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.measurements.repeated import NotRepeatedError
 from experiments.measurements.trained import Trained
 from tiny_gpt.files import DamagedFileError, seal, set_aside, unseal
 from tiny_gpt.metrics import COLUMNS
 from tiny_gpt.results import write_text
 from tiny_gpt.tiers import Row
 
+# Epoch and step, then a row as of any other measurement.
+RowOfEpoch = tuple[int, int, str, str, str, str, float]
 Load = Callable[[str, int], Trained]  # of "experiment/condition" and seed
 OnDone = Callable[[str, int, bool], None]  # name, seed, whether it was there
 
@@ -26,7 +29,7 @@ class Measured:
 
     Attributes:
         metrics: metrics frame, columns `metrics.COLUMNS`, the measurement in
-            place of the condition and epoch 0.
+            place of the condition; epoch 0 where it is of the end of a run.
         wall_s: seconds of all seeds together, by measurement.
         missing: seeds that are missing, by measurement.
     """
@@ -42,8 +45,10 @@ def measure_all(
     folder: Path,
     load: Load,
     on_done: OnDone,
-) -> None:
+) -> list[str]:
     """Makes every measurement that is not there yet.
+
+    One that cannot make its run again stays missing, and stops no other.
 
     Args:
         modules: what to measure, see `experiments.measurements`.
@@ -52,7 +57,11 @@ def measure_all(
             move; a damaged one is set aside and measured again.
         load: loads a trained model.
         on_done: called after each.
+
+    Returns:
+        What stays missing, and why, a line each.
     """
+    missing = []
     for seed in seeds:
         trained: dict[str, Trained] = {}
         for module in modules:
@@ -65,11 +74,16 @@ def measure_all(
                     trained[place] = load(place, seed)
             needed = {place: trained[place] for place in module.NEEDS}
             start = time.perf_counter()
-            rows = check_rows(module.measure(needed, seed), module)
+            try:
+                rows = check_rows(module.measure(needed, seed), module)
+            except NotRepeatedError as error:
+                missing.append(f"{module.NAME}: seed {seed} missing. {error}")
+                continue
             seconds = round(time.perf_counter() - start, 1)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, seal({"rows": rows, "wall_s": seconds}))
             on_done(module.NAME, seed, False)
+    return missing
 
 
 def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
@@ -77,7 +91,7 @@ def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
     return folder / module.NAME / f"seed_{seed}.json"
 
 
-def read(path: Path) -> tuple[list[Row], float] | None:
+def read(path: Path) -> tuple[list[Row | RowOfEpoch], float] | None:
     """Reads a measurement and its seconds; None if not there, or damaged."""
     try:
         found = unseal(path)
@@ -90,7 +104,9 @@ def read(path: Path) -> tuple[list[Row], float] | None:
         return None
 
 
-def check_rows(rows: Sequence[Row], module: ModuleType) -> list[Any]:
+def check_rows(
+    rows: Sequence[Row | RowOfEpoch], module: ModuleType
+) -> list[Any]:
     """Checks that each number is named once.
 
     Raises:
@@ -119,8 +135,9 @@ def collect(
             if found is None:
                 missing.setdefault(module.NAME, []).append(seed)
                 continue
-            place = "theory", module.NAME, seed, 0, 0
-            rows += [(*place, *row) for row in found[0]]
+            place = "theory", module.NAME, seed
+            for row in found[0]:
+                rows.append((*place, *(row[:-5] or (0, 0)), *row[-5:]))
             seconds = wall_s.get(module.NAME, 0.0) + found[1]
             wall_s[module.NAME] = round(seconds, 1)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

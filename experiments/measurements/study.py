@@ -10,6 +10,7 @@ from rich.console import Console
 from experiments.measurements import (
     alignment,
     contexts,
+    contexts_by_epoch,
     perturbation,
     pivot,
     reuse,
@@ -23,7 +24,15 @@ from experiments.runner import Collected, execute, train_missing
 from experiments.runner import collect as collect_runs
 from tiny_gpt.results import write_frame
 
-MEASUREMENTS = (contexts, pivot, alignment, reuse, perturbation, shift)
+MEASUREMENTS = (
+    contexts,
+    pivot,
+    alignment,
+    reuse,
+    perturbation,
+    shift,
+    contexts_by_epoch,
+)
 
 
 def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
@@ -66,7 +75,10 @@ def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
         seconds = time.perf_counter() - start
         console.print(f"{name}: seed {seed} {state}, {seconds:.0f} s")
 
-    measure_all(MEASUREMENTS, plan.seeds, _folder(plan), load, show)
+    for line in measure_all(
+        MEASUREMENTS, plan.seeds, _folder(plan), load, show
+    ):
+        console.print(line)
     measured = collect(MEASUREMENTS, plan.seeds, _folder(plan))
     write_frame(plan.folder / "measured.csv", measured.metrics)
 

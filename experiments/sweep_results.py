@@ -1,0 +1,275 @@
+"""What a sweep has come to: its state, frames, thresholds and maps."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from tiny_gpt.devices import describe
+from tiny_gpt.plots_maps import plot_maps
+from tiny_gpt.results import write_frame, write_json
+from tiny_gpt.sweep.collect import (
+    axes_of_map,
+    collect_runs,
+    describe_exponent,
+    describe_threshold,
+    fit_exponents,
+    fit_thresholds,
+    summarise_cells,
+)
+from tiny_gpt.sweep.grid import Sweep, describe_point
+from tiny_gpt.sweep.run import experiments_by_key
+from tiny_gpt.sweep.store import Store
+
+MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
+THRESHOLDS = "thresholds.json"
+FORMAT = 1
+
+
+def show_status(sweep: Sweep, store: Store, console: Console) -> None:
+    """Shows how many runs of a sweep are finished, begun and missing."""
+    found = _count(sweep, store)
+    table = Table(title=f"{sweep.name}: {len(sweep.cells)} cells")
+    for column in ("runs", "finished", "running", "begun", "not begun"):
+        table.add_column(column, justify="right")
+    table.add_row(*(str(n) for n in found.values()))
+    console.print(table)
+    damaged = store.damaged()
+    if damaged:
+        console.print(f"{len(damaged)} damaged files were set aside:")
+        for path in damaged:
+            console.print(f"  {path}", soft_wrap=True, highlight=False)
+
+
+def _count(sweep: Sweep, store: Store) -> dict[str, int]:
+    keys = experiments_by_key(sweep, store)
+    finished = {key: store.seeds(key, checks=True) for key in keys}
+    begun = {
+        (key, seed)
+        for key, seed in store.partial()
+        if key in keys and seed in sweep.seeds and seed not in finished[key]
+    }
+    num_running = sum(store.is_leased(*run) for run in begun)
+    total = len(keys) * len(sweep.seeds)
+    num_finished = sum(len(s & set(sweep.seeds)) for s in finished.values())
+    return {
+        "runs": total,
+        "finished": num_finished,
+        "running": num_running,
+        "begun": len(begun) - num_running,
+        "not begun": total - num_finished - len(begun),
+    }
+
+
+def collect(
+    sweep: Sweep,
+    store: Store,
+    folder: Path,
+    command: str,
+    commit: str,
+    console: Console,
+) -> None:
+    """Writes frames and thresholds of the runs that are there.
+
+    What an earlier collection of the same sweep wrote is replaced: it follows
+    from the store.
+
+    Args:
+        sweep: what is collected.
+        store: where its runs are.
+        folder: where `RUNS`, `CELLS`, `THRESHOLDS` and `MANIFEST` go.
+        command: for the manifest.
+        commit: for the manifest.
+        console: where to show the thresholds.
+
+    Raises:
+        ValueError: if no run is there, or the folder holds something else.
+    """
+    _check_folder(sweep, folder)
+    runs = collect_runs(sweep, store)
+    if runs.empty:
+        raise ValueError(
+            "There must be a finished run to collect. "
+            f"Received: {store.folder}, which has none of {sweep.name!r}"
+        )
+    fitted = _fit(sweep, runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_frame(folder / RUNS, runs)
+    write_frame(folder / CELLS, summarise_cells(sweep, runs))
+    write_json(folder / THRESHOLDS, fitted)
+    write_json(
+        folder / MANIFEST,
+        {
+            "format": FORMAT,
+            "sweep": describe_sweep(sweep),
+            "runs": len(runs),
+            "runs_wanted": len(sweep.cells) * len(sweep.seeds),
+            "wall_s": round(float(runs["wall_s"].sum()), 1),
+            "command": command,
+            "commit": commit,
+            "collected": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **describe(),
+            "precision": store.precision,
+        },
+    )
+    _show(sweep, fitted, len(runs), folder, console)
+
+
+def describe_sweep(sweep: Sweep) -> dict[str, Any]:
+    """Returns what a sweep asks, JSON types."""
+    return {
+        "name": sweep.name,
+        "bases": list(sweep.bases),
+        "axes": {axis: list(values) for axis, values in sweep.axes.items()},
+        "fixed": dict(sweep.fixed),
+        "seeds": list(sweep.seeds),
+        "success": vars(sweep.success),
+    }
+
+
+def _check_folder(sweep: Sweep, folder: Path) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    try:
+        owner = json.loads((folder / MANIFEST).read_text())["sweep"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        owner = None
+    if owner != sweep.name:
+        raise ValueError(
+            "What is collected goes into a new or empty folder, or one that "
+            "has the same sweep. "
+            f"Received: {folder}, for {sweep.name!r}, which holds "
+            f"{'other files' if owner is None else repr(owner)}"
+        )
+
+
+def _fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
+    numbers, _ = axes_of_map(sweep)
+    thresholds = fit_thresholds(sweep, runs)
+    exponents = fit_exponents(sweep, thresholds)
+    others = [axis for axis in sweep.axes if axis not in numbers[:1]]
+    rest = [axis for axis in others if axis not in numbers[:2]]
+    return {
+        "axis": numbers[0] if numbers else None,
+        "thresholds": [
+            {
+                "at": dict(zip(others, _plain(point), strict=True)),
+                **describe_threshold(found),
+            }
+            for point, found in thresholds.items()
+        ],
+        "exponent_axis": numbers[1] if len(numbers) > 1 else None,
+        "exponents": [
+            {
+                "at": dict(zip(rest, _plain(point), strict=True)),
+                **describe_exponent(found),
+            }
+            for point, found in exponents.items()
+        ],
+    }
+
+
+def _plain(point: tuple[Any, ...]) -> list[Any]:
+    """Returns numbers of numpy as numbers of Python."""
+    return [v.item() if hasattr(v, "item") else v for v in point]
+
+
+def _show(sweep, fitted, num_runs, folder, console) -> None:
+    lines = [
+        f"| {_named(sweep, fitted)} | threshold | 95 % | fit p |",
+        "| --- | --- | --- | --- |",
+    ]
+    for found in fitted["thresholds"]:
+        lines.append(
+            f"| {describe_point(found['at']) or 'all'} | {_value(found)} | "
+            f"{_end(found['low'], '0')} to {_end(found['high'], '∞')} | "
+            f"{_end(found['p_value'], '—')} |"
+        )
+    if fitted["thresholds"]:
+        console.print(Markdown("\n".join(lines)))
+    for found in fitted["exponents"]:
+        at = describe_point(found["at"])
+        console.print(
+            f"{at + ': ' if at else ''}threshold ∝ "
+            f"{fitted['exponent_axis']}^{_end(found['exponent'], '?')} "
+            f"({_end(found['low'], '?')} to {_end(found['high'], '?')})",
+            highlight=False,
+        )
+        for warning in found["warnings"]:
+            console.print(f"  warning: {warning}", highlight=False)
+    wanted = len(sweep.cells) * len(sweep.seeds)
+    console.print(f"{num_runs} of {wanted} runs. See {folder}", highlight=False)
+
+
+def _named(sweep: Sweep, fitted: dict[str, Any]) -> str:
+    return f"{fitted['axis']} that half of all seeds need, by"
+
+
+def _value(found: dict[str, Any]) -> str:
+    if found["censoring"] != "none":
+        return found["censoring"]
+    return f"{found['value']:.3g}"
+
+
+def _end(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.3g}"
+
+
+def plot(sweep: Sweep, folder: Path, console: Console) -> None:
+    """Draws the maps of what was collected.
+
+    Raises:
+        ValueError: if nothing was.
+    """
+    _check_folder(sweep, folder)
+    if not (folder / THRESHOLDS).exists():
+        raise ValueError(
+            "Maps are drawn from what was collected; collect it first. "
+            f"Received: {folder}, without {THRESHOLDS}"
+        )
+    cells = pd.read_csv(folder / CELLS)
+    fitted = json.loads((folder / THRESHOLDS).read_text())
+    for name, figure in _figures(sweep, cells, fitted).items():
+        _save(figure, folder / f"{name}.png")
+        console.print(f"See {folder / name}.png", highlight=False)
+
+
+def _figures(
+    sweep: Sweep, cells: pd.DataFrame, fitted: dict[str, Any]
+) -> dict[str, Figure]:
+    numbers, words = axes_of_map(sweep)
+    if not numbers:
+        return {}
+    x, y = (*numbers, None)[:2]
+    facets = [*words, *numbers[2:]]
+    order = [*([y] if y else []), *facets]
+    lines = {
+        tuple(found["at"][axis] for axis in order): _line(found)
+        for found in fitted["thresholds"]
+    }
+    title = f"{sweep.name}: {sweep.success.mapping}, {len(sweep.seeds)} seeds"
+    return {"map": plot_maps(cells, x, y, facets, lines, title)}
+
+
+def _line(found: dict[str, Any]) -> tuple[float, float, float]:
+    nan, inf = float("nan"), float("inf")
+    value = {"none": found["value"], "below": 0.0, "above": inf}.get(
+        found["censoring"], nan
+    )
+    low = 0.0 if found["low"] is None else found["low"]
+    high = inf if found["high"] is None else found["high"]
+    return value, low, high
+
+
+def _save(figure: Figure, path: Path) -> None:
+    new = path.with_name(f"saving_{path.name}")
+    figure.savefig(new, dpi=150, format="png")
+    new.replace(path)
+    plt.close(figure)
