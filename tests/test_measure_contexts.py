@@ -186,7 +186,7 @@ class BayesPredictor:
     def __call__(self, trained, tokens):
         condition = trained.experiment.condition
         self.read.append((condition, tokens))
-        run = contexts._Run(f"x/{condition}", trained)
+        run = contexts.RunContexts(f"x/{condition}", trained)
         mappings = list(run.generator.values())
         given = np.full((*tokens.shape, NUM_CLASSES), 1 / NUM_CLASSES)
         for length in range(tokens.shape[1] - 1, tokens.shape[1] + 1):
@@ -300,7 +300,7 @@ def test_the_printed_sums_on_the_generator():
 
 def test_prompts_say_what_their_names_say():
     _, read = measured_of_bayes()
-    run = contexts._Run(contexts.SPARSE, trained_runs()[contexts.SPARSE])
+    run = contexts.RunContexts(contexts.SPARSE, trained_runs()[contexts.SPARSE])
     texts = [
         [run.stream.vocabulary.decode(row).split() for row in tokens]
         for condition, tokens in read
@@ -347,7 +347,7 @@ def test_a_uniform_predictor_exceeds_bayes_by_its_entropy(monkeypatch):
 
     monkeypatch.setattr(contexts, "next_word_probabilities", uniform)
     monkeypatch.setattr(contexts, "NUM_QUESTIONS", 4000)
-    run = contexts._Run(contexts.SPARSE, trained_runs()[contexts.SPARSE])
+    run = contexts.RunContexts(contexts.SPARSE, trained_runs()[contexts.SPARSE])
     rows = list(run.excess_over_bayes(np.random.default_rng(0)))
     values = {(label, metric): value for label, _, _, metric, value in rows}
     for label in ("A->B", "B->C", "A->C"):
@@ -360,7 +360,7 @@ def test_a_uniform_predictor_exceeds_bayes_by_its_entropy(monkeypatch):
 
 
 def test_shares_of_windows_that_ask_a():
-    run = contexts._Run("x/one", trained_runs()[contexts.SPARSE])
+    run = contexts.RunContexts("x/one", trained_runs()[contexts.SPARSE])
     a, b, c = (run.ids[name] for name in "ABC")
     bare = [a[0], a[1], run.first]
     inputs = np.array(
@@ -418,4 +418,4 @@ def test_rejects_space_marks():
     )
     stream = draw_phases(marked, 0)[-1]
     with pytest.raises(ValueError, match="tokens='characters'"):
-        contexts._Run(contexts.SPARSE, Trained(marked, 0, None, stream))
+        contexts.RunContexts(contexts.SPARSE, Trained(marked, 0, None, stream))

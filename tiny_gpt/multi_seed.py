@@ -41,6 +41,7 @@ WINDOWS = 64
 
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
 OnStart = Callable[["Packs"], None]
+Callbacks = Callable[["Job"], Iterable[keras.callbacks.Callback]]
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ def run_jobs(
     save_every_s: float = 30.0,
     placement: Placement | None = None,
     programs: Programs | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process.
 
@@ -213,6 +215,8 @@ def run_jobs(
         placement: devices; by default all that JAX offers first.
         programs: what earlier calls have compiled, for this one and later
             ones to use; by default nothing is kept.
+        callbacks: from a job to further callbacks, which see accuracies in
+            `logs` and a `Snapshot` as their model; by several threads.
 
     Yields:
         Each job with its run, when it is finished.
@@ -261,6 +265,7 @@ def run_jobs(
             on_epoch,
             placement.devices,
             programs or Programs(),
+            callbacks or (lambda job: ()),
         )
         if on_start is not None:
             on_start(driver.packs)
@@ -271,9 +276,17 @@ class _Driver:
     """Deals packs of runs to workers."""
 
     def __init__(
-        self, queues, num_workers, pack_size, on_epoch, devices, programs
+        self,
+        queues,
+        num_workers,
+        pack_size,
+        on_epoch,
+        devices,
+        programs,
+        callbacks,
     ):
         self._on_epoch = on_epoch
+        self._callbacks = callbacks
         self._policy = keras.config.dtype_policy()
         count = sum(len(members) for members in queues.values())
         local = [d for d in devices if d.process_index == _host()]
@@ -375,7 +388,10 @@ class _Driver:
         for ready in pack:
             ready.record.start_clock()
         train = pack[0].experiment.train
-        observers = [ready.callbacks(programs.asker) for ready in pack]
+        observers = [
+            [*ready.callbacks(programs.asker), *self._callbacks(job)]
+            for job, ready in members
+        ]
         for callback in (each for some in observers for each in some):
             callback.set_params(
                 {
