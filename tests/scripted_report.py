@@ -41,7 +41,7 @@ def scripted_report(is_complete: bool = False) -> dict[str, Any]:
 
 
 def _ledger(is_complete: bool) -> dict[str, Any]:
-    kinds = [None, *_figures(), None]
+    *kinds, panels = [None, *_figures(), None, _panels()]
     effects = [
         _effect("A->C, unseen sentences", 0.872, 0.801, 0.93, "fraction"),
         _effect("lead", -0.031, -0.06, 0.01, "difference"),
@@ -74,6 +74,7 @@ def _ledger(is_complete: bool) -> dict[str, Any]:
                 "num_seeds": 2,
                 "effects": effects if n else [],
                 "figure": figure,
+                **({"more_figures": [panels]} if n == 1 else {}),
                 "command": 'make reproduce ARGS="--only a->c"',
             }
             for n, (verdict, figure) in enumerate(
@@ -94,6 +95,27 @@ def _effect(name, value, low, high, unit):
         "low": low,
         "high": high,
         "unit": unit,
+    }
+
+
+def _panels():
+    series = {
+        "label": "1 demonstration",
+        "x": [1, 2],
+        "values": [[0.2, 0.4], [0.1, None]],
+        "mean": [0.3, 0.1],
+        "low": [0.2, None],
+        "high": [0.4, None],
+    }
+    return {
+        "kind": "panels",
+        "axis": "From Bayes (nats)",
+        "x_axis": "Epoch",
+        "log_y": True,
+        "panels": [
+            {"label": label, "series": [series]} for label in ("A->B", "A->C")
+        ],
+        "lines": {"limit": 0.051},
     }
 
 

@@ -192,9 +192,18 @@ ALLOWED = {
     "svg": {"plots", "matplotlib"},
     "typeset": {"markupsafe"},
     "report_figures": {"plots", "matplotlib", "pandas"},
+    "report_panels": {"plots", "report_figures", "matplotlib"},
+    "report_claims": {
+        "ledger",
+        "report_figures",
+        "report_panels",
+        "svg",
+        "typeset",
+    },
     "report": {
         "ledger",
         "metrics",
+        "report_claims",
         "report_figures",
         "results",
         "svg",

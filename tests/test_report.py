@@ -112,7 +112,8 @@ def test_figures_say_what_they_show(page):
         "Claim number 1 of A → C. Accuracy on unseen sentences: sparse_a_to_c "
         "70.0 %; scrambled_a_to_c_12_matched_updates_of_the_other —"
     ) in labels
-    assert page.values("role").count("img") == 5  # three claims, two curves
+    # Three claims, one of them twice, and two curves.
+    assert page.values("role").count("img") == 6
 
 
 def test_text_cannot_become_markup():

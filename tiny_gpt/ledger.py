@@ -39,7 +39,17 @@ FIGURE_KEYS = {
     "strip": ("axis lines groups", "groups", "label values mean low high"),
     "curve": ("axis x_axis log_x lines series", "series", SERIES_KEYS),
     "epochs": ("axis lines marks series", "series", SERIES_KEYS),
+    "panels": ("axis x_axis log_y lines panels", "panels", "label series"),
 }
+
+
+def figures_of(claim: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the figures of a claim, the main one first.
+
+    "more_figures" came later; a claim need not have it.
+    """
+    first = [] if claim["figure"] is None else [claim["figure"]]
+    return [*first, *claim.get("more_figures", ())]
 
 
 def check_ledger(ledger: dict[str, Any]) -> None:
@@ -85,16 +95,21 @@ def _check_claim(claim: dict[str, Any]) -> None:
     _check_keys(claim, CLAIM_KEYS, where)
     _check_choice("verdict", claim["verdict"], VERDICTS, where)
     _check_effects(claim["effects"], where)
-    figure = claim["figure"]
-    if figure is None:
-        return
-    _check_choice("kind", figure.get("kind"), tuple(FIGURE_KEYS), where)
-    keys, parts, part_keys = FIGURE_KEYS[figure["kind"]]
+    for figure in figures_of(claim):
+        _check_choice("kind", figure.get("kind"), tuple(FIGURE_KEYS), where)
+        _check_figure(figure, figure["kind"], where)
+
+
+def _check_figure(figure: dict[str, Any], kind: str, where: str) -> None:
+    keys, parts, part_keys = FIGURE_KEYS[kind]
     _check_keys(figure, keys, f"the figure of {where}")
     for part in figure[parts]:
         _check_keys(part, part_keys, f"the figure of {where}")
         if parts == "series":
-            _check_lengths(part, figure["kind"], where)
+            _check_lengths(part, kind, where)
+        for item in part["series"] if parts == "panels" else ():
+            _check_keys(item, SERIES_KEYS, f"the figure of {where}")
+            _check_lengths(item, kind, where)
 
 
 def _check_effects(effects: list[dict[str, Any]], where: str) -> None:

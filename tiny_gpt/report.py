@@ -1,6 +1,5 @@
 """Ledger, frames and manifest -> one self-contained HTML page."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,10 @@ import pandas as pd
 
 from tiny_gpt.ledger import VERDICTS, check_ledger
 from tiny_gpt.metrics import COLUMNS, EVENT_COLUMNS
+from tiny_gpt.report_claims import present, show_figure
 from tiny_gpt.report_figures import (
     plot_condition_accuracy,
     plot_condition_loss,
-    plot_series,
-    plot_strip,
 )
 from tiny_gpt.results import summarise
 from tiny_gpt.svg import to_svg
@@ -88,7 +86,7 @@ def render_report(
     counts = Counter(claim["verdict"] for claim in ledger["claims"])
     return environment.get_template("report.html.j2").render(
         ledger=ledger,
-        figures={c["name"]: _show_claim(c) for c in ledger["claims"]},
+        figures={c["name"]: show_figure(c) for c in ledger["claims"]},
         experiments=experiments,
         conditions=conditions,
         counts={v: counts[v] for v in VERDICTS if counts[v]},
@@ -97,54 +95,6 @@ def render_report(
         config=manifest.get("config") or {},
         wall_s=_flatten(manifest.get("wall_s")),
     )
-
-
-def _show_claim(claim: dict[str, Any]) -> dict[str, Any] | None:
-    """Draws the figure of a claim: its SVG and the entries of its legend."""
-    figure = claim["figure"]
-    if figure is None:
-        return None
-    axis, kind = typeset(figure["axis"]), figure["kind"]
-    is_fraction = _is_fraction(figure)
-    unit = "fraction" if is_fraction else None
-    lines = _present(figure["lines"])
-    marks = _present(figure.get("marks", {}))
-    if kind == "strip":
-        groups = _with_labels(figure["groups"])
-        texts = [format_effect(group, unit) for group in groups]
-        drawn = plot_strip(groups, texts, axis, lines, is_fraction)
-        shown = [
-            f"{g['label']} {t}" for g, t in zip(groups, texts, strict=True)
-        ]
-        legend = [("dot", 1, "one seed"), ("bar", 0, "mean and interval")]
-    else:
-        series = _with_labels(figure["series"])
-        drawn = plot_series(
-            series,
-            axis,
-            typeset(figure.get("x_axis", "Epoch")),
-            lines,
-            is_fraction,
-            marks,
-            figure.get("log_x", False),
-            kind == "epochs",
-        )
-        shown = [item["label"] for item in series]
-        legend = [("line", n, label) for n, label in enumerate(shown)]
-        seed = "thin" if kind == "epochs" else "dot"
-        legend += [(seed, 0, "one seed"), ("band", 0, "interval")]
-    level = "upright" if kind == "strip" else "level"
-    legend += [
-        (level, n, f"{name} {format_number(value, unit)}")
-        for n, (name, value) in enumerate(lines.items())
-    ]
-    legend += [
-        ("mark", n, f"{name}: epoch {format_number(value)}")
-        for n, (name, value) in enumerate(marks.items())
-    ]
-    label = f"{claim['title']}. {axis}: {'; '.join(shown)}"
-    svg = to_svg(drawn, f"figure-{claim['name']}", typeset(label))
-    return {"svg": svg, "legend": legend}
 
 
 def _show_condition(
@@ -186,7 +136,7 @@ def _show_condition(
 
 
 def _show_loss(condition: dict[str, Any], loss: pd.DataFrame) -> dict[str, Any]:
-    floors = _present(condition["floor"])
+    floors = present(condition["floor"])
     legend = [("loss", 0, "mean over seeds"), ("thin", 0, "one seed")]
     legend += [
         ("level", n, f"loss floor, {which}: {format_number(value, 'nats')}")
@@ -205,10 +155,10 @@ def _show_accuracy(
     kinds: Sequence[str],
 ) -> dict[str, Any]:
     mappings = condition["mappings"]
-    chance = _present(condition["chance"])
+    chance = present(condition["chance"])
     memoriser = {
         mapping: value
-        for mapping, value in _present(condition["memoriser"]).items()
+        for mapping, value in present(condition["memoriser"]).items()
         if mapping in condition["sparse"] and mapping in mappings
     }
     figure = plot_condition_accuracy(
@@ -274,26 +224,6 @@ def _select(
     return frame[
         (frame["experiment"] == experiment) & (frame["condition"] == condition)
     ]
-
-
-def _is_fraction(figure: dict[str, Any]) -> bool:
-    """Tells whether values are shown in percent; "unit" may say so."""
-    if "unit" in figure:
-        return figure["unit"] == "fraction"
-    axis = figure["axis"].lower()  # one of another unit has it in brackets
-    return "(" not in axis and ("accuracy" in axis or "words" in axis)
-
-
-def _present(values: dict[str, float | None]) -> dict[str, float]:
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and math.isfinite(value)
-    }
-
-
-def _with_labels(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**part, "label": typeset(part["label"])} for part in parts]
 
 
 def _flatten(value: Any, name: str = "all") -> dict[str, float]:

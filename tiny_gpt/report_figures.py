@@ -67,12 +67,12 @@ def plot_strip(
         ax.text(0, row - 0.26, group["label"], **place)
         if max(lengths) < 50:  # else they meet; the page has it in words
             ax.text(1, row - 0.26, text, ha="right", fontsize=10.5, **place)
-        values = _numbers(group["values"])
+        values = numbers(group["values"])
         # Each seed a little below the last, so that equal ones are seen.
         spread = (np.arange(len(values)) + 0.5) / max(len(values), 1) - 0.5
         dots: Any = {"alpha": 0.6, "markeredgewidth": 0, "clip_on": False}
         ax.plot(values, row + 0.3 * spread, "o", color=COLOURS[0], **dots)
-        mean, low, high = _numbers([group[k] for k in ("mean", "low", "high")])
+        mean, low, high = numbers([group[k] for k in ("mean", "low", "high")])
         ax.plot([low, high], [row, row], color="black", linewidth=1.6)
         ax.plot(mean, row, "|", color="black", ms=13, mew=2.2)
     rows = np.arange(len(groups))
@@ -130,20 +130,20 @@ def plot_series(
     for item, colour, marker in zip(
         series, cycle(COLOURS), cycle(MARKERS), strict=False
     ):
-        x = _numbers(item["x"])
+        x = numbers(item["x"])
         if has_seed_lines:
-            values = np.array([_numbers(seeds) for seeds in item["values"]])
+            values = np.array([numbers(seeds) for seeds in item["values"]])
             ax.plot(x, values, color=colour, linewidth=0.6, alpha=0.35)
         else:
             for place, seeds in zip(x, item["values"], strict=True):
-                dots = _numbers(seeds)
+                dots = numbers(seeds)
                 ax.plot(np.full(len(dots), place), dots, "o", color=colour)
                 ax.lines[-1].set(alpha=0.35, markeredgewidth=0, clip_on=False)
-        low, high = _numbers(item["low"]), _numbers(item["high"])
+        low, high = numbers(item["low"]), numbers(item["high"])
         ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-        (mean,) = ax.plot(x, _numbers(item["mean"]), color=colour, linewidth=2)
-        _mark_line(mean, marker)
-    _draw_levels(ax, lines)
+        (mean,) = ax.plot(x, numbers(item["mean"]), color=colour, linewidth=2)
+        mark_line(mean, marker)
+    draw_levels(ax, lines)
     for place, style in zip(
         (marks or {}).values(), cycle(LINE_STYLES[::-1]), strict=False
     ):
@@ -169,7 +169,7 @@ def plot_condition_loss(
     """
     figure, ax = _new_figure(210)
     plot_loss(metrics, ax)
-    _draw_levels(ax, floors)
+    draw_levels(ax, floors)
     ax.set_ylim(bottom=0)
     _finish_epochs(ax)
     return figure
@@ -207,7 +207,7 @@ def plot_condition_accuracy(
     ):
         for line in ax.lines:
             if line.get_label() == mapping.replace("->", " → "):
-                _mark_line(line, marker)
+                mark_line(line, marker)
         if mapping in memoriser:
             ax.axhline(
                 memoriser[mapping],
@@ -229,17 +229,20 @@ def _new_figure(height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _numbers(values: Sequence[float | None]) -> np.ndarray:
+def numbers(values: Sequence[float | None]) -> np.ndarray:
+    """Returns an array in which what is missing or infinite is a gap."""
     array = np.array(values, dtype=float)  # None becomes NaN
     return np.where(np.isfinite(array), array, np.nan)  # a gap
 
 
-def _mark_line(line, marker: str) -> None:
+def mark_line(line, marker: str) -> None:
+    """Puts a few markers on a line."""
     every = max(1, len(line.get_xdata()) // 6)
     line.set(marker=marker, markevery=every, markeredgewidth=0)
 
 
-def _draw_levels(ax: Axes, lines: dict[str, float]) -> None:
+def draw_levels(ax: Axes, lines: dict[str, float]) -> None:
+    """Draws horizontal lines, each in a style of its own."""
     for value, style in zip(lines.values(), cycle(LINE_STYLES), strict=False):
         ax.axhline(value, color=GREY, linestyle=style, linewidth=1.2)
 
