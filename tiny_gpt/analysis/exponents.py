@@ -12,10 +12,10 @@ from tiny_gpt.analysis.statistics import (
     require,
     require_level,
 )
-from tiny_gpt.analysis.thresholds import Threshold
+from tiny_gpt.analysis.thresholds import Threshold, expanded_tail
 
 LEAST_POINTS = 4  # thresholds below which an exponent has a warning
-DECADES = 2.0  # of the axis, below which a power law has one
+DECADES = 2.0  # of either axis, below which a power law has one
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ def fit_exponent(
 ) -> Exponent:
     """Fits a power law to thresholds by least squares of the logarithms.
 
-    The interval is the percentile bootstrap over seeds: each resample of the
-    seeds gives thresholds at all values, which share it, and one exponent.
-    Where a resample leaves a threshold between two ends, a random point
-    between them is taken, on the log scale. Censored thresholds are left out,
-    with a warning.
+    The interval is the percentile bootstrap over seeds, expanded for their
+    number as that of a threshold is: each resample of the seeds gives
+    thresholds at all values, which share it, and one exponent. Where a
+    resample leaves a threshold between two ends, a random point between them
+    is taken, on the log scale. Censored thresholds are left out, with a
+    warning.
 
     Args:
         values: of the axis, e.g. alphabet sizes, positive, shape (Y,).
@@ -58,19 +59,25 @@ def fit_exponent(
         level: confidence, in (0, 1).
 
     Returns:
-        The fit; NaN where fewer than two thresholds are known.
+        The fit; NaN where fewer than two thresholds are known. The ends of
+        the interval are NaN for a single seed.
 
     Raises:
-        ValueError: if the lengths differ or a value is not positive.
+        ValueError: if the lengths differ, a value is not positive or there
+            twice, or thresholds have different numbers of resamples.
     """
     require_level(level)
     axis = as_array("values", values)
     is_met = len(axis) == len(thresholds) and bool((axis > 0).all())
-    rule = "`values` must be positive, one for each threshold"
+    is_met = is_met and len(set(axis.tolist())) == len(axis)
+    rule = "`values` must be positive and differ, one for each threshold"
     require(is_met, rule, values=values, thresholds=len(thresholds))
+    sizes = sorted({len(t.low_draws) for t in thresholds})
+    rule = "All thresholds must have as many resamples"
+    require(len(sizes) == 1, rule, resamples=sizes)
     is_known = np.array([t.censoring == "none" for t in thresholds])
     known = [t for t, k in zip(thresholds, is_known, strict=True) if k]
-    warnings = _grid_warnings(axis, thresholds, is_known)
+    warnings = _warn_of_grid(axis, thresholds, is_known)
     nan = math.nan
     if len(known) < 2:
         none = Interval(nan, nan, nan)
@@ -83,11 +90,12 @@ def fit_exponent(
     centred = log_axis - log_axis.mean()
     slopes = np.sort(centred @ draws[:, is_whole] / (centred @ centred))
     low = high = nan
-    if len(slopes):
-        tail = (1 - level) / 2
-        first = int(np.floor(tail * (len(slopes) - 1)))
-        low, high = slopes[first], slopes[-1 - first]
-    lost = 1 - is_whole.mean()
+    num_seeds, lost = min(t.num_seeds for t in known), 1 - is_whole.mean()
+    if len(slopes) and num_seeds > 1:
+        tail = expanded_tail(level, num_seeds)
+        first = int(tail * (len(slopes) - 1))
+        low = min(slopes[first], exponent)
+        high = max(slopes[-1 - first], exponent)
     if lost > (1 - level) / 2:
         warnings.append(
             f"{100 * lost:.0f} % of the resamples leave a threshold outside "
@@ -124,7 +132,7 @@ def _r_squared(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x, y)[0, 1] ** 2)
 
 
-def _grid_warnings(axis, thresholds, is_known) -> list[str]:
+def _warn_of_grid(axis, thresholds, is_known) -> list[str]:
     warnings = []
     left_out = [
         f"{value:g} ({threshold.censoring})"
@@ -140,10 +148,13 @@ def _grid_warnings(axis, thresholds, is_known) -> list[str]:
             f"only {is_known.sum()} thresholds, fewer than {LEAST_POINTS}"
         )
     if is_known.sum() >= 2:
-        spans = np.ptp(np.log10(axis[is_known]))
-        if spans < DECADES:
-            warnings.append(
-                f"the axis spans a factor of {10**spans:.2g}, too little to "
-                "tell a power law from another (Stumpf and Porter 2012)"
-            )
+        found = np.array([t.value for t in thresholds])
+        for name, values in (("axis", axis), ("threshold", found)):
+            spans = np.ptp(np.log10(values[is_known]))
+            if spans < DECADES - 1e-9:
+                warnings.append(
+                    f"the {name} spans a factor of {10**spans:.3g}, less than "
+                    f"{10**DECADES:g}, too little to tell a power law from "
+                    "another curve (Stumpf and Porter 2012)"
+                )
     return warnings

@@ -3,6 +3,7 @@
 import math
 
 REGIMES = ("memorises", "lacks data", "lacks steps", "generalises")
+UNKNOWN = "unknown"
 
 
 def classify_regime(
@@ -21,7 +22,8 @@ def classify_regime(
     in it often enough to be found.
 
     Args:
-        unseen: accuracy on sentences that were not shown, in [0, 1].
+        unseen: accuracy on sentences that were not shown, in [0, 1]; NaN if
+            there are none.
         seen: accuracy on those that were; NaN if there are none.
         loss_above_floor: last training loss less its floor, nats per token;
             NaN if there is no floor, which leaves the last two apart.
@@ -29,12 +31,14 @@ def classify_regime(
         margin: nats per token.
 
     Returns:
-        One of `REGIMES`; "unknown" where NaN leaves it open.
+        One of `REGIMES`; `UNKNOWN` where NaN leaves it open.
     """
     if unseen >= threshold:
         return "generalises"
+    if math.isnan(unseen):
+        return UNKNOWN
     if seen >= threshold:
         return "memorises"
-    if math.isnan(unseen) or math.isnan(loss_above_floor):
-        return "unknown"
+    if math.isnan(loss_above_floor):
+        return UNKNOWN
     return "lacks steps" if loss_above_floor > margin else "lacks data"

@@ -1,43 +1,26 @@
 """Runs of a sweep -> frames: one row per run, or the whole metrics frame."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tiny_gpt.analysis.exponents import Exponent, fit_exponent
-from tiny_gpt.analysis.regimes import classify_regime
+from tiny_gpt.analysis.regimes import REGIMES, UNKNOWN, classify_regime
 from tiny_gpt.analysis.statistics import wilson_interval
 from tiny_gpt.analysis.thresholds import (
     Threshold,
     fit_threshold,
     median_intervals,
 )
-from tiny_gpt.analysis.times import time_to_threshold
-from tiny_gpt.evaluate import task_name
-from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.frames import metrics_frame
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.cell import Finished
 from tiny_gpt.sweep.grid import Cell, Sweep
+from tiny_gpt.sweep.rows import RUN_COLUMNS, row_reader
 from tiny_gpt.sweep.store import Store
-
-SEEN_TIER = "seen_sentences"
-# Beside the axes; "value" is what counts, NaN where nothing is left to ask.
-RUN_COLUMNS = (
-    CONDITION,
-    "seed",
-    "value",
-    "is_success",
-    "value_seen",
-    "loss_above_floor",
-    "epochs",
-    "updates_made",
-    "updates_to_success",
-    "wall_s",
-)
 
 
 def collect_runs(sweep: Sweep, store: Store) -> pd.DataFrame:
@@ -49,19 +32,12 @@ def collect_runs(sweep: Sweep, store: Store) -> pd.DataFrame:
             and its run is missing.
 
     Returns:
-        A column per axis, then `RUN_COLUMNS`: the value that counts and
-        whether it is a success (NaN and None where its tier is empty), the
-        same metric on sentences that were seen (NaN if not asked), the last
-        training loss above its floor (nats per token; NaN after
-        pre-training), epochs and updates made, updates after which the
-        accuracy on the fixed sample first reached the threshold (inf if it
-        did not), seconds.
+        A column per axis, words as text (`text_of`), then `RUN_COLUMNS`.
     """
     axes = [axis for axis in sweep.axes if axis != CONDITION]
     rows = []
     for cell, found in _finished(sweep, store):
-        read = _reader(sweep, cell)
-        point = [cell.values[axis] for axis in axes]
+        read, point = row_reader(sweep, cell), _point(sweep, cell, axes)
         for seed, run in found:
             rows.append((*point, cell.experiment.condition, seed, *read(run)))
     return pd.DataFrame(rows, columns=[*axes, *RUN_COLUMNS])
@@ -75,14 +51,16 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
         store: where they are.
 
     Returns:
-        Columns `metrics.COLUMNS`, then the axes.
+        Columns `metrics.COLUMNS`, then the axes, words as text; no column
+        without a run.
     """
+    axes = [axis for axis in sweep.axes if axis != CONDITION]
     frames = []
     for cell, found in _finished(sweep, store):
         for seed, run in found:
             frame = metrics_frame(cell.experiment, seed, run.logs, run.exact)
-            values = {a: v for a, v in cell.values.items() if a != CONDITION}
-            frames.append(frame.assign(**values))
+            values = zip(axes, _point(sweep, cell, axes), strict=True)
+            frames.append(frame.assign(**dict(values)))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
@@ -96,51 +74,20 @@ def _finished(
         yield cell, [(seed, run) for seed, run in runs if run is not None]
 
 
-def _reader(sweep: Sweep, cell: Cell) -> Any:
-    """Returns a function from a run of a cell to its row."""
-    success, experiment = sweep.success, cell.experiment
-    prompt = success.prompt(experiment.evaluation)
-    per_epoch = updates_per_epoch(experiment)
-    is_pivot = success.mapping in experiment.pivots
-    task = "" if is_pivot else task_name(success.mapping)
-    curve = f"{task}_{experiment.evaluation.accuracy}"
-
-    def read(run: Finished) -> tuple[Any, ...]:
-        last = run.logs[-1]
-        scores = {
-            tier: value
-            for mapping, tier, asked, metric, value in run.exact
-            if (mapping, asked, metric)
-            == (success.mapping, prompt, success.metric)
-        }
-        value = scores.get(success.tier, math.nan)
-        if success.tier == "all":
-            value = last[f"{task}_{success.metric}"]
-        is_success = None if math.isnan(value) else value >= success.threshold
-        return (
-            value,
-            is_success,
-            scores.get(SEEN_TIER, math.nan),
-            last.get("loss_above_floor", math.nan),
-            len(run.logs),
-            len(run.logs) * per_epoch,
-            _updates_to(success.threshold, run.logs, curve, per_epoch),
-            run.wall_s,
-        )
-
-    return read
+def _point(sweep: Sweep, cell: Cell, axes: Sequence[str]) -> tuple[Any, ...]:
+    """Returns values of a cell as frames have them."""
+    numbers, _ = axes_of_map(sweep)
+    return tuple(
+        cell.values[axis] if axis in numbers else text_of(cell.values[axis])
+        for axis in axes
+    )
 
 
-def _updates_to(threshold, logs, curve: str, per_epoch: int) -> float:
-    points = [
-        (epoch * per_epoch, log[curve])
-        for epoch, log in enumerate(logs, start=1)
-        if not math.isnan(log.get(curve, math.nan))
-    ]
-    if not points:
-        return math.nan
-    times, values = zip(*points, strict=True)
-    return time_to_threshold(times, values, threshold)
+def text_of(value: Any) -> str:
+    """Returns a value as text that a CSV file leaves as it is."""
+    if isinstance(value, bool):  # pandas takes "True" for one, "None" for NaN
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def axes_of_map(sweep: Sweep) -> tuple[list[str], list[str]]:
@@ -235,38 +182,39 @@ def summarise_cells(
         level: confidence of the intervals.
 
     Returns:
-        A column per axis, then: "runs" whose value is known, "successes",
-        "p_success" with its Wilson interval ("p_low", "p_high"), "median" of
-        the value with its bootstrap ("low", "high"), and "regime", the most
-        frequent one (`classify_regime`).
+        A row per cell, those without a run included. A column per axis, then:
+        "runs" whose value is known, "successes", "p_success" with its Wilson
+        interval ("p_low", "p_high"), "median" of the value with its bootstrap
+        ("low", "high"), and "regime", the most frequent one
+        (`classify_regime`), the first of `REGIMES` among equals.
     """
     axes, threshold = list(sweep.axes), sweep.success.threshold
-    rows, values = [], []
-    for point, group in runs.groupby(axes, sort=False):
-        known = group[group["is_success"].notna()]
-        count, successes = len(known), int(known["is_success"].sum())
-        p = [math.nan] * 3
-        if count:
-            interval = wilson_interval(successes, count, level)
+    groups = dict(list(runs.groupby(axes, sort=False)))
+    shape = len(sweep.cells), len(sweep.seeds)
+    rows, values = [], np.full(shape, math.nan)
+    for row, cell in zip(values, sweep.cells, strict=True):
+        point = _point(sweep, cell, axes)
+        group = groups.get(point, runs[:0])
+        known = group["value"].dropna().to_numpy(float)
+        row[: len(known)] = known
+        successes, p = int((known >= threshold).sum()), [math.nan] * 3
+        if len(known):
+            interval = wilson_interval(successes, len(known), level)
             p = [interval.value, interval.low, interval.high]
+        columns = ("value", "value_seen", "loss_above_floor")
         regimes = [
             classify_regime(unseen, seen, loss, threshold)
             for unseen, seen, loss in zip(
-                group["value"],
-                group["value_seen"],
-                group["loss_above_floor"],
-                strict=True,
+                *(group[name] for name in columns), strict=True
             )
         ]
-        regime = max(sorted(set(regimes)), key=regimes.count)
-        rows.append((*point, count, successes, *p, regime))
-        filled = known["value"].to_list()
-        values.append(filled + [math.nan] * (len(sweep.seeds) - count))
+        regime = UNKNOWN
+        if regimes:
+            regime = max((*REGIMES, UNKNOWN), key=regimes.count)
+        rows.append((*point, len(known), successes, *p, regime))
     names = ("runs", "successes", "p_success", "p_low", "p_high", "regime")
     cells = pd.DataFrame(rows, columns=[*axes, *names])
-    shape = len(rows), len(sweep.seeds)
-    table = np.array(values, float).reshape(shape)
-    cells[["median", "low", "high"]] = median_intervals(table, level)
+    cells[["median", "low", "high"]] = median_intervals(values, level)
     return cells
 
 
@@ -278,3 +226,20 @@ def describe_threshold(found: Threshold) -> Mapping[str, Any]:
         if isinstance(value, float)
     }
     return {**ends, "censoring": found.censoring}
+
+
+def describe_exponent(found: Exponent) -> Mapping[str, Any]:
+    """Returns JSON types: None for what is not known."""
+    numbers = {
+        "exponent": found.exponent.value,
+        "low": found.exponent.low,
+        "high": found.exponent.high,
+        "factor": found.factor,
+        "r_squared": found.r_squared,
+        "exponential_r_squared": found.exponential_r_squared,
+    }
+    return {
+        **{n: v if math.isfinite(v) else None for n, v in numbers.items()},
+        "num_points": found.num_points,
+        "warnings": list(found.warnings),
+    }
