@@ -18,6 +18,8 @@ def test_a_panel_shows_means_in_their_bands_on_one_scale():
     assert [ax.get_title("left") for ax in figure.axes] == ["A->B", "A->C"]
     assert left.get_yscale() == "log"
     assert left.get_ylim() == right.get_ylim()
+    ticks = {text.get_text() for text in left.get_yticklabels()}
+    assert "0.1" in ticks  # plain numbers, no powers
     mean, level = left.lines
     np.testing.assert_array_equal(mean.get_ydata(), [0.3, 0.1])
     assert set(level.get_ydata()) == {0.051}

@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from tiny_gpt.plots import COLOURS
 from tiny_gpt.report_figures import (
@@ -54,9 +54,13 @@ def plot_panels(
             mark_line(mean, marker)
         draw_levels(ax, lines)
         ax.set_title(panel["label"])
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
+        ax.xaxis.set_major_locator(
+            MaxNLocator(integer=True, nbins=4, steps=(1, 5, 10))
+        )
         if log_y:
             ax.set_yscale("log")
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
     figure.suptitle(axis, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
     figure.supxlabel(x_axis, fontsize=STYLE["axes.labelsize"])
     return figure
