@@ -178,7 +178,7 @@ class _Grid:
         return image
 
 
-_NOT_RUN = {
+_NOT_RUN: dict[str, Any] = {
     "facecolor": "#EEEEEE",
     "edgecolor": "#999999",
     "hatch": "////",

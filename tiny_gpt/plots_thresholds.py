@@ -62,9 +62,9 @@ def plot_thresholds(
         ValueError: if there is no threshold to draw.
     """
     series: dict[tuple[Any, ...], list[tuple[float, Line]]] = {}
-    for (place, *point), line in thresholds.items():
-        if place > 0:
-            series.setdefault(tuple(point), []).append((place, line))
+    for key, line in thresholds.items():
+        if key[0] > 0:
+            series.setdefault(key[1:], []).append((key[0], line))
     if not series:
         raise ValueError(
             "There must be a threshold at a value above 0. "
@@ -115,7 +115,7 @@ def _limits(series) -> tuple[float, float]:
 
 
 def _draw_series(ax, some, colour: str, marker: str, limits) -> None:
-    style = {"color": colour, "linestyle": "", "markersize": 6}
+    style: dict[str, Any] = {"color": colour, "ls": "", "markersize": 6}
     for place, (value, low, high) in some:
         if not math.isnan(low):
             ends = np.clip((low, high), *limits)
