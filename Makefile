@@ -10,6 +10,8 @@ JOBS ?=
 # auto, cpu, gpu or tpu, and how many; all that the backend offers first.
 DEVICES ?=
 NUM_DEVICES ?=
+# Of make sweep.
+FILE ?= experiments/sweeps/samples_by_majority.toml
 VENV ?= .venv
 # Of test-notebooks: the versions of Colab, on its Python. A shim of pyenv may
 # be on PATH and not work.
@@ -25,7 +27,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report test test-devices test-report test-faults test-callbacks test-notebooks lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-devices test-report test-faults test-ray test-callbacks test-notebooks lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ theory: $(VENV)/lab-$(EXTRA)  ## what tests the theory of section 2, into the sa
 report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are there
 	@$(RUN) report $(OPTIONS)
 
+sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/samples_by_majority.toml
+	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+
 test: $(VENV)/test  ## all tests, on both backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m backend
@@ -62,6 +67,9 @@ test-report: $(VENV)/test  ## open the report in headless Chromium
 test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/test_faults.py
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/test_faults.py
+
+test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m ray tests/test_sweep_ray.py
 
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
 	$(BIN)/python -m benchmarks.light_import --tests-only
@@ -103,6 +111,11 @@ $(VENV)/bench: $(VENV)/pip setup.cfg
 
 $(VENV)/test: $(VENV)/pip setup.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,notebook,test]'
+	@touch $@
+
+# Beside the others: 240 MB that one target needs.
+$(VENV)/ray: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --editable '.[ray,remote]'
 	@touch $@
 
 $(COLAB_VENV)/colab: setup.cfg notebooks/colab.txt

@@ -100,6 +100,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         help="replace results of another config in the same folder",
     )
     options = parser.parse_args(arguments)
+    if options.experiment == "sweep":
+        parser.error("sweep comes first, before its options")
     if options.seeds is None:
         options.seeds = SEEDS.get(options.experiment, 5)
     return options

@@ -17,7 +17,7 @@ from rich.progress import (
 
 from experiments.plan import choose_placement, current_commit
 from experiments.sweep_file import load_sweep
-from experiments.sweep_results import collect, plot, show_status
+from experiments.sweep_results import check_folder, collect, plot, show_status
 from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.pool import in_pool
@@ -49,6 +49,11 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     if options.action in (None, "run"):
         _check_numbers(options)
         executor = _choose_executor(options)
+    is_collected = options.action == "collect" or (
+        options.action is None and shard == (0, 1)
+    )
+    if is_collected:
+        check_folder(sweep, folder)
     store = Store(options.store, options.precision)
     if options.action == "status":
         show_status(sweep, store, console)
@@ -57,11 +62,10 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
         outcome = _run(sweep, store, executor, options, shard, console)
         is_failed = bool(outcome.failed)
         _tell(outcome, console)
-    is_whole = shard == (0, 1)
-    if options.action == "collect" or (options.action is None and is_whole):
+    if is_collected:
         text = " ".join(map(shlex.quote, command))
         collect(sweep, store, folder, text, current_commit(), console)
-    if options.action is None and is_whole:
+    if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)
 
@@ -85,6 +89,12 @@ def _check_numbers(options: argparse.Namespace) -> None:
                 f"`--{name.replace('_', '-')}` must be at least 1. "
                 f"Received: {value}"
             )
+    if options.address is not None and options.executor != "ray":
+        raise ValueError(
+            "`--address` is that of a Ray cluster; it needs --executor ray. "
+            f"Received: --address {options.address} with "
+            f"--executor {options.executor}"
+        )
     if options.adaptive is not None and options.shard != "0/1":
         raise ValueError(
             "`--adaptive` chooses each run by all that came before, so that "

@@ -84,15 +84,15 @@ def collect(
     Args:
         sweep: what is collected.
         store: where its runs are.
-        folder: where `RUNS`, `CELLS`, `THRESHOLDS` and `MANIFEST` go.
+        folder: where `RUNS`, `CELLS`, `THRESHOLDS` and `MANIFEST` go, see
+            `check_folder`.
         command: for the manifest.
         commit: for the manifest.
         console: where to show the thresholds.
 
     Raises:
-        ValueError: if no run is there, or the folder holds something else.
+        ValueError: if no run is there.
     """
-    _check_folder(sweep, folder)
     runs = collect_runs(sweep, store)
     if runs.empty:
         raise ValueError(
@@ -134,7 +134,12 @@ def describe_sweep(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _check_folder(sweep: Sweep, folder: Path) -> None:
+def check_folder(sweep: Sweep, folder: Path) -> None:
+    """Checks that what is collected of a sweep may go into a folder.
+
+    Raises:
+        ValueError: if it holds something else.
+    """
     if not folder.exists() or not any(folder.iterdir()):
         return
     try:
@@ -228,7 +233,7 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
     Raises:
         ValueError: if nothing was.
     """
-    _check_folder(sweep, folder)
+    check_folder(sweep, folder)
     if not (folder / THRESHOLDS).exists():
         raise ValueError(
             "Maps are drawn from what was collected; collect it first. "

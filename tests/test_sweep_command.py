@@ -1,0 +1,158 @@
+"""Tests for `python -m experiments sweep`: run, status, collect, plot."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from experiments import controls
+from experiments.__main__ import main
+from tests.tiny_runs import TINY
+
+TEXT = """
+experiment = "controls"
+condition = "one"
+seeds = 2
+[success]
+mapping = "A->C"
+threshold = 0.3
+[axes]
+sparse_pairs = [4, 10]
+"""
+FILES = {"runs.csv", "cells.csv", "thresholds.json", "manifest.json"}
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_environment(monkeypatch):
+    # `main` sets them for the process that it is started in.
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Returns what runs a command on a tiny sweep."""
+    monkeypatch.setattr(controls, "build_experiment", lambda *_: TINY)
+    path = tmp_path / "small.toml"
+    path.write_text(TEXT)
+
+    def run(*arguments, action=None):
+        folders = "--store", tmp_path / "store", "--out", tmp_path / "out"
+        words = (*([action] if action else []), path, *folders, *arguments)
+        return main(["sweep", *map(str, words)])
+
+    return run
+
+
+def files(folder):
+    return {p.name for p in folder.iterdir()} if folder.exists() else set()
+
+
+def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
+    assert sweep() == 0
+    assert files(tmp_path / "out") >= {*FILES, "map.png"}
+    runs = pd.read_csv(tmp_path / "out/runs.csv")
+    assert list(zip(runs["sparse_pairs"], runs["seed"], strict=True)) == [
+        (4, 0),
+        (4, 1),
+        (10, 0),
+        (10, 1),
+    ]
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["runs"] == manifest["runs_wanted"] == 4
+    assert manifest["sweep"]["axes"] == {"sparse_pairs": [4, 10]}
+    assert "sweep" in manifest["command"]
+    said = capsys.readouterr().out
+    assert "4 runs made here" in said
+    assert "4 of 4 runs" in said
+    # Once more: nothing is left to run, and all is the same.
+    before = (tmp_path / "out/runs.csv").read_bytes()
+    assert sweep() == 0
+    assert "0 runs made here" in capsys.readouterr().out
+    assert (tmp_path / "out/runs.csv").read_bytes() == before
+
+
+def test_status_tells_what_is_there(sweep, capsys):
+    assert sweep(action="status") == 0
+    assert [int(x) for x in row(capsys)] == [4, 0, 0, 0, 4]
+    assert sweep("--shard", "0/2", action="run") == 0
+    capsys.readouterr()
+    assert sweep(action="status") == 0
+    runs, finished, running, begun, missing = (int(x) for x in row(capsys))
+    assert (runs, running, begun) == (4, 0, 0)
+    assert finished + missing == 4
+
+
+def row(capsys):
+    out = capsys.readouterr().out
+    return next(line for line in out.splitlines() if "│" in line)[1:-1].split(
+        "│"
+    )
+
+
+def test_shards_are_collected_together(sweep, tmp_path):
+    for index in range(2):
+        assert sweep("--shard", f"{index}/2") == 0
+        assert files(tmp_path / "out") == set()  # only part of it is there
+    assert sweep(action="collect") == 0
+    assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 4
+    assert sweep(action="plot") == 0
+    assert "map.png" in files(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "message"),
+    [
+        ("run", ["--shard", "2/2"], "A shard is I of N"),
+        ("run", ["--shard", "half"], "A shard is I of N"),
+        ("run", ["--jobs", "0"], "`--jobs` must be at least 1"),
+        ("run", ["--pack-size", "0"], "`--pack-size` must be at least 1"),
+        ("run", ["--address", "auto"], "needs --executor ray"),
+        ("run", ["--adaptive", "0"], "`--adaptive` must be at least 1"),
+        ("run", ["--adaptive", "5", "--shard", "0/2"], "cannot be dealt out"),
+        ("run", ["--backend", "tensorflow"], "backend"),
+        ("collect", [], "There must be a finished run"),
+        ("plot", [], "collect it first"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(
+    sweep, tmp_path, capsys, action, arguments, message
+):
+    assert sweep(*arguments, action=action) == 2
+    assert message in capsys.readouterr().err
+    assert files(tmp_path / "out") == set()
+
+
+def test_other_results_are_not_replaced(sweep, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/notes.txt").write_text("mine")
+    assert sweep() == 2
+    said = capsys.readouterr()
+    assert "holds other files" in said.err
+    assert "made here" not in said.out  # before anything is trained
+    assert files(tmp_path / "out") == {"notes.txt"}
+
+
+def test_failed_runs_leave_the_others(sweep, tmp_path, capsys, monkeypatch):
+    from tiny_gpt.sweep import work
+
+    real = work.run_jobs
+
+    def fail_once(jobs, *args, **options):
+        if jobs[0].seed == 1:
+            raise RuntimeError("a fault\nin two lines")
+        return real(jobs, *args, **options)
+
+    monkeypatch.setattr(work, "run_jobs", fail_once)
+    assert sweep() == 1
+    said = capsys.readouterr()
+    assert "2 runs have failed" in said.err
+    assert "RuntimeError: a fault" in said.err
+    assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 2
+
+
+def test_sweep_is_the_first_word(capsys):
+    with pytest.raises(SystemExit):
+        main(["--backend", "jax", "sweep"])
+    assert "sweep comes first" in capsys.readouterr().err
