@@ -112,8 +112,11 @@ def plot_regimes(
     numbers = cells["regime"].map(names.index).where(cells["runs"] > 0)
     cells = cells.assign(number=numbers.astype(float))
 
+    has_texts = len(cells) <= MOST_TEXTS
+
     def draw(ax, group, point, grid):
         texts = [REGIME_COLOURS[name][1] for name in group["regime"]]
+        texts = texts if has_texts else []
         style = {"cmap": colours, "vmin": -0.5, "vmax": len(names) - 0.5}
         grid.draw(ax, group, "number", texts, 0.0, **style)
 

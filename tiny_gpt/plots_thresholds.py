@@ -158,32 +158,44 @@ def draw_on_map(
         lines: row, and the threshold there.
         xs: values of the columns, increasing.
     """
-    style: dict[str, Any] = {"color": LINE, "zorder": 4}
-    edge = {"markeredgecolor": "white", "markeredgewidth": 0.7, "markersize": 6}
-    previous = None
+    gap = (math.nan, math.nan)  # where a line is interrupted
+    path, bars = [], []
+    points: dict[str, list[tuple[float, float]]] = {}
     for row, (value, low, high) in lines:
         height = row + 0.15
-        if math.isnan(value):
-            ax.plot(0, height, "X", **edge, **style)
-            previous = None
-            continue
-        if not math.isnan(low):
-            ends = _place((low, high), xs)
-            ax.plot(ends, (height, height), color="white", lw=3, zorder=3)
-            ax.plot(ends, (height, height), lw=1.4, **style)
-        if value == 0 or math.isinf(value):
-            place, marker = (-0.4, "<") if value == 0 else (len(xs) - 0.6, ">")
-            ax.plot(place, height, marker, **edge, **style)
-            previous = None
-            continue
-        (place,) = _place([value], xs)
-        if previous is not None:
-            both = (previous[0], place), (previous[1], height)
-            ax.plot(*both, color="white", lw=3, zorder=3)
-            ax.plot(*both, lw=1.8, **style)
-        ax.plot(place, height, "o", **edge, **style)
-        previous = place, height
+        marker, place = _mark(value, xs)
+        points.setdefault(marker, []).append((place, height))
+        path.append((place, height) if marker == "o" else gap)
+        if not math.isnan(low) and not math.isnan(value):
+            bars += [(end, height) for end in _place((low, high), xs)] + [gap]
+    for some, width in ((bars, 1.4), (path, 1.8)):
+        if some:
+            ends = np.transpose(some)
+            ax.plot(*ends, color="white", lw=width + 1.6, zorder=3)
+            ax.plot(*ends, color=LINE, lw=width, zorder=4)
+    for marker, places in points.items():
+        ax.plot(
+            *np.transpose(places),
+            color=LINE,
+            ls="",
+            marker=marker,
+            markersize=6,
+            markeredgecolor="white",
+            markeredgewidth=0.7,
+            zorder=4,
+        )
     ax.set_xlim(-0.5, len(xs) - 0.5)
+
+
+def _mark(value: float, xs: Sequence[float]) -> tuple[str, float]:
+    """Returns the marker of a threshold, and its place along x."""
+    if math.isnan(value):
+        return "X", 0.0
+    if value == 0:
+        return "<", -0.4
+    if math.isinf(value):
+        return ">", len(xs) - 0.6
+    return "o", float(_place([value], xs)[0])
 
 
 def _place(values: Sequence[float], xs: Sequence[float]) -> np.ndarray:
