@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_runs import TINY
-from tiny_gpt.files import seal, unseal
+from tiny_gpt.files import DamagedFileError, seal, unseal
 from tiny_gpt.record import Record
 from tiny_gpt.sweep.cell import FORMAT, unlabelled
 from tiny_gpt.sweep.store import Store
@@ -39,7 +39,7 @@ def write_record(store, key, seed=3):
     Path(f"{record}.json").write_text(seal(saved))
     for end in ("weights.h5", "jsonl", "previous.checkpoint"):
         Path(f"{record}.{end}").write_text("")
-    (record.parent / f"saving_seed_{seed}.checkpoint").write_text("")
+    (record.parent / f"saving_{record.name}.checkpoint").write_text("")
 
 
 def finish(store, seed=3):
@@ -107,15 +107,31 @@ def test_a_damaged_file_is_set_aside_and_its_run_is_missing(store, how):
         finish(store, 4)
         path.write_bytes(store.path(key, 4).read_bytes())
         store.path(key, 4).unlink()
-    with pytest.warns(UserWarning, match=r"set aside as seed_3\.json\.dam"):
-        if how in ("other", "copied"):
+    match = r"set aside as seed_3\.json\.dam"
+    if how in ("other", "copied"):
+        with pytest.warns(UserWarning, match=match):
             assert store.load(key, 3) is None
-        else:
+    else:
+        with pytest.warns(UserWarning, match=match):
             assert store.seeds(key, checks=True) == set()
     assert store.seeds(key) == set()
     assert [path.name for path in store.damaged()] == ["seed_3.json.damaged"]
     finish(store)
     assert store.seeds(key, checks=True) == {3}
+
+
+def test_a_run_of_elsewhere_is_received_if_it_is_whole(store, tmp_path):
+    key, other = finish(store), Store(tmp_path / "other")
+    data = store.path(key, 3).read_bytes()
+    for bad, seed in ((data[:-5], 3), (data, 4), (b"", 3)):
+        with pytest.raises(DamagedFileError):
+            other.receive(key, seed, bad)
+    with pytest.raises(DamagedFileError):  # of a backend or version not ours
+        other.receive("0" * 64, 3, data)
+    assert other.seeds(key) == set()
+    assert list(other.folder.rglob("saving_*")) == []
+    other.receive(key, 3, data)
+    assert other.path(key, 3).read_bytes() == data
 
 
 def test_a_damaged_file_that_is_being_made_again_is_left(store):
@@ -196,14 +212,22 @@ def test_a_store_of_another_format_is_refused(store):
     mark.write_text(json.dumps({"format": 0}))
     with pytest.raises(ValueError, match=f"of format 0, now {FORMAT}"):
         Store(store.folder)
-    mark.write_text("{")
-    with pytest.raises(ValueError, match="of format unreadable"):
-        Store(store.folder)
+    for other in ("{", "[]", "7", "{}"):
+        mark.write_text(other)
+        with pytest.raises(ValueError, match="of format unreadable"):
+            Store(store.folder)
+
+
+def test_a_store_of_another_format_is_left_as_it_is(tmp_path):
+    (tmp_path / "store.json").write_text(json.dumps({"format": 9}))
+    with pytest.raises(ValueError, match="of format 9"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["store.json"]
 
 
 def test_a_folder_of_something_else_is_refused_and_left(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match="other files: thesis.txt"):
+    with pytest.raises(ValueError, match=r"other files: thesis\.txt"):
         Store(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(ValueError, match="writable"):

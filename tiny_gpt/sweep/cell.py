@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tiny_gpt.files import DamagedFileError, unseal
 from tiny_gpt.tiers import Row
 
 FORMAT = 1  # to be raised when the same config gives other numbers
+SEED_FILE = re.compile(r"seed_(\d+)\.json")
+CONTENT = ("format", "backend", "precision", "experiment")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +74,8 @@ def read_cell(path: Path, key: str, seed: int) -> Finished:
     """
     cell = unseal(path)
     try:
-        if (cell["key"], cell["seed"]) == (key, seed):
+        content = {name: cell[name] for name in CONTENT}
+        if cell["seed"] == seed and key_of(content) == key:
             return _parse(cell)
     except (KeyError, TypeError, ValueError):
         pass

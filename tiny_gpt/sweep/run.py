@@ -7,9 +7,10 @@ any kind, share one store.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tiny_gpt.experiment import Experiment
@@ -36,7 +37,7 @@ class Outcome:
     Attributes:
         finished: runs made here.
         failed: what each failed run raised, by key and seed.
-        left: runs that are not finished.
+        left: runs that neither finished nor failed.
     """
 
     finished: int = 0
@@ -49,16 +50,18 @@ def plan_work(
     store: Store,
     pack_size: int | None = 1,
     shard: tuple[int, int] = (0, 1),
+    checks: bool = True,
 ) -> list[Work]:
     """Returns what is not finished, one seed of every cell before the next.
 
     Args:
         sweep: what is wanted.
-        store: what is there; damaged files are set aside.
+        store: what is there.
         pack_size: seeds of a cell in one work, which other devices than a CPU
             train as one batch; None for all.
         shard: (i, n): only the runs whose hash is i modulo n, the same
             whatever else is in the sweep.
+        checks: whether files are read, and damaged ones set aside.
 
     Raises:
         ValueError: if a number is out of range.
@@ -74,7 +77,7 @@ def plan_work(
         )
     rounds: dict[int, list[Work]] = {}
     for key, experiment in experiments_by_key(sweep, store).items():
-        there = store.seeds(key, checks=True)
+        there = store.seeds(key, checks)
         seeds = [
             seed
             for seed in sweep.seeds
@@ -114,9 +117,10 @@ def run_sweep(
 ) -> Outcome:
     """Runs what is not finished, until nothing is left.
 
-    A run that raises does not stop the others, and is not tried again here.
-    Where only runs are left that other processes work at, it waits for them,
-    and takes over those of a process that dies.
+    A run that raises does not stop the others, and is not tried again here;
+    of a pack that raises, each run is tried alone. Where only runs are left
+    that other processes work at, it waits for them, and takes over those of a
+    process that dies.
 
     Args:
         sweep: what is wanted.
@@ -129,27 +133,38 @@ def run_sweep(
         waits: whether to wait for the runs of other processes.
 
     Raises:
+        ValueError: if a number is out of range.
         OSError: if the store cannot be written.
     """
-    outcome = Outcome()
+    outcome, alone = Outcome(), set[tuple[str, int]]()
+    store.tidy()
+    _exchange(sweep, store)
+    is_first = True
     while True:
-        works = _without(
-            plan_work(sweep, store, pack_size, shard), outcome.failed
-        )
-        outcome.left = sum(len(work.seeds) for work in works)
-        if not works:
+        plan = plan_work(sweep, store, pack_size, shard, is_first)
+        is_first = False
+        left = _choose(plan, lambda *run: run not in outcome.failed)
+        outcome.left = sum(len(work.seeds) for work in left)
+        if not left:
             return outcome
-        if on_plan is not None:
+        free = _choose(left, lambda *run: not store.is_leased(*run))
+        works = _apart(free, alone)
+        if works and store.shared is not None:
+            # Machines that plan the same begin at different places.
+            start = int.from_bytes(os.urandom(4)) % len(works)
+            works = [*works[start:], *works[:start]]
+        if works and on_plan is not None:
             on_plan(works)
         is_getting_on = False
-        for done in executor(store, works):
+        for done in executor(store, works) if works else ():
             outcome.finished += len(done.finished)
-            if done.error is not None:
-                gone = {*done.finished, *done.taken}
-                for seed in done.work.seeds:
-                    if seed not in gone:
-                        outcome.failed[done.work.key, seed] = done.error
             is_getting_on |= bool(done.finished or done.error)
+            if done.error is not None:
+                runs = _unfinished(store, done)
+                if len(runs) > 1:
+                    alone.update(runs)
+                else:
+                    outcome.failed.update(dict.fromkeys(runs, done.error))
             if on_done is not None:
                 on_done(done)
         if not is_getting_on:
@@ -158,12 +173,48 @@ def run_sweep(
             time.sleep(POLL_S)
 
 
-def _without(
-    works: Sequence[Work], failed: dict[tuple[str, int], str]
+def _exchange(sweep: Sweep, store: Store) -> None:
+    """Fetches what others have made, and sends what they do not have."""
+    if store.shared is None:
+        return
+    for key in experiments_by_key(sweep, store):
+        there, here = store.shared.seeds(key), store.seeds(key, checks=True)
+        for seed in sorted(set(sweep.seeds) & (there ^ here)):
+            if seed in here:
+                store.send(key, seed)
+                continue
+            lease = store.lease(key, seed)
+            if lease is not None:
+                store.has(key, seed)
+                lease.release()
+
+
+def _unfinished(store: Store, done: Done) -> list[tuple[str, int]]:
+    key = done.work.key
+    return [
+        (key, seed)
+        for seed in done.work.seeds
+        if seed not in done.taken and not store.path(key, seed).exists()
+    ]
+
+
+def _choose(
+    works: Sequence[Work], is_wanted: Callable[[str, int], bool]
 ) -> list[Work]:
     left = []
     for work in works:
-        seeds = tuple(s for s in work.seeds if (work.key, s) not in failed)
+        seeds = tuple(s for s in work.seeds if is_wanted(work.key, s))
         if seeds:
-            left.append(Work(work.key, work.experiment, seeds))
+            left.append(replace(work, seeds=seeds))
     return left
+
+
+def _apart(works: Sequence[Work], alone: set[tuple[str, int]]) -> list[Work]:
+    """Takes the runs that are tried alone out of their packs."""
+    packs = _choose(works, lambda *run: run not in alone)
+    return packs + [
+        replace(work, seeds=(seed,))
+        for work in works
+        for seed in work.seeds
+        if (work.key, seed) in alone
+    ]

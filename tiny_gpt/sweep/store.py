@@ -2,15 +2,13 @@
 
     store.json              what the store is of
     cells/KEY/seed_3.json   a finished run, one file, written in one move
-    running/KEY/seed_3.*    a run that is not finished (`Record`)
+    running/KEY_seed_3.*    a run that is not finished (`Record`)
     leases/KEY_seed_3.lock  held by the process that works at the run
 
 KEY is the SHA-256 of all that the numbers of a run depend on but its seed, so
 that sweeps share the cells that they have in common. Weights are not kept.
 """
 
-import contextlib
-import json
 import os
 import platform
 import re
@@ -31,30 +29,17 @@ from tiny_gpt.files import (
     write_whole,
 )
 from tiny_gpt.sweep.cell import (
-    FORMAT,
+    SEED_FILE,
     Finished,
     content_of,
     key_of,
     read_cell,
 )
+from tiny_gpt.sweep.claim import claim_folder, names_in
+from tiny_gpt.sweep.lease import Lease, is_leased, take_lease
+from tiny_gpt.sweep.shared import Shared, writer
 
-MARK = "store.json"
-SEED_FILE = re.compile(r"seed_(\d+)\.json")
-
-
-class Lease:
-    """The right to work at one run; the system takes it back at death.
-
-    Args:
-        lock: a lock that is held.
-    """
-
-    def __init__(self, lock: Any):
-        self._lock = lock
-
-    def release(self) -> None:
-        """Gives it back."""
-        self._lock.release()
+RECORD_FILE = re.compile(r"([0-9a-f]{64})_seed_(\d+)\..*")
 
 
 class Store:
@@ -64,13 +49,22 @@ class Store:
         folder: made if missing; a new or empty one, or a store.
         precision: see `devices.set_precision`; part of each key, as is the
             backend.
+        shared: URL of a place where other machines find finished runs, and
+            this one theirs (`Shared`); leases are of this folder alone, so
+            that two machines may at worst make one run twice, with the same
+            content. None for none.
 
     Raises:
         ValueError: if the folder holds something else, a store of another
-            format, or cannot be written.
+            format, or cannot be written, or `shared` cannot be used.
     """
 
-    def __init__(self, folder: Path, precision: str = "float32"):
+    def __init__(
+        self,
+        folder: Path,
+        precision: str = "float32",
+        shared: str | None = None,
+    ):
         if precision not in PRECISIONS:
             raise ValueError(
                 f"`precision` must be one of {PRECISIONS}. "
@@ -79,45 +73,13 @@ class Store:
         self.folder, self.precision = Path(folder), precision
         self._made_on: dict[str, Any] = {}
         try:
-            self._claim()
+            claim_folder(self.folder)
         except OSError as error:
             raise ValueError(
                 "The folder of a store must be writable. "
                 f"Received: folder={folder} ({error.strerror})"
             ) from error
-
-    def _claim(self) -> None:
-        mark, own = self.folder / MARK, {"format": FORMAT}
-        for part in ("cells", "running", "leases"):
-            if not mark.exists() and self.folder.is_dir():
-                self._refuse_others()
-            (self.folder / part).mkdir(parents=True, exist_ok=True)
-        if not mark.exists():
-            write_whole(mark, json.dumps(own).encode(), _writer())
-        try:
-            found = json.loads(mark.read_text())
-        except ValueError:
-            found = {"format": "unreadable"}
-        if found != own:
-            raise ValueError(
-                "A store is read and continued by the version that wrote it; "
-                f"choose another folder. Received: folder={self.folder}, of "
-                f"format {found.get('format')}, now {FORMAT}"
-            )
-
-    def _refuse_others(self) -> None:
-        own = {"cells", "running", "leases"}
-        others = [
-            path.name
-            for path in self.folder.iterdir()
-            if path.name not in own and not path.name.startswith("saving_")
-        ]
-        if others and MARK not in others:
-            raise ValueError(
-                f"A store is a new or empty folder, or one with {MARK}. "
-                f"Received: folder={self.folder}, which holds other files: "
-                f"{', '.join(sorted(others)[:3])}"
-            )
+        self.shared = None if shared is None else Shared(shared)
 
     def key(self, experiment: Experiment) -> str:
         """Returns the content hash of an experiment (`cell.key_of`)."""
@@ -129,7 +91,8 @@ class Store:
 
     def record(self, key: str, seed: int) -> Path:
         """Returns the path of the record of a run, without suffix."""
-        return self.folder / "running" / key / f"seed_{seed}"
+        # No folder of a cell, which nobody could remove while others write.
+        return self.folder / "running" / f"{key}_seed_{seed}"
 
     def seeds(self, key: str, checks: bool = False) -> set[int]:
         """Returns the seeds of a cell that are finished.
@@ -139,11 +102,7 @@ class Store:
             checks: whether each file's checksum is verified; a damaged one is
                 set aside, with a warning, and does not count.
         """
-        folder = self.folder / "cells" / key
-        try:
-            names = [entry.name for entry in os.scandir(folder)]
-        except FileNotFoundError:
-            return set()
+        names = names_in(self.folder / "cells" / key)
         matches = [SEED_FILE.fullmatch(name) for name in names]
         found = {int(match[1]) for match in matches if match}
         if checks:
@@ -166,26 +125,34 @@ class Store:
         system stands behind it: killed in whatever way, a process holds
         nothing.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self._lock(key, seed), timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
-        return Lease(lock)
+        return take_lease(self._lock(key, seed))
 
     def is_leased(self, key: str, seed: int) -> bool:
         """Tells whether a process works at a run."""
-        if not self._lock(key, seed).exists():
-            return False
-        lease = self.lease(key, seed)
-        if lease is not None:
-            lease.release()
-        return lease is None
+        return is_leased(self._lock(key, seed))
 
     def _lock(self, key: str, seed: int) -> Path:
         return self.folder / "leases" / f"{key}_seed_{seed}.lock"
+
+    def has(self, key: str, seed: int) -> bool:
+        """Tells whether a run is finished, here or in the shared place.
+
+        For the holder of the lease: it is fetched from there. What is damaged
+        there does not count, with a warning, and the next `keep` replaces it.
+        """
+        if self.path(key, seed).exists():
+            return True
+        if self.shared is None:
+            return False
+        data = self.shared.fetch(key, seed)
+        if data is None:
+            return False
+        try:
+            self.receive(key, seed, data)
+        except DamagedFileError:
+            self.shared.warn(key, seed, "is damaged; the run is made again")
+            return False
+        return True
 
     def keep(self, key: str, experiment: Experiment, seed: int) -> bool:
         """Turns a finished record into the file of the run, if there is one.
@@ -214,32 +181,66 @@ class Store:
         made = {"finished": _now(), **self._made_on}
         cell = {"key": key, "seed": seed, **content, "made": made, **values}
         self.put(key, seed, seal(cell))
-        for path in record.parent.glob(f"*seed_{seed}.*"):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # other seeds run
-            record.parent.rmdir()
+        self._clear(key, seed)
+        self.send(key, seed)
         return True
+
+    def send(self, key: str, seed: int) -> None:
+        """Sends a finished run to the shared place, if there is one."""
+        if self.shared is not None:
+            data = self.path(key, seed).read_bytes()
+            self.shared.send(key, seed, data)
+
+    def _clear(self, key: str, seed: int) -> None:
+        """Removes what a finished run has left, and writers that were killed.
+
+        For the holder of the lease.
+        """
+        path, record = self.path(key, seed), self.record(key, seed)
+        for left in (
+            *path.parent.glob(f"saving_*_{path.name}"),
+            *record.parent.glob(f"*{record.name}.*"),
+        ):
+            left.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Removes what processes killed at the end of a run have left."""
+        for key, seed in self._begun():
+            if self.path(key, seed).exists():
+                lease = self.lease(key, seed)
+                if lease is not None:
+                    self._clear(key, seed)
+                    lease.release()
 
     def put(self, key: str, seed: int, text: str) -> None:
         """Writes the file of a finished run in one move.
-
-        Args:
-            key: the cell.
-            seed: the seed.
-            text: what `read` returned, of this store or another.
 
         Raises:
             OSError: if it cannot be written; nothing is left of it.
         """
         path = self.path(key, seed)
         path.parent.mkdir(exist_ok=True)
-        for left in path.parent.glob(f"saving_*{path.name}"):
-            left.unlink(missing_ok=True)  # of a writer that was killed
-        write_whole(path, text.encode(), _writer())
+        write_whole(path, text.encode(), writer())
 
-    def read(self, key: str, seed: int) -> str:
-        """Returns the file of a finished run as it is."""
-        return self.path(key, seed).read_text()
+    def receive(self, key: str, seed: int, data: bytes) -> None:
+        """Writes the file of a run that was finished elsewhere.
+
+        For the holder of the lease.
+
+        Raises:
+            DamagedFileError: if it is not that run, as it was written.
+            OSError: if it cannot be written; nothing is left of it.
+        """
+        path = self.path(key, seed)
+        path.parent.mkdir(exist_ok=True)
+        new = path.with_name(f"saving_{writer()}{path.name}")
+        write_whole(new, data)
+        try:
+            read_cell(new, key, seed)
+            os.replace(new, path)
+        finally:
+            new.unlink(missing_ok=True)
+        self._clear(key, seed)
 
     def load(self, key: str, seed: int) -> Finished | None:
         """Reads a finished run.
@@ -281,10 +282,14 @@ class Store:
 
     def partial(self) -> Iterator[tuple[str, int]]:
         """Yields key and seed of runs that have begun and are not finished."""
-        for folder in sorted((self.folder / "running").iterdir()):
-            names = [path.name for path in folder.glob("seed_*.*")]
-            for seed in sorted({int(n[5:].split(".")[0]) for n in names}):
-                yield folder.name, seed
+        for key, seed in self._begun():
+            if not self.path(key, seed).exists():
+                yield key, seed
+
+    def _begun(self) -> list[tuple[str, int]]:
+        names = names_in(self.folder / "running")
+        matches = [RECORD_FILE.fullmatch(name) for name in names]
+        return sorted({(m[1], int(m[2])) for m in matches if m})
 
     def damaged(self) -> list[Path]:
         """Returns the files that were set aside."""
@@ -293,8 +298,3 @@ class Store:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _writer() -> str:
-    """Returns what no other writer has, on any host."""
-    return f"{platform.node()}_{os.getpid()}_{time.monotonic_ns()}_"

@@ -2,14 +2,14 @@
 
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import keras
 
 from tiny_gpt.backend import is_jax_on_cpu
-from tiny_gpt.devices import count_cores, set_precision
+from tiny_gpt.devices import count_cores, make_deterministic, set_precision
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.files import DamagedFileError
 from tiny_gpt.multi_seed import Job, Programs, run_jobs
@@ -56,12 +56,80 @@ class Stopped(Exception):
     """A run was told to stop."""
 
 
+class Held:
+    """The runs of a work that are left to do, each under a lease.
+
+    Args:
+        store: where they go.
+        work: the work. Seeds that are there by now are passed over.
+
+    Attributes:
+        leases: by seed.
+        finished: seeds that came into the store since.
+        taken: seeds that another process works at.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+
+    def __init__(self, store: Store, work: Work):
+        self.leases: dict[int, Lease] = {}
+        self.finished: list[int] = []
+        self.taken: list[int] = []
+        self._store, self._work = store, work
+        try:
+            for seed in work.seeds:
+                self._take(seed)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, seed: int) -> None:
+        lease = self._store.lease(self._work.key, seed)
+        if lease is None:
+            self.taken.append(seed)
+            return
+        self.leases[seed] = lease
+        if self._store.has(self._work.key, seed):  # since it was planned
+            self.leases.pop(seed).release()
+        else:
+            self.keep(seed)  # of a process killed just before
+
+    def keep(self, seed: int) -> bool:
+        """Keeps the finished record of a run, if there is one."""
+        work = self._work
+        if not self._store.keep(work.key, work.experiment, seed):
+            return False
+        self.finish(seed)
+        return True
+
+    def receive(self, seed: int, data: bytes) -> None:
+        """Keeps the file of a run that was finished elsewhere."""
+        self._store.receive(self._work.key, seed, data)
+        self._store.send(self._work.key, seed)
+        self.finish(seed)
+
+    def finish(self, seed: int) -> None:
+        """Counts a run, and gives its lease back."""
+        self.finished.append(seed)
+        self.leases.pop(seed).release()
+
+    def release(self) -> None:
+        """Gives back all leases that are left."""
+        while self.leases:
+            self.leases.popitem()[1].release()
+
+    def done(self, error: str | None = None) -> Done:
+        """Returns what came of the work."""
+        return Done(self._work, tuple(self.finished), tuple(self.taken), error)
+
+
 def do(
     store: Store,
     work: Work,
     programs: Programs | None = None,
     placement: Placement | None = None,
-    stop: threading.Event | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Done:
     """Does one work in this thread, under leases.
 
@@ -70,42 +138,21 @@ def do(
         work: what to do. Seeds that are there by now are passed over.
         programs: what is compiled (JAX), see `multi_seed.Programs`.
         placement: devices; None for the backend's first.
-        stop: set by another thread to end the work after the next epoch.
+        is_stopped: asked after each epoch whether to end there.
 
     Raises:
-        Stopped: if `stop` was set.
+        Stopped: if it was told to stop.
         OSError: if a file cannot be written.
     """
-    leases: dict[int, Lease] = {}
-    finished: list[int] = []
-    taken: list[int] = []
-    error = None
-
-    def keep(seed: int) -> bool:
-        if not store.keep(work.key, work.experiment, seed):
-            return False
-        finished.append(seed)
-        leases.pop(seed).release()
-        return True
-
+    held, error = Held(store, work), None
     try:
-        for seed in work.seeds:
-            lease = store.lease(work.key, seed)
-            if lease is None:
-                taken.append(seed)
-                continue
-            leases[seed] = lease
-            if store.path(work.key, seed).exists():  # since it was planned
-                leases.pop(seed).release()
-            else:
-                keep(seed)  # of a process killed just before
         jobs = [
             Job(work.experiment, seed, store.record(work.key, seed))
-            for seed in leases
+            for seed in held.leases
         ]
         if jobs:
-            for seed in _train(jobs, programs, placement, stop):
-                if not keep(seed):
+            for seed in _train(jobs, programs, placement, is_stopped):
+                if not held.keep(seed):
                     raise DamagedFileError(
                         "A finished run must leave its record. Received: "
                         f"{store.record(work.key, seed)}.json"
@@ -113,12 +160,16 @@ def do(
     except (Stopped, OSError):
         raise
     except Exception as caught:
-        lines = str(caught).strip().splitlines() or [""]
-        error = f"{type(caught).__name__}: {lines[0]}"
+        error = in_a_line(caught)
     finally:
-        for lease in leases.values():
-            lease.release()
-    return Done(work, tuple(finished), tuple(taken), error)
+        held.release()
+    return held.done(error)
+
+
+def in_a_line(error: BaseException) -> str:
+    """Returns the kind of an error, and the first line of what it says."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 @functools.cache
@@ -127,9 +178,9 @@ def kept_programs() -> Programs:
     return Programs()
 
 
-def _train(jobs, programs, placement, stop) -> Iterator[int]:
+def _train(jobs, programs, placement, is_stopped) -> Iterator[int]:
     def check(*_: object) -> None:
-        if stop is not None and stop.is_set():
+        if is_stopped():
             raise Stopped
 
     if keras.backend.backend() == "jax":
@@ -174,10 +225,22 @@ def in_process(
 
     Yields:
         What came of each, as it is done.
+
+    Raises:
+        ValueError: if `num_workers` is below 1, or above where a backend but
+            JAX has one model at a time.
+        OSError: if a file cannot be written.
     """
+    is_jax = keras.backend.backend() == "jax"
     if num_workers is None:
         num_workers = count_cores() if is_jax_on_cpu() else 1
-    programs, stop = Programs(), threading.Event()
+    if num_workers < 1 or (num_workers > 1 and not is_jax):
+        raise ValueError(
+            "`num_workers` must be at least 1, and 1 where the backend is "
+            f"not JAX; use processes there. Received: num_workers={num_workers}"
+        )
+    make_deterministic()
+    programs, is_stopped = Programs(), threading.Event()
     if num_workers == 1:  # here, where an interrupted run can be saved
         set_precision(store.precision)
         for work in works:
@@ -188,11 +251,11 @@ def in_process(
     )
     try:
         futures = [
-            pool.submit(do, store, work, programs, placement, stop)
+            pool.submit(do, store, work, programs, placement, is_stopped.is_set)
             for work in works
         ]
         for future in as_completed(futures):
             yield future.result()
     finally:
-        stop.set()
+        is_stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,106 @@
+"""Where machines without a common disk exchange finished runs (fsspec).
+
+    URL/cells/KEY/seed_3.json   the file of a finished run, as in a store
+
+Files are found by content, sealed and never changed, so that any number of
+machines may write there without locks: two that make one run write the same.
+"""
+
+import os
+import platform
+import time
+import warnings
+from typing import Any
+
+from tiny_gpt.sweep.cell import SEED_FILE
+
+
+class Shared:
+    """Finished runs at a URL.
+
+    Args:
+        url: any that fsspec knows: "s3://bucket/sweeps", "file:///mnt/x".
+
+    Raises:
+        ValueError: if fsspec, or what it needs for this URL, is not
+            installed, or the place cannot be reached or written.
+    """
+
+    def __init__(self, url: str):
+        try:
+            import fsspec
+        except ImportError as error:
+            raise ValueError(
+                "A shared store needs fsspec: pip install -e '.[remote]'. "
+                "Received: an environment without it"
+            ) from error
+        self.url = url
+        try:
+            # Others write there: what was listed before is out of date.
+            self._system, root = fsspec.core.url_to_fs(
+                url, use_listings_cache=False
+            )
+            self._cells = f"{root.rstrip('/')}/cells"
+            self._system.makedirs(self._cells, exist_ok=True)
+        except Exception as error:  # of any library behind fsspec
+            raise ValueError(
+                "A shared store must be a URL that fsspec can reach and "
+                f"write. Received: shared={url!r} "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+    def path(self, key: str, seed: int) -> str:
+        """Returns the path of a run there."""
+        return f"{self._cells}/{key}/seed_{seed}.json"
+
+    def seeds(self, key: str) -> set[int]:
+        """Returns the seeds of a cell that are there."""
+        try:
+            paths: list[Any] = self._system.ls(
+                f"{self._cells}/{key}", detail=False
+            )
+        except FileNotFoundError:
+            return set()
+        matches = [SEED_FILE.fullmatch(path.split("/")[-1]) for path in paths]
+        return {int(match[1]) for match in matches if match}
+
+    def fetch(self, key: str, seed: int) -> bytes | None:
+        """Returns the file of a run, unchecked.
+
+        Returns:
+            Its bytes; None if it is not there, or cannot be read, with a
+            warning.
+        """
+        try:
+            return self._system.cat_file(self.path(key, seed))
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # of any library behind fsspec
+            self.warn(key, seed, f"cannot be read ({error})")
+            return None
+
+    def send(self, key: str, seed: int, data: bytes) -> None:
+        """Writes the file of a run in one move, where the system has one.
+
+        Warns if it cannot: nothing is lost, and it is sent another time.
+        """
+        path = self.path(key, seed)
+        folder, _, name = path.rpartition("/")
+        new = f"{folder}/saving_{writer()}{name}"
+        try:
+            self._system.makedirs(folder, exist_ok=True)
+            self._system.pipe_file(new, data)
+            self._system.mv(new, path)
+        except Exception as error:  # of any library behind fsspec
+            self.warn(key, seed, f"cannot be written ({error})")
+
+    def warn(self, key: str, seed: int, what: str) -> None:
+        """Warns of the file of a run there."""
+        warnings.warn(
+            f"{self.url}, run {key}, seed {seed}: {what}.", stacklevel=3
+        )
+
+
+def writer() -> str:
+    """Returns what no other writer has, on any host."""
+    return f"{platform.node()}_{os.getpid()}_{time.monotonic_ns()}_"
