@@ -13,7 +13,8 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from tiny_gpt.devices import describe
-from tiny_gpt.plots_maps import plot_maps
+from tiny_gpt.plots_maps import plot_maps, plot_regimes
+from tiny_gpt.plots_thresholds import plot_thresholds
 from tiny_gpt.results import write_frame, write_json
 from tiny_gpt.sweep.collect import (
     axes_of_map,
@@ -24,6 +25,7 @@ from tiny_gpt.sweep.collect import (
     fit_thresholds,
     summarise_cells,
 )
+from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
 from tiny_gpt.sweep.grid import Sweep, describe_point
 from tiny_gpt.sweep.run import experiments_by_key
 from tiny_gpt.sweep.store import Store
@@ -178,6 +180,9 @@ def _fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
             }
             for point, found in exponents.items()
         ],
+        "contrasts": [
+            describe_contrast(c) for c in fit_contrasts(sweep, thresholds)
+        ],
     }
 
 
@@ -209,6 +214,15 @@ def _show(sweep, fitted, num_runs, folder, console) -> None:
         )
         for warning in found["warnings"]:
             console.print(f"  warning: {warning}", highlight=False)
+    for found in fitted["contrasts"]:
+        above, below = found["over"]
+        at = describe_point(found["at"])
+        console.print(
+            f"{at + ': ' if at else ''}threshold {above} / {below}: "
+            f"{_end(found['ratio'], '?')} ({_end(found['low'], '0')} to "
+            f"{_end(found['high'], '∞')}) at {100 * found['level']:.3g} %",
+            highlight=False,
+        )
     wanted = len(sweep.cells) * len(sweep.seeds)
     console.print(f"{num_runs} of {wanted} runs. See {folder}", highlight=False)
 
@@ -259,8 +273,21 @@ def _figures(
         tuple(found["at"][axis] for axis in order): _line(found)
         for found in fitted["thresholds"]
     }
-    title = f"{sweep.name}: {sweep.success.mapping}, {len(sweep.seeds)} seeds"
-    return {"map": plot_maps(cells, x, y, facets, lines, title)}
+    name = sweep.name.replace("_", " ")
+    title = f"{name}: {sweep.success.mapping}, {len(sweep.seeds)} seeds"
+    figures = {
+        "map": plot_maps(cells, x, y, facets, lines, title),
+        "regimes": plot_regimes(cells, x, y, facets, title),
+    }
+    laws = {
+        tuple(found["at"][axis] for axis in facets): found
+        for found in fitted["exponents"]
+    }
+    if y and any(key[0] > 0 for key in lines):
+        figures["thresholds"] = plot_thresholds(
+            lines, x, y, facets, laws, title
+        )
+    return figures
 
 
 def _line(found: dict[str, Any]) -> tuple[float, float, float]:

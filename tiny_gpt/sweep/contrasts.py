@@ -1,0 +1,130 @@
+"""Thresholds of two conditions, side by side."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tiny_gpt.analysis.statistics import Interval, require_level
+from tiny_gpt.analysis.thresholds import Threshold
+from tiny_gpt.sweep.collect import axes_of_map
+from tiny_gpt.sweep.grid import Sweep
+
+FAMILY_LEVEL = 0.95  # of all intervals of one sweep together
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One threshold over another.
+
+    Attributes:
+        at: values of the axes that both have in common.
+        axis: the axis in which they differ.
+        over: its value above, and below the line.
+        log_ratio: natural logarithm of the ratio, with its interval.
+        level: confidence of the interval.
+    """
+
+    at: Mapping[str, Any]
+    axis: str
+    over: tuple[Any, Any]
+    log_ratio: Interval
+    level: float
+
+
+def compare_thresholds(
+    above: Threshold, below: Threshold, level: float = 0.95
+) -> Interval:
+    """Returns ln(above / below) with its interval.
+
+    The percentile bootstrap over seeds that both share; where a resample
+    leaves a threshold between two ends, each end of the ratio takes the end
+    that makes the interval wider. What is outside the grid leaves the ratio
+    open to that side.
+
+    Args:
+        above: threshold above the line.
+        below: threshold below the line, of the same seeds and resamples.
+        level: confidence, in (0, 1).
+
+    Returns:
+        The interval; its value is NaN where both lie outside on one side.
+
+    Raises:
+        ValueError: if the numbers of resamples differ.
+    """
+    require_level(level)
+    sizes = len(above.low_draws), len(below.low_draws)
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            "Both thresholds must have the same resamples of the seeds. "
+            f"Received: {sizes[0]} and {sizes[1]}"
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lows = np.log(above.low_draws) - np.log(below.high_draws)
+        highs = np.log(above.high_draws) - np.log(below.low_draws)
+        value = float(np.log(above.value) - np.log(below.value))
+    tail = (1 - level) / 2
+    first = int(np.floor(tail * (len(lows) - 1)))
+    lows, highs = np.sort(lows), np.sort(highs)
+    return Interval(value, float(lows[first]), float(highs[-1 - first]))
+
+
+def fit_contrasts(
+    sweep: Sweep, thresholds: Mapping[tuple[Any, ...], Threshold]
+) -> list[Contrast]:
+    """Compares the second value of each axis of words with the first.
+
+    All intervals together hold at `FAMILY_LEVEL` (Bonferroni).
+
+    Args:
+        sweep: whose thresholds.
+        thresholds: what `collect.fit_thresholds` returned.
+
+    Returns:
+        A contrast for each axis of words with exactly two values, at each
+        point of the others at which both have a threshold.
+    """
+    numbers, words = axes_of_map(sweep)
+    others = [axis for axis in sweep.axes if axis not in numbers[:1]]
+    pairs = []
+    for axis in words:
+        if len(sweep.axes[axis]) != 2:
+            continue
+        place = others.index(axis)
+        below, above = sweep.axes[axis]
+        for point, found in thresholds.items():
+            other = (*point[:place], above, *point[place + 1 :])
+            if point[place] == below and other in thresholds:
+                at = dict(zip(others, point, strict=True))
+                del at[axis]
+                pairs.append((at, axis, (above, below), other, found))
+    level = 1 - (1 - FAMILY_LEVEL) / max(len(pairs), 1)
+    return [
+        Contrast(
+            at,
+            axis,
+            over,
+            compare_thresholds(thresholds[other], found, level),
+            level,
+        )
+        for at, axis, over, other, found in pairs
+    ]
+
+
+def describe_contrast(found: Contrast) -> Mapping[str, Any]:
+    """Returns JSON types: None for an end that is open."""
+    ends = {"ratio": found.log_ratio.value}
+    ends.update(low=found.log_ratio.low, high=found.log_ratio.high)
+    return {
+        "at": dict(found.at),
+        "axis": found.axis,
+        "over": list(found.over),
+        "level": found.level,
+        **{
+            name: math.exp(value) if math.isfinite(value) else None
+            for name, value in ends.items()
+        },
+    }
