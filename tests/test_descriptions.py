@@ -1,16 +1,19 @@
 """Tests for experiments/descriptions.py."""
 
 import dataclasses
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from experiments.claims.evidence import Evidence
+from experiments.claims.theory_contexts import NEAR_BAYES
 from experiments.descriptions import more_figures
 from experiments.measurements import contexts, contexts_by_epoch
 from tiny_gpt.ledger import FIGURE_KEYS
 from tiny_gpt.metrics import COLUMNS
 
+DOCS = Path(__file__).parent.parent / "docs"
 CLAIM = "assumption_1_bayes"
 SEEDS = (3, 4)
 
@@ -56,3 +59,43 @@ def test_what_was_not_measured_is_not_drawn():
     )
     assert more_figures(CLAIM, nothing) == []
     assert more_figures("proposition_3", evidence_of()) == []
+
+
+def test_the_page_says_what_its_frame_holds():
+    page = (DOCS / "theory.md").read_text()
+    frame = pd.read_csv(DOCS / "theory" / "contexts_by_epoch.csv.gz")
+    seeds = sorted(set(frame["seed"]))
+    assert f"(seeds {seeds[0]} to {seeds[-1]};" in page
+
+    def by_seed(mapping, num, metric="kl_from_bayes"):
+        prompt = contexts.demonstrated(num, mapping)
+        rows = frame[(frame["prompt"] == prompt) & (frame["metric"] == metric)]
+        return rows.pivot(index="epoch", columns="seed", values="value")
+
+    def said(values):
+        ends = f"({values.min():.2f} to {values.max():.2f})"
+        return f"{values.mean():.2f} nats {ends}"
+
+    # Within the limit once and for all: the epoch after the last outside.
+    last = [
+        by_seed(mapping, num)[lambda x: x > NEAR_BAYES].apply(
+            pd.Series.last_valid_index
+        )
+        for mapping in ("A->B", "B->C")
+        for num in (1, 2)
+    ]
+    assert set(pd.concat(last) + 1) == {4, 5}
+    assert "at epoch 4 or 5 and stays there" in page
+    shown = by_seed("A->C", 2)
+    assert f"is {said(shown.loc[1])} from Bayes at epoch 1" in page
+    peaks = shown.idxmax()
+    assert (
+        f"at most {said(shown.max())}, at epochs {peaks.min()} to {peaks.max()}"
+    ) in page
+    assert f"{said(shown.loc[15])} at epoch 15, in no seed" in page
+    assert shown.min().min() > NEAR_BAYES
+    outside = by_seed("A->C", 2, "outside_right_words").loc[15].mean()
+    assert f"{100 * outside:.0f} % of its probability then" in page
+    bare = by_seed("A->B", 0)
+    pd.testing.assert_frame_equal(bare, by_seed("A->C", 0))
+    assert f"{said(bare.loc[15])} are left" in page

@@ -62,5 +62,5 @@ def plot_panels(
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
     figure.suptitle(axis, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
-    figure.supxlabel(x_axis, fontsize=STYLE["axes.labelsize"])
+    row[len(row) // 2].set_xlabel(x_axis)
     return figure
