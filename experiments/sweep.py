@@ -17,8 +17,15 @@ from rich.progress import (
 
 from experiments.plan import choose_placement, current_commit
 from experiments.sweep_file import load_sweep
-from experiments.sweep_results import check_folder, collect, plot, show_status
+from experiments.sweep_results import (
+    check_folder,
+    collect,
+    plot,
+    show_rows,
+    show_status,
+)
 from tiny_gpt.devices import make_deterministic, set_precision
+from tiny_gpt.sweep.adaptive import Adapted, Rule, run_adaptively
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.pool import in_pool
 from tiny_gpt.sweep.ray import on_ray
@@ -54,7 +61,7 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     )
     if is_collected:
         check_folder(sweep, folder)
-    store = Store(options.store, options.precision)
+    store = Store(options.store, options.precision, options.shared)
     if options.action == "status":
         show_status(sweep, store, console)
         return 0
@@ -133,7 +140,7 @@ def _run(
     options: argparse.Namespace,
     shard: tuple[int, int],
     console: Console,
-) -> Outcome:
+) -> Outcome | Adapted:
     bar = Progress(
         TextColumn(sweep.name),
         BarColumn(bar_width=24),
@@ -146,6 +153,13 @@ def _run(
     with bar:
         task = bar.add_task("", total=None, state="")
         on_plan, on_done = _reports(bar, task, console)
+        if options.adaptive is not None:
+            rule = Rule(options.adaptive)
+            adapted = run_adaptively(
+                sweep, store, executor, rule, on_done=on_done
+            )
+            show_rows(sweep, adapted, console)
+            return adapted
         return run_sweep(
             sweep,
             store,
@@ -175,15 +189,17 @@ def _reports(
         before, made = made, made + len(done.finished)
         state = f"failed: {done.error}" if done.error else ""
         bar.update(task, completed=made, state=state)
-        # In a log, some twenty lines in all.
-        step = max(total // 20, 1)
+        # In a log, some twenty lines in all; how many an adaptive sweep will
+        # make is not known.
+        step = max(total // 20, 1) if total else 20
         if not console.is_terminal and made // step > before // step:
-            console.print(f"{made} of {total} runs", highlight=False)
+            of = f" of {total}" if total else ""
+            console.print(f"{made}{of} runs", highlight=False)
 
     return on_plan, on_done
 
 
-def _tell(outcome: Outcome, console: Console) -> None:
+def _tell(outcome: Outcome | Adapted, console: Console) -> None:
     console.print(f"{outcome.finished} runs made here.", highlight=False)
     if not outcome.failed:
         return

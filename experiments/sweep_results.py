@@ -16,6 +16,7 @@ from tiny_gpt.devices import describe
 from tiny_gpt.plots_maps import plot_maps, plot_regimes
 from tiny_gpt.plots_thresholds import plot_thresholds
 from tiny_gpt.results import write_frame, write_json
+from tiny_gpt.sweep.adaptive import Adapted
 from tiny_gpt.sweep.collect import (
     axes_of_map,
     collect_runs,
@@ -48,6 +49,25 @@ def show_status(sweep: Sweep, store: Store, console: Console) -> None:
         console.print(f"{len(damaged)} damaged files were set aside:")
         for path in damaged:
             console.print(f"  {path}", soft_wrap=True, highlight=False)
+
+
+def show_rows(sweep: Sweep, adapted: Adapted, console: Console) -> None:
+    """Shows what an adaptive sweep knows of each row, and why it stopped."""
+    numbers, _ = axes_of_map(sweep)
+    others = [axis for axis in sweep.axes if axis != numbers[0]]
+    table = Table(title=f"{sweep.name}: thresholds in {numbers[0]}")
+    for column in ("row", "threshold", "95 %", "runs", "stopped by"):
+        table.add_column(column)
+    for point, row in adapted.rows.items():
+        found = row.threshold
+        table.add_row(
+            describe_point(dict(zip(others, point, strict=True))) or "all",
+            f"{found.value:.3g}",
+            f"{found.low:.3g} to {found.high:.3g}",
+            str(row.runs),
+            row.stopped or "runs elsewhere",
+        )
+    console.print(table)
 
 
 def _count(sweep: Sweep, store: Store) -> dict[str, int]:
@@ -266,7 +286,8 @@ def _figures(
     numbers, words = axes_of_map(sweep)
     if not numbers:
         return {}
-    x, y = (*numbers, None)[:2]
+    x: str = numbers[0]
+    y: str | None = numbers[1] if len(numbers) > 1 else None
     facets = [*words, *numbers[2:]]
     order = [*([y] if y else []), *facets]
     lines = {

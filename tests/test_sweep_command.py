@@ -101,6 +101,25 @@ def test_shards_are_collected_together(sweep, tmp_path):
     assert "map.png" in files(tmp_path / "out")
 
 
+def test_adaptive_runs_no_more_than_its_budget(sweep, tmp_path, capsys):
+    assert sweep("--adaptive", "2") == 0
+    said = capsys.readouterr().out
+    assert "stopped by" in said
+    assert len(pd.read_csv(tmp_path / "out/runs.csv")) <= 2
+    assert sweep("--adaptive", "2") == 0
+    assert "0 runs made here" in capsys.readouterr().out
+
+
+def test_finished_runs_are_shared(sweep, tmp_path, capsys):
+    url = f"file://{tmp_path}/shared"
+    assert sweep("--shared", url, action="run") == 0
+    assert "4 runs made here" in capsys.readouterr().out
+    other = "--store", tmp_path / "elsewhere"
+    assert sweep("--shared", url, *map(str, other)) == 0
+    assert "0 runs made here" in capsys.readouterr().out
+    assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 4
+
+
 @pytest.mark.parametrize(
     ("action", "arguments", "message"),
     [
