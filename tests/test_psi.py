@@ -154,26 +154,26 @@ def test_a_threshold_can_lie_outside_the_samples():
 
 @pytest.mark.parametrize("slope", [1.5, 4.0])
 def test_simulated_thresholds_are_found_and_held(slope):
-    # 60 rows of 40 runs: standard error 0.03 of a coverage of 0.95.
+    # 40 rows of 30 runs: standard error 0.034 of a coverage of 0.95.
     rng, covers, errors = np.random.default_rng(0), [], []
     many = [2.0**i for i in range(2, 12)]
-    for _ in range(60):
+    for _ in range(40):
         threshold = math.exp(rng.uniform(math.log(8), math.log(1024)))
         psi = Psi(many)
-        for _ in range(40):
+        for _ in range(30):
             x = psi.next()
             psi.update(x, rng.random() < share(x, threshold, slope))
         found = psi.threshold()
         covers.append(found.low <= threshold <= found.high)
         errors.append(abs(math.log(found.value / threshold)))
-    assert np.mean(covers) >= 0.95 - 4 * 0.03
-    assert np.median(errors) < 0.25  # a step of the samples is 0.69
+    assert np.mean(covers) >= 0.95 - 4 * 0.034
+    assert np.median(errors) < 0.3  # a step of the samples is 0.69
 
 
 def test_it_knows_more_than_runs_spread_evenly():
     rng, widths = np.random.default_rng(1), {"psi": [], "even": []}
     many = [2.0**i for i in range(2, 12)]
-    for _ in range(30):
+    for _ in range(20):
         threshold = math.exp(rng.uniform(math.log(8), math.log(1024)))
         for name, found in widths.items():
             psi = Psi(many)

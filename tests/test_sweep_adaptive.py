@@ -1,9 +1,13 @@
 """Tests for tiny_gpt/sweep/adaptive.py, with runs that are scripted."""
 
+import json
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from benchmarks import sweep_adaptive as benchmark
 from tests.test_sweep_collect import finish
 from tests.tiny_runs import TINY
 from tests.tiny_sweeps import SCRAMBLED, tiny_sweep
@@ -229,3 +233,74 @@ def test_nothing_runs_of_what_cannot_be(store, axes, batch, rule):
     with pytest.raises(ValueError, match=rf"{rule}"):
         run_adaptively(sweep, store, executor, Rule(5), batch)
     assert executor.rounds == []
+
+
+def frame(slope, threshold_at, num_seeds=8, seed=0):
+    """A full grid of runs: two batch sizes, ten numbers of pairs."""
+    rng, rows = np.random.default_rng(seed), []
+    for size in (4, 8):
+        for pairs in (0, *(2**i for i in range(2, 12))):
+            for run in range(1, num_seeds + 1):
+                odds = (pairs / threshold_at(size)) ** slope
+                is_success = rng.random() < odds / (1 + odds)
+                row = {"sparse_pairs": pairs, "train.batch_size": size}
+                row |= {"condition": "real", "seed": run, "value": 0.5}
+                rows.append({**row, "is_success": is_success})
+    return pd.DataFrame(rows)
+
+
+def test_the_benchmark_reads_rows_of_seeds_that_are_whole():
+    runs = frame(4, lambda size: 16 * size)
+    runs = runs.drop(
+        runs.index[(runs["seed"] == 3) & (runs["sparse_pairs"] == 4)]
+    )
+    rows = benchmark.read_rows(runs, "sparse_pairs")
+    assert list(rows) == [(4, "real"), (8, "real")]
+    assert list(rows[4, "real"]) == [2.0**i for i in range(2, 12)]
+    assert list(rows[4, "real"][4.0]) == [1, 2, 4, 5, 6, 7, 8]
+    assert rows[4, "real"][4.0][1] is not None
+    with pytest.raises(ValueError, match="axis='pairs'"):
+        benchmark.read_rows(runs, "pairs")
+    with pytest.raises(ValueError, match="0 runs"):
+        benchmark.read_rows(runs[:0], "sparse_pairs")
+
+
+def test_steep_curves_save_most_of_their_runs():
+    rows = benchmark.read_rows(frame(8, lambda s: 15 * s), "sparse_pairs")
+    records = pd.DataFrame(
+        [r for some in rows.values() for r in benchmark.compare(some, 2)]
+    )
+    table = benchmark.tabulate(records).set_index("seeds")
+    assert list(table["runs"]) == [10 * k for k in range(1, 9)]
+    # All runs of the grid are the grid, for both.
+    assert table["error, even"][8] == pytest.approx(0, abs=1e-9)
+    assert table["error, adaptive"][8] == pytest.approx(0, abs=1e-9)
+    assert table["width, adaptive"][3] < table["width, even"][3]
+    assert 0.4 < table["saving"][8] < 1
+    stops = records[records["rule"] == "stops"]
+    assert (stops["width"] <= math.log(2) + 1e-9).all()
+    assert stops["runs"].max() < 60
+
+
+def test_a_row_without_a_threshold_saves_nothing():
+    rows = benchmark.read_rows(frame(8, lambda s: 1e6), "sparse_pairs")
+    assert benchmark.compare(rows[4, "real"], 1) == []
+
+
+def test_the_benchmark_writes_its_table_and_manifest(tmp_path, capsys):
+    runs = frame(8, lambda size: 15 if size == 4 else 1e6, 3)
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    folder = tmp_path / "out"
+    benchmark.main([str(tmp_path / "runs.csv"), str(folder), "--orders", "1"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("| seeds | runs | error, even |")
+    assert "1 of 2 rows have a threshold in the grid." in printed
+    saving = json.loads((folder / "saving.json").read_text())
+    assert [row["seeds"] for row in saving["table"]] == [1, 2, 3]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["rows_with_a_threshold"]) == (2, 1)
+    # Nothing to save is no error.
+    none = runs[runs["train.batch_size"] == 8]
+    none.to_csv(tmp_path / "runs.csv", index=False)
+    benchmark.main([str(tmp_path / "runs.csv"), str(folder), "--orders", "1"])
+    assert "0 of 1 rows" in capsys.readouterr().out

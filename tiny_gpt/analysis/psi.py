@@ -13,7 +13,7 @@ from tiny_gpt.analysis.statistics import (
     require_level,
 )
 
-STEPS_PER_FACTOR_2 = 6  # of the grid of thresholds
+STEPS_PER_FACTOR_2 = 8  # of the grid of thresholds
 MARGIN = 2  # steps of the samples that thresholds may lie outside them
 SLOPES = tuple(np.geomspace(0.5, 16, 11))
 MOST_AT_ONCE = 6  # outcomes foreseen together: their number is 2^n
