@@ -236,6 +236,9 @@ def test_runs_that_are_missing_leave_values_out():
     unknown.loc[unknown["seed"] > 5, "is_success"] = None
     assert fit_thresholds(sweep, unknown)[()].num_seeds == 5
     assert fit_thresholds(sweep, runs[runs["sparse_pairs"] <= 8]) == {}
+    # All seeds are resampled, so that points share them: some have no run.
+    one = fit_thresholds(sweep, runs[runs["seed"] == 1])[()]
+    assert (0.0, INF) in zip(one.low_draws, one.high_draws, strict=True)
     assert fit_exponents(sweep, {(): whole}) == {}
 
 
