@@ -1,5 +1,6 @@
 """Works of a sweep in processes of this machine, which share its cores."""
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -43,7 +44,9 @@ def in_pool(
         What came of each, as it is done.
 
     Raises:
-        ValueError: if `num_processes` is below 1.
+        ValueError: if `num_processes` is below 1, or there are no such
+            devices.
+        OSError: if a file cannot be written.
         RuntimeError: if workers die again and again without a work done.
     """
     if num_processes < 1:
@@ -74,41 +77,55 @@ def _do_all(store, left, num_processes, asked) -> Iterator[tuple[int, Done]]:
     shares = context.Queue()
     for share in share_cores(num_processes):
         shares.put(share)
+    # Without a lock, which a killed worker would hold for ever.
+    is_stopped = context.RawValue("b", 0)
+    where = store.folder, store.precision, store.shared and store.shared.url
     pool = ProcessPoolExecutor(
-        num_processes,
-        context,
-        _start,
-        (shares, store.folder, store.precision, asked),
+        num_processes, context, _start, (shares, is_stopped, where, asked)
     )
+    broken = None
     try:
         futures = {pool.submit(_do, left[n]): n for n in sorted(left)}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                done = future.result()
+            except BrokenProcessPool as error:
+                broken = error  # others were done before
+            else:
+                yield futures[future], done
+        if broken is not None:
+            raise broken
     finally:
+        is_stopped.value = 1  # after the next epoch
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start(
     shares: Any,
-    folder: Path,
-    precision: str,
+    is_stopped: Any,
+    where: tuple[Path, str, str | None],
     asked: Mapping[str, Any] | None,
 ) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     share = shares.get()
     if share:  # before the backend counts its cores
         os.sched_setaffinity(0, share)
+    _state.update(is_stopped=is_stopped, where=where, asked=asked)
+
+
+@functools.cache
+def _prepare() -> tuple[Store, Placement | None]:
+    """Prepares a worker: where an error is that of its work."""
+    where, asked = _state["where"], _state["asked"]
     placement: Placement | None = None
     if asked:
         placement = choose_devices(
             asked["devices"], asked["num_devices"], asked["tpu"]
         )
-    set_precision(precision)
+    store = Store(*where)
+    set_precision(store.precision)
     make_deterministic()
-    _state.update(
-        store=Store(folder, precision),
-        placement=placement,
-    )
+    return store, placement
 
 
 def _end_with_parent() -> None:
@@ -120,4 +137,11 @@ def _end_with_parent() -> None:
 
 
 def _do(work: Work) -> Done:
-    return do(_state["store"], work, kept_programs(), _state["placement"])
+    store, placement = _prepare()
+    return do(
+        store,
+        work,
+        kept_programs(),
+        placement,
+        lambda: bool(_state["is_stopped"].value),
+    )

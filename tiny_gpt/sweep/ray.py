@@ -6,16 +6,23 @@ before they know which one is used.
 
 import os
 import pickle
+import re
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tiny_gpt.sweep.store import Lease, Store
-    from tiny_gpt.sweep.work import Done, Work
+    from tiny_gpt.sweep.store import Store
+    from tiny_gpt.sweep.work import Done, Held, Work
 
 MOST_RETRIES = 20  # of a work whose worker or node dies
+MOST_LEASES = 500  # of a driver at once; each is an open file
+CONNECTION_TIMEOUT_S = 10.0
+ADDRESS = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
+
+Where = tuple[Path, str, str | None]  # folder, precision, shared place
 
 
 def on_ray(
@@ -23,14 +30,16 @@ def on_ray(
     works: Sequence["Work"],
     address: str | None = None,
     num_cpus: float = 1.0,
-    is_shared: bool = False,
+    num_gpus: float = 0.0,
+    sees_store: bool | None = None,
 ) -> Iterator["Done"]:
     """Does works as tasks of Ray, which starts those of a dead worker anew.
 
-    This process holds the leases and writes the store, with what the workers
-    send. What they save on the way is in a temporary folder of their node,
-    from which a task that is started there again goes on; with `is_shared`,
-    it is in the store.
+    Where nodes see the store's folder, tasks work there, under their own
+    leases. Elsewhere this process holds the leases and writes the store, with
+    what the tasks send; they start from what it has saved, and save on the
+    way in a temporary folder of their node, from which a task that is started
+    there again goes on.
 
     Args:
         store: where they go.
@@ -38,14 +47,23 @@ def on_ray(
         address: of a cluster, e.g. "ray://host:10001" or "auto"; None for a
             new one on this machine. Ignored if Ray is initialised.
         num_cpus: cores of a task.
-        is_shared: whether every node sees the store's folder.
+        num_gpus: GPUs of a task.
+        sees_store: whether every node sees the store's folder; None for
+            where the cluster is a new one on this machine.
 
     Yields:
         What came of each, as it is done.
 
     Raises:
-        ValueError: if Ray is not installed, or does not find the cluster.
+        ValueError: if Ray is not installed or does not find the cluster, or a
+            number is out of range.
+        OSError: if the store cannot be written.
     """
+    if num_cpus <= 0 or num_gpus < 0:
+        raise ValueError(
+            "A task needs more than 0 cores, and 0 GPUs or more. "
+            f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
+        )
     try:
         import ray
     except ImportError as error:
@@ -55,54 +73,78 @@ def on_ray(
         ) from error
     is_ours = not ray.is_initialized()
     if is_ours:
-        try:
-            own = {} if address else {"include_dashboard": False}
-            ray.init(address=address, log_to_driver=False, **own)
-        except ConnectionError as error:
-            raise ValueError(
-                "A running cluster must be found at `address`. "
-                f"Received: address={address!r}"
-            ) from error
+        _connect(ray, address)
+    if sees_store is None:
+        sees_store = is_ours and address is None
+    options = {
+        "num_cpus": num_cpus,
+        "num_gpus": num_gpus,
+        "max_retries": MOST_RETRIES,
+    }
     try:
-        yield from _deal(ray, store, works, num_cpus, is_shared)
+        yield from _deal(ray, store, works, options, sees_store)
     finally:
         if is_ours:
             ray.shutdown()
 
 
-def _deal(ray, store, works, num_cpus, is_shared) -> Iterator["Done"]:
-    from tiny_gpt.sweep.work import Done
+def _connect(ray: Any, address: str | None) -> None:
+    if address is None:
+        ray.init("local", include_dashboard=False, log_to_driver=False)
+        return
+    try:
+        match = ADDRESS.fullmatch(address)
+        if match:  # Ray itself waits for minutes
+            place = match["host"], int(match["port"])
+            socket.create_connection(place, CONNECTION_TIMEOUT_S).close()
+        elif address != "auto":
+            raise ValueError("neither host:port nor 'auto'")
+        ray.init(address=address, log_to_driver=False)
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            "A running cluster must be found at `address`, "
+            "'ray://host:10001', 'host:6379' or 'auto'. "
+            f"Received: address={address!r} ({error})"
+        ) from error
 
-    remote = ray.remote(num_cpus=num_cpus, max_retries=MOST_RETRIES)(_do)
-    where = (store.folder.resolve(), store.precision, _backend(), is_shared)
+
+def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
+    from tiny_gpt.sweep.work import Held
+
+    where = store.folder.resolve(), store.precision
+    url = store.shared and store.shared.url
+    in_store = ray.remote(**options)(_do_in_store)
+    apart = ray.remote(**options)(_do_apart)
     waiting = list(reversed(works))
-    running: dict[Any, tuple[Any, dict[int, Lease], tuple[int, ...]]] = {}
+    running: dict[Any, tuple[Work, Held | None]] = {}
     try:
         while waiting or running:
             # Enough that no core waits; a lease is taken late, not all early.
-            cores = ray.cluster_resources().get("CPU", 1) / num_cpus
-            while waiting and len(running) < 2 * max(1, int(cores)):
+            cores = ray.cluster_resources().get("CPU", 1)
+            most = 2 * max(1, int(cores / options["num_cpus"]))
+            while waiting and len(running) < most:
                 work = waiting.pop()
-                held, taken = _lease(store, work)
-                if not held:
-                    yield Done(work, taken=taken)
+                if sees_store:
+                    sent = pickle.dumps(work), _backend(), (*where, url)
+                    running[in_store.remote(*sent)] = work, None
                     continue
-                reference = remote.remote(
-                    pickle.dumps((work, tuple(held))), *where
-                )
-                running[reference] = work, held, taken
-            if not running:
-                continue
-            (reference,), _ = ray.wait(list(running))
-            work, held, taken = running.pop(reference)
-            try:
-                yield _receive(ray, store, reference, work, held, taken)
-            finally:
-                _release(held)
+                held = Held(store, work)
+                if not held.leases:
+                    yield held.done()
+                    continue
+                most = min(most, MOST_LEASES // len(held.leases))
+                sent = _pack(store, work, held), _backend(), where[1]
+                running[apart.remote(*sent)] = work, held
+            if running:
+                (reference,), _ = ray.wait(list(running))
+                work, held_or_none = running[reference]
+                yield _receive(ray, reference, work, held_or_none)
+                del running[reference]
     finally:
-        for reference, (_, held, _) in running.items():
+        for reference, (_, held_or_none) in running.items():
             ray.cancel(reference, force=True)
-            _release(held)
+            if held_or_none is not None:
+                held_or_none.release()
 
 
 def _backend() -> str:
@@ -111,65 +153,92 @@ def _backend() -> str:
     return keras.backend.backend()
 
 
-def _lease(store, work) -> tuple[dict[int, "Lease"], tuple[int, ...]]:
-    """Returns leases by seed, and seeds that others work at."""
-    held, taken = {}, []
-    for seed in work.seeds:
-        lease = store.lease(work.key, seed)
-        if lease is None:
-            taken.append(seed)
-        elif store.path(work.key, seed).exists():
-            lease.release()
-        else:
-            held[seed] = lease
-    return held, tuple(taken)
-
-
-def _release(held: dict[int, "Lease"]) -> None:
-    while held:
-        held.popitem()[1].release()
-
-
-def _receive(ray, store, reference, work, held, taken) -> "Done":
-    from tiny_gpt.sweep.work import Done
+def _receive(ray, reference, work, held) -> "Done":
+    """Keeps what a task has sent; None of `held`: it did so itself."""
+    from tiny_gpt.files import DamagedFileError
+    from tiny_gpt.sweep.work import Done, in_a_line
 
     try:
-        texts, error = ray.get(reference)
+        found = ray.get(reference)
     except (ray.exceptions.RayError, OSError) as caught:
-        lines = str(caught).strip().splitlines() or [""]
-        return Done(work, (), taken, f"{type(caught).__name__}: {lines[0]}")
-    for seed, text in texts.items():
-        store.put(work.key, seed, text)
-    return Done(work, tuple(texts), taken, error)
+        error = in_a_line(getattr(caught, "cause", None) or caught)
+        if held is None:
+            return Done(work, error=error)
+        held.release()
+        return held.done(error)
+    if held is None:
+        return found
+    texts, error = found
+    try:
+        for seed, data in texts.items():
+            held.receive(seed, data)
+    except DamagedFileError as caught:  # of a node with another version
+        error = in_a_line(caught)
+    finally:
+        held.release()
+    return held.done(error)
 
 
-def _do(
-    pickled: bytes, folder: Path, precision: str, backend: str, is_shared: bool
-) -> tuple[dict[int, str], str | None]:
-    """Does a work in a worker of Ray.
+def _pack(store: "Store", work: "Work", held: "Held") -> bytes:
+    """Returns a work with the saved files of its runs, by their names."""
+    saved = {}
+    for seed in held.leases:
+        record = store.record(work.key, seed)
+        saved[seed] = {
+            path.name: path.read_bytes()
+            for path in record.parent.glob(f"{record.name}.*")
+        }
+    return pickle.dumps((work, saved))
+
+
+def _start(backend: str, precision: str) -> None:
+    os.environ["KERAS_BACKEND"] = backend  # before keras is imported
+    from tiny_gpt.devices import make_deterministic, set_precision
+
+    set_precision(precision)
+    make_deterministic()
+
+
+def _do_in_store(pickled: bytes, backend: str, where: Where) -> "Done":
+    """Does a work in a worker of Ray that sees the store."""
+    _start(backend, where[1])
+    from tiny_gpt.sweep.store import Store
+    from tiny_gpt.sweep.work import do, kept_programs
+
+    return do(Store(*where), pickle.loads(pickled), kept_programs())
+
+
+def _do_apart(
+    pickled: bytes, backend: str, precision: str
+) -> tuple[dict[int, bytes], str | None]:
+    """Does a work in a worker of Ray, in a folder of its node.
 
     Returns:
         Files of the finished runs by seed, and what a run raised, if any.
     """
-    os.environ["KERAS_BACKEND"] = backend  # before keras is imported
+    _start(backend, precision)
     import dataclasses
 
-    from tiny_gpt.devices import make_deterministic, set_precision
+    from tiny_gpt.sweep.cell import FORMAT
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do, kept_programs
 
-    set_precision(precision)
-    make_deterministic()
-    work, seeds = pickle.loads(pickled)
-    work = dataclasses.replace(work, seeds=seeds)
-    name = f"tiny_gpt_sweep_{os.getuid() if hasattr(os, 'getuid') else ''}"
-    here = Path(tempfile.gettempdir()) / name
-    scratch = Store(folder / "scratch" if is_shared else here, precision)
-    done = do(scratch, work, kept_programs())
-    texts = {}
+    work, saved = pickle.loads(pickled)
+    work = dataclasses.replace(work, seeds=tuple(saved))
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    name = f"tiny_gpt_sweep_{user}_{FORMAT}"
+    here = Store(Path(tempfile.gettempdir()) / name, precision)
+    for seed, files in saved.items():
+        record = here.record(work.key, seed)
+        if not any(record.parent.glob(f"{record.name}.*")):
+            record.parent.mkdir(parents=True, exist_ok=True)
+            for file, data in files.items():
+                record.with_name(file).write_bytes(data)
+    done = do(here, work, kept_programs())
+    found = {}
     for seed in work.seeds:
-        path = scratch.path(work.key, seed)
+        path = here.path(work.key, seed)
         if path.exists():
-            texts[seed] = scratch.read(work.key, seed)
+            found[seed] = path.read_bytes()
             path.unlink()  # the driver has it
-    return texts, done.error
+    return found, done.error

@@ -1,0 +1,126 @@
+"""Tests for tiny_gpt/sweep/pool.py: processes, and what kills them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.killed_workers import (
+    Fatal,
+    children_of,
+    command_of,
+    is_alive,
+    wait_until,
+)
+from tests.scripted_training import contents
+from tests.tiny_sweeps import tiny_sweep
+from tiny_gpt.sweep.pool import MOST_BREAKS, in_pool
+from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.store import Store
+from tiny_gpt.sweep.work import Work, in_process
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="needs /proc"
+)
+ROOT = Path(__file__).parent.parent
+# Two runs, long enough to be killed.
+SWEEP = tiny_sweep(
+    {"sparse_pairs": [4, 10]},
+    seeds=(1,),
+    fixed={"evaluation.num_loss_windows": 0, "epochs": 40},
+)
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.test_sweep_pool import SWEEP
+from tiny_gpt.sweep.pool import in_pool
+from tiny_gpt.sweep.run import run_sweep
+from tiny_gpt.sweep.store import Store
+
+if __name__ == "__main__":
+    run_sweep(SWEEP, Store(Path(sys.argv[1])), in_pool)
+"""
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch, tmp_path_factory):
+    """Lets processes compile once for all."""
+    folder = tmp_path_factory.getbasetemp() / "programs"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("undisturbed") / "store")
+    assert run_sweep(SWEEP, store, in_process).finished == 2
+    return contents(store)
+
+
+def is_training(store):
+    """Tells whether a run of the sweep is under way."""
+    return any(
+        store.is_leased(store.key(cell.experiment), 1) for cell in SWEEP.cells
+    ) and any((store.folder / "running").glob("*_seed_1.*"))
+
+
+def test_processes_make_what_threads_make_and_survive_a_kill(
+    undisturbed, tmp_path
+):
+    store = Store(tmp_path / "store")
+    killed = []
+
+    def kill():
+        wait_until(lambda: is_training(store))
+        workers = [
+            pid
+            for pid in children_of(os.getpid())
+            if "spawn_main" in command_of(pid)
+        ]
+        killed.append(max(workers))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcome = run_sweep(SWEEP, store, in_pool)
+    killer.join()
+    assert killed
+    assert (outcome.failed, outcome.left) == ({}, 0)
+    assert contents(store) == undisturbed
+    assert list(store.partial()) == []
+
+
+def test_workers_end_with_a_driver_that_is_killed(undisturbed, tmp_path):
+    store = Store(tmp_path / "store")
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(store.folder)], cwd=ROOT
+    )
+    wait_until(lambda: is_training(store))
+    workers = children_of(driver.pid)
+    assert workers
+    driver.kill()
+    driver.wait()
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert not is_training(store)
+    assert run_sweep(SWEEP, store, in_process).left == 0
+    assert contents(store) == undisturbed
+
+
+def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
+    store = Store(tmp_path / "store")
+    works = [Work("0" * 64, Fatal(), (1,))]
+    with pytest.raises(RuntimeError, match=f"killed {MOST_BREAKS} times"):
+        list(in_pool(store, works, num_processes=1))
+    with pytest.raises(ValueError, match="num_processes=0"):
+        list(in_pool(store, works, num_processes=0))
+
+
+def test_devices_that_are_not_there_are_named(tmp_path):
+    store = Store(tmp_path / "store")
+    asked = {"devices": "tpu", "num_devices": 99, "tpu": None}
+    with pytest.raises(ValueError, match="tpu"):
+        list(in_pool(store, plan_work(SWEEP, store), 1, asked))
