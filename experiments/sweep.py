@@ -17,13 +17,8 @@ from rich.progress import (
 
 from experiments.plan import choose_placement, current_commit
 from experiments.sweep_file import load_sweep
-from experiments.sweep_results import (
-    check_folder,
-    collect,
-    plot,
-    show_rows,
-    show_status,
-)
+from experiments.sweep_results import check_folder, collect, plot
+from experiments.sweep_status import show_rows, show_status
 from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.sweep.adaptive import Adapted, Rule, run_adaptively
 from tiny_gpt.sweep.grid import Sweep

@@ -84,8 +84,9 @@ def sweep_of(name: str, table: dict[str, Any]) -> Sweep:
             "An axis has a list of values; a single one belongs to [fixed]. "
             f"Received: {', '.join(not_lists)}"
         )
-    check_choice("experiment", table.get("experiment"), MODULES)
-    module = importlib.import_module(f"experiments.{table['experiment']}")
+    name_of_module = str(table.get("experiment"))
+    check_choice("experiment", name_of_module, MODULES)
+    module = importlib.import_module(f"experiments.{name_of_module}")
     preset = table.get("preset", "quick")
     conditions = axes.get(CONDITION, [table.get(CONDITION)])
     if CONDITION in axes and CONDITION in table:

@@ -1,4 +1,4 @@
-"""What a sweep has come to: its state, frames, thresholds and maps."""
+"""What a sweep has come to: frames, thresholds and maps."""
 
 import json
 import time
@@ -10,13 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
 
 from tiny_gpt.devices import describe
 from tiny_gpt.plots_maps import plot_maps, plot_regimes
 from tiny_gpt.plots_thresholds import plot_thresholds
 from tiny_gpt.results import write_frame, write_json
-from tiny_gpt.sweep.adaptive import Adapted
 from tiny_gpt.sweep.collect import (
     axes_of_map,
     collect_runs,
@@ -28,66 +26,11 @@ from tiny_gpt.sweep.collect import (
 )
 from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
 from tiny_gpt.sweep.grid import Sweep, describe_point
-from tiny_gpt.sweep.run import experiments_by_key
 from tiny_gpt.sweep.store import Store
 
 MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
 THRESHOLDS = "thresholds.json"
 FORMAT = 1
-
-
-def show_status(sweep: Sweep, store: Store, console: Console) -> None:
-    """Shows how many runs of a sweep are finished, begun and missing."""
-    found = _count(sweep, store)
-    table = Table(title=f"{sweep.name}: {len(sweep.cells)} cells")
-    for column in ("runs", "finished", "running", "begun", "not begun"):
-        table.add_column(column, justify="right")
-    table.add_row(*(str(n) for n in found.values()))
-    console.print(table)
-    damaged = store.damaged()
-    if damaged:
-        console.print(f"{len(damaged)} damaged files were set aside:")
-        for path in damaged:
-            console.print(f"  {path}", soft_wrap=True, highlight=False)
-
-
-def show_rows(sweep: Sweep, adapted: Adapted, console: Console) -> None:
-    """Shows what an adaptive sweep knows of each row, and why it stopped."""
-    numbers, _ = axes_of_map(sweep)
-    others = [axis for axis in sweep.axes if axis != numbers[0]]
-    table = Table(title=f"{sweep.name}: thresholds in {numbers[0]}")
-    for column in ("row", "threshold", "95 %", "runs", "stopped by"):
-        table.add_column(column)
-    for point, row in adapted.rows.items():
-        found = row.threshold
-        table.add_row(
-            describe_point(dict(zip(others, point, strict=True))) or "all",
-            f"{found.value:.3g}",
-            f"{found.low:.3g} to {found.high:.3g}",
-            str(row.runs),
-            row.stopped or "runs elsewhere",
-        )
-    console.print(table)
-
-
-def _count(sweep: Sweep, store: Store) -> dict[str, int]:
-    keys = experiments_by_key(sweep, store)
-    finished = {key: store.seeds(key, checks=True) for key in keys}
-    begun = {
-        (key, seed)
-        for key, seed in store.partial()
-        if key in keys and seed in sweep.seeds and seed not in finished[key]
-    }
-    num_running = sum(store.is_leased(*run) for run in begun)
-    total = len(keys) * len(sweep.seeds)
-    num_finished = sum(len(s & set(sweep.seeds)) for s in finished.values())
-    return {
-        "runs": total,
-        "finished": num_finished,
-        "running": num_running,
-        "begun": len(begun) - num_running,
-        "not begun": total - num_finished - len(begun),
-    }
 
 
 def collect(
