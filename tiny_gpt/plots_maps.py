@@ -223,7 +223,7 @@ def _draw_facets(
         for ax, draw in zip(axes[first:, column], draws, strict=False):
             image = draw(ax, group, point, grid)
             ax.label_outer(remove_inner_ticks=True)
-            if column == num_columns - 1 or number == len(groups) - 1:
+            if column == num_columns - 1:  # a band that is not full has none
                 label = labels[draws.index(draw)]
                 if label:
                     bar = figure.colorbar(image, ax=ax, pad=0.02)

@@ -1,5 +1,6 @@
 """Runs of a sweep -> frames: one row per run, or the whole metrics frame."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -192,6 +193,12 @@ def summarise_cells(
     groups = dict(list(runs.groupby(axes, sort=False)))
     shape = len(sweep.cells), len(sweep.seeds)
     rows, values = [], np.full(shape, math.nan)
+
+    @functools.cache  # many cells have the same counts
+    def share(successes: int, count: int) -> tuple[float, float, float]:
+        found = wilson_interval(successes, count, level)
+        return found.value, found.low, found.high
+
     for row, cell in zip(values, sweep.cells, strict=True):
         point = _point(sweep, cell, axes)
         group = groups.get(point, runs[:0])
@@ -199,8 +206,7 @@ def summarise_cells(
         row[: len(known)] = known
         successes, p = int((known >= threshold).sum()), [math.nan] * 3
         if len(known):
-            interval = wilson_interval(successes, len(known), level)
-            p = [interval.value, interval.low, interval.high]
+            p = list(share(successes, len(known)))
         columns = ("value", "value_seen", "loss_above_floor")
         regimes = [
             classify_regime(unseen, seen, loss, threshold)
