@@ -103,23 +103,23 @@ def test_the_next_sample_has_the_least_expected_entropy():
 
 def test_a_plan_looks_at_all_outcomes_of_those_before():
     # Two steps by brute force: both outcomes at the first, both at each x.
-    psi = by_two()
-    psi.update(4.0, False)
-    first, second = psi.plan(2, {4.0: 2, 8.0: 2})
+    samples, thresholds, slopes = [4.0, 8.0, 16.0], [3.0, 6, 11, 21], [9.0]
+    psi = Psi(samples, thresholds, slopes)
+    first, second = psi.plan(2, dict.fromkeys(samples, 2))
     assert first == psi.next()
     expected = []
-    for x in (4.0, 8.0):
+    for x in samples:
         total = 0.0
         for outcomes in itertools.product((True, False), repeat=2):
-            p = psi.posterior.copy()
+            p = psi.posterior[:, 0].copy()
             for at, is_success in zip((first, x), outcomes, strict=True):
-                likelihood = np.array(
-                    [[share(at, t, s) for s in (1, 2)] for t in (4, 8)]
-                )
-                p *= likelihood if is_success else 1 - likelihood
+                success = np.array([share(at, t, 9.0) for t in thresholds])
+                p *= success if is_success else 1 - success
             total += p.sum() * entropy(p / p.sum())
         expected.append(total)
-    assert second == [4.0, 8.0][int(np.argmin(expected))]
+    assert second == samples[int(np.argmin(expected))]
+    # Steep curves: the same question twice is worth less than another.
+    assert second != first
 
 
 def test_a_plan_keeps_to_what_is_left():
