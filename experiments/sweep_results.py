@@ -26,9 +26,11 @@ from tiny_gpt.sweep.collect import (
 )
 from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
 from tiny_gpt.sweep.grid import Sweep, describe_point
+from tiny_gpt.sweep.rows import MADE_COLUMNS
 from tiny_gpt.sweep.store import Store
 
 MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
+MADE = "made.csv"
 THRESHOLDS = "thresholds.json"
 FORMAT = 1
 
@@ -49,7 +51,7 @@ def collect(
     Args:
         sweep: what is collected.
         store: where its runs are.
-        folder: where `RUNS`, `CELLS`, `THRESHOLDS` and `MANIFEST` go, see
+        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` go, see
             `check_folder`.
         command: for the manifest.
         commit: for the manifest.
@@ -66,7 +68,9 @@ def collect(
         )
     fitted = _fit(sweep, runs)
     folder.mkdir(parents=True, exist_ok=True)
-    write_frame(folder / RUNS, runs)
+    made = [*sweep.axes, "seed", *MADE_COLUMNS]
+    write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
+    write_frame(folder / MADE, runs[made])
     write_frame(folder / CELLS, summarise_cells(sweep, runs))
     write_json(folder / THRESHOLDS, fitted)
     write_json(
@@ -79,6 +83,7 @@ def collect(
             "wall_s": round(float(runs["wall_s"].sum()), 1),
             "command": command,
             "commit": commit,
+            "made_on": sorted(set(runs["made_on"])),
             "collected": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **describe(),
             "precision": store.precision,
