@@ -11,6 +11,7 @@ import pytest
 
 from tests.killed_workers import (
     Fatal,
+    Telling,
     children_of,
     command_of,
     is_alive,
@@ -18,6 +19,7 @@ from tests.killed_workers import (
 )
 from tests.scripted_training import contents
 from tests.tiny_sweeps import tiny_sweep
+from tiny_gpt.devices import count_cores
 from tiny_gpt.sweep.pool import MOST_BREAKS, in_pool
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
@@ -124,3 +126,13 @@ def test_devices_that_are_not_there_are_named(tmp_path):
     asked = {"devices": "tpu", "num_devices": 99, "tpu": None}
     with pytest.raises(ValueError, match="tpu"):
         list(in_pool(store, plan_work(SWEEP, store), 1, asked))
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_workers_have_the_threads_of_their_driver(tmp_path, monkeypatch, given):
+    # One core each: with as many threads, large products had other bits.
+    monkeypatch.setenv("NPROC", given or "")
+    store, told = Store(tmp_path / "store"), tmp_path / "told"
+    works = [Work("0" * 64, Telling(told), (1,))]
+    list(in_pool(store, works, num_processes=2))
+    assert told.read_text() == (given or str(count_cores()))

@@ -225,6 +225,13 @@ def test_a_store_of_another_format_is_left_as_it_is(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["store.json"]
 
 
+def test_what_was_killed_while_it_made_a_store_is_removed(tmp_path):
+    (tmp_path / "saving_host_1_2_store.json").write_text("{")
+    Store(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["cells", "leases", "running", "store.json"]
+
+
 def test_a_folder_of_something_else_is_refused_and_left(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"other files: thesis\.txt"):

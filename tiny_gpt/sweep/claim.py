@@ -1,5 +1,6 @@
 """Which folder is a store: a new or empty one, or one that has the mark."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -25,7 +26,11 @@ def claim_folder(folder: Path) -> None:
     if not mark.exists():
         _refuse_others(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(mark, json.dumps(own).encode(), writer())
+        # Not found: somebody was first, and has tidied.
+        with contextlib.suppress(FileNotFoundError):
+            write_whole(mark, json.dumps(own).encode(), writer())
+    for left in folder.glob(f"saving_*_{MARK}"):
+        left.unlink(missing_ok=True)
     try:
         found = json.loads(mark.read_text())
     except ValueError:

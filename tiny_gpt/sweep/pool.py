@@ -15,7 +15,7 @@ from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.packs import share_cores
 from tiny_gpt.placement import Placement, choose_devices
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.work import Done, Work, do, kept_programs
+from tiny_gpt.sweep.work import Done, Work, count_threads, do, kept_programs
 
 MOST_BREAKS = 3  # of the pool, one after the other, without anything done
 
@@ -54,6 +54,7 @@ def in_pool(
             "`num_processes` must be at least 1. "
             f"Received: num_processes={num_processes}"
         )
+    os.environ["NPROC"] = count_threads()  # for workers, on fewer cores
     left, num_breaks = dict(enumerate(works)), 0
     while left:
         try:

@@ -109,8 +109,9 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
-    from tiny_gpt.sweep.work import Held
+    from tiny_gpt.sweep.work import Held, count_threads
 
+    start = _backend(), count_threads()
     where = store.folder.resolve(), store.precision
     url = store.shared and store.shared.url
     in_store = ray.remote(**options)(_do_in_store)
@@ -125,7 +126,7 @@ def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
             while waiting and len(running) < most:
                 work = waiting.pop()
                 if sees_store:
-                    sent = pickle.dumps(work), _backend(), (*where, url)
+                    sent = pickle.dumps(work), start, (*where, url)
                     running[in_store.remote(*sent)] = work, None
                     continue
                 held = Held(store, work)
@@ -133,7 +134,7 @@ def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
                     yield held.done()
                     continue
                 most = min(most, MOST_LEASES // len(held.leases))
-                sent = _pack(store, work, held), _backend(), where[1]
+                sent = _pack(store, work, held), start, where[1]
                 running[apart.remote(*sent)] = work, held
             if running:
                 (reference,), _ = ray.wait(list(running))
@@ -191,17 +192,20 @@ def _pack(store: "Store", work: "Work", held: "Held") -> bytes:
     return pickle.dumps((work, saved))
 
 
-def _start(backend: str, precision: str) -> None:
-    os.environ["KERAS_BACKEND"] = backend  # before keras is imported
+def _start(start: tuple[str, str], precision: str) -> None:
+    # Before keras is imported, and JAX is used.
+    os.environ["KERAS_BACKEND"], os.environ["NPROC"] = start
     from tiny_gpt.devices import make_deterministic, set_precision
 
     set_precision(precision)
     make_deterministic()
 
 
-def _do_in_store(pickled: bytes, backend: str, where: Where) -> "Done":
+def _do_in_store(
+    pickled: bytes, start: tuple[str, str], where: Where
+) -> "Done":
     """Does a work in a worker of Ray that sees the store."""
-    _start(backend, where[1])
+    _start(start, where[1])
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do, kept_programs
 
@@ -209,14 +213,14 @@ def _do_in_store(pickled: bytes, backend: str, where: Where) -> "Done":
 
 
 def _do_apart(
-    pickled: bytes, backend: str, precision: str
+    pickled: bytes, start: tuple[str, str], precision: str
 ) -> tuple[dict[int, bytes], str | None]:
     """Does a work in a worker of Ray, in a folder of its node.
 
     Returns:
         Files of the finished runs by seed, and what a run raised, if any.
     """
-    _start(backend, precision)
+    _start(start, precision)
     import dataclasses
 
     from tiny_gpt.sweep.cell import FORMAT

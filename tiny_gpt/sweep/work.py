@@ -1,6 +1,7 @@
 """A pack of runs, and how it is done: under leases, into the store."""
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -170,6 +171,17 @@ def in_a_line(error: BaseException) -> str:
     """Returns the kind of an error, and the first line of what it says."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"
+
+
+def count_threads() -> str:
+    """Returns how many threads a program of JAX has on this CPU, for `NPROC`.
+
+    The order of the sums in a large product depends on them, so that workers
+    need what their driver has: as many as cores, or what `NPROC` says, which
+    JAX reads when it starts. Set to 1 before, results do not depend on the
+    cores of a machine.
+    """
+    return os.environ.get("NPROC") or str(count_cores())
 
 
 @functools.cache
