@@ -65,7 +65,7 @@ test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py
 
 test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/test_faults.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/test_faults.py tests/test_sweep_faults.py
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/test_faults.py
 
 test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.killed_workers import children_of, command_of, wait_until
-from tests.scripted_training import contents
+from tests.scripted_ray import ScriptedRay
+from tests.scripted_training import Training, contents
 from tests.tiny_sweeps import tiny_sweep
 from tiny_gpt.files import write_checkpoint
 from tiny_gpt.sweep.ray import on_ray
@@ -149,6 +150,74 @@ def test_what_a_run_raises_comes_back(cluster, tmp_path, sees_store):
     assert done.finished == ()
     assert done.error.startswith("ValueError: A record can only be continued")
     assert not store.is_leased(works[0].key, 1)
+
+
+def script(monkeypatch, tmp_path, **options):
+    """Puts a cluster in this process, and training that takes no time."""
+    scripted = ScriptedRay(**options)
+    monkeypatch.setitem(sys.modules, "ray", scripted)
+    monkeypatch.setattr("tiny_gpt.sweep.work._train", Training())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("KERAS_BACKEND", "NPROC"):  # set by tasks
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    return scripted
+
+
+@pytest.mark.parametrize("sees_store", [True, False])
+def test_tasks_make_what_this_process_makes(monkeypatch, tmp_path, sees_store):
+    sweep = tiny_sweep(seeds=range(4))
+    ray = script(monkeypatch, tmp_path)
+    one, two = Store(tmp_path / "one"), Store(tmp_path / "two")
+    outcome = run_sweep(
+        sweep, one, lambda s, w: on_ray(s, w, sees_store=sees_store), 3
+    )
+    assert (outcome.finished, outcome.failed, outcome.left) == (8, {}, 0)
+    run_sweep(sweep, two, lambda s, w: in_process(s, w, 1))
+    assert contents(one) == contents(two)
+    assert ray.options["max_retries"] > 0
+    assert ray.cancelled == []
+    # Nothing stays in the folder of a node.
+    assert list(tmp_path.glob("tiny_gpt_sweep_*/cells/*/*")) == []
+
+
+@pytest.mark.parametrize("sees_store", [True, False])
+def test_a_worker_that_dies_too_often_stops_no_other(
+    monkeypatch, tmp_path, sees_store
+):
+    script(monkeypatch, tmp_path, loses=lambda number: number == 1)
+    store = Store(tmp_path / "store")
+    outcome = run_sweep(
+        tiny_sweep(), store, lambda s, w: on_ray(s, w, sees_store=sees_store)
+    )
+    assert outcome.finished == 3
+    assert list(outcome.failed.values()) == ["LostWorkerError: the worker died"]
+    assert not any(store.is_leased(*run) for run in outcome.failed)
+
+
+def test_what_is_damaged_on_its_way_is_not_kept(monkeypatch, tmp_path):
+    def cut(result):
+        files, error = result
+        return {seed: data[:-9] for seed, data in files.items()}, error
+
+    script(monkeypatch, tmp_path, changes=cut)
+    store = Store(tmp_path / "store")
+    (done,) = on_ray(store, plan_work(SWEEP, store)[:1], sees_store=False)
+    assert done.finished == ()
+    assert done.error.startswith("DamagedFileError")
+    assert contents(store) == {}
+
+
+def test_tasks_of_a_driver_that_stops_are_cancelled(monkeypatch, tmp_path):
+    ray = script(monkeypatch, tmp_path)
+    store = Store(tmp_path / "store")
+    works = plan_work(tiny_sweep(seeds=range(9)), store)
+    results = on_ray(store, works, sees_store=False)
+    assert next(results).finished == (0,)
+    # Twice as many tasks as cores; no more leases than tasks.
+    assert sum(store.is_leased(w.key, w.seeds[0]) for w in works) == 3
+    results.close()
+    assert len(ray.cancelled) >= 3
+    assert not any(store.is_leased(w.key, w.seeds[0]) for w in works)
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
