@@ -29,6 +29,13 @@ from tiny_gpt.sweep.store import Store
 
 NAN, INF = math.nan, math.inf
 PROMPT = "1_demonstrations"
+SCRIPTED = RUN_COLUMNS[: RUN_COLUMNS.index("wall_s") + 1]
+MADE = {
+    "host": "here",
+    "devices": ["cpu"],
+    "versions": {"jax": "1", "tensorflow": "1", "keras": "3"},
+    "python": "3.11",
+}
 
 
 @pytest.fixture
@@ -54,7 +61,7 @@ def finish(store, cell, seed, unseen=0.9, seen=0.8, logs=None, wall_s=1.5):
     ]
     logs = logs or [{"loss": 1.0, "loss_above_floor": 0.25}] * 2
     content = content_of(cell.experiment, store.precision)
-    values = {"logs": logs, "exact": exact, "wall_s": wall_s}
+    values = {"logs": logs, "exact": exact, "wall_s": wall_s, "made": MADE}
     store.put(key, seed, seal({"key": key, "seed": seed, **content, **values}))
 
 
@@ -69,7 +76,7 @@ def test_a_run_is_a_row(store):
     runs = collect_runs(sweep, store)
     assert list(runs) == ["sparse_pairs", "epochs", *RUN_COLUMNS]
     # 2 updates an epoch; the curve reaches 0.5 after the third.
-    assert runs.to_numpy().tolist() == [
+    assert runs[["sparse_pairs", "epochs", *SCRIPTED]].to_numpy().tolist() == [
         [10, 3, "real", 2, 0.5, True, 0.8, 0.5, 3, 6, 6, 1.5]
     ]
 
@@ -190,7 +197,7 @@ def frame_of(sweep, threshold_at):
             point = [v for v in cell.values.values() if v != condition]
             rows.append((*point, condition, seed, value, is_success, *rest))
     axes = [axis for axis in sweep.axes if axis != "condition"]
-    return pd.DataFrame(rows, columns=[*axes, *RUN_COLUMNS])
+    return pd.DataFrame(rows, columns=[*axes, *SCRIPTED])
 
 
 def test_thresholds_lie_along_the_first_axis_at_each_point_of_the_others():
@@ -249,7 +256,7 @@ def test_a_sweep_of_words_has_no_threshold():
 
 def test_cells_are_counted_and_summarised():
     sweep = tiny_sweep({"sparse_pairs": [4, 10, 12]}, seeds=(1, 2, 3, 4, 5))
-    columns = ["sparse_pairs", *RUN_COLUMNS]
+    columns = ["sparse_pairs", *SCRIPTED]
     rest = (2, 4, NAN, 1.0)
     rows = [
         (4, "real", 1, 0.9, True, NAN, NAN, *rest),
