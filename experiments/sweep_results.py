@@ -51,8 +51,8 @@ def collect(
     Args:
         sweep: what is collected.
         store: where its runs are.
-        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` go, see
-            `check_folder`.
+        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` go
+            (`check_folder`).
         command: for the manifest.
         commit: for the manifest.
         console: where to show the thresholds.

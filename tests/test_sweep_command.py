@@ -1,6 +1,8 @@
 """Tests for `python -m experiments sweep`: run, status, collect, plot."""
 
+import io
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -19,7 +21,13 @@ threshold = 0.3
 [axes]
 sparse_pairs = [4, 10]
 """
-FILES = {"runs.csv", "cells.csv", "thresholds.json", "manifest.json"}
+FILES = {
+    "runs.csv",
+    "made.csv",
+    "cells.csv",
+    "thresholds.json",
+    "manifest.json",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +71,8 @@ def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     assert manifest["runs"] == manifest["runs_wanted"] == 4
     assert manifest["sweep"]["axes"] == {"sparse_pairs": [4, 10]}
     assert "sweep" in manifest["command"]
+    (made_on,) = manifest["made_on"]
+    assert "jax" in made_on
     said = capsys.readouterr().out
     assert "4 runs made here" in said
     assert "4 of 4 runs" in said
@@ -71,6 +81,19 @@ def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     assert sweep() == 0
     assert "0 runs made here" in capsys.readouterr().out
     assert (tmp_path / "out/runs.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--jobs", "1"], ["--pack-size", "2"]])
+def test_frames_are_the_same_to_the_byte(sweep, tmp_path, arguments):
+    assert sweep() == 0
+    first = (tmp_path / "out/runs.csv").read_bytes()
+    shutil.rmtree(tmp_path / "store")
+    assert sweep(*arguments) == 0
+    if "--jobs" in arguments:
+        assert (tmp_path / "out/runs.csv").read_bytes() == first
+    again = pd.read_csv(tmp_path / "out/runs.csv")
+    before = pd.read_csv(io.BytesIO(first))
+    pd.testing.assert_frame_equal(again, before, atol=1e-5)
 
 
 def test_status_tells_what_is_there(sweep, capsys):

@@ -27,11 +27,13 @@ class Finished:
         logs: Keras logs of each epoch.
         exact: rows of the exact evaluation.
         wall_s: seconds of training and evaluation, compilation included.
+        made_on: host, devices and versions, in a line.
     """
 
     logs: list[dict[str, float]]
     exact: list[Row]
     wall_s: float
+    made_on: str = ""
 
 
 def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
@@ -94,7 +96,16 @@ def _parse(cell: dict[str, Any]) -> Finished:
         (mapping, tier, prompt, metric, _number(value))
         for mapping, tier, prompt, metric, value in cell["exact"] or ()
     ]
-    return Finished(logs, exact, float(cell["wall_s"]))
+    made = cell["made"]
+    backend, versions = cell["backend"], made["versions"]
+    parts = (
+        made["host"],
+        *made["devices"],
+        f"{backend} {versions[backend]}",
+        f"keras {versions['keras']}",
+        f"Python {made['python']}",
+    )
+    return Finished(logs, exact, float(cell["wall_s"]), ", ".join(parts))
 
 
 def _number(value: float | str | None) -> float:

@@ -12,6 +12,9 @@ from tiny_gpt.sweep.cell import Finished
 from tiny_gpt.sweep.grid import Cell, Sweep
 
 SEEN_TIER = "seen_sentences"
+# How it was made: all others are the same whoever runs them, to the byte on
+# one machine.
+MADE_COLUMNS = ("wall_s", "made_on")
 # Beside the axes; "value" is what counts, NaN where nothing is left to ask.
 RUN_COLUMNS = (
     CONDITION,
@@ -23,7 +26,7 @@ RUN_COLUMNS = (
     "epochs_made",  # "epochs" and "updates" are names of axes
     "updates_made",
     "updates_to_success",
-    "wall_s",
+    *MADE_COLUMNS,
 )
 
 
@@ -37,7 +40,7 @@ def row_reader(
     asked), the last training loss above its floor (nats per token; NaN after
     pre-training), epochs and updates made, updates after which the accuracy
     on the fixed sample first reached the threshold (inf if it did not; NaN
-    where there is no such sample), seconds.
+    where there is no such sample), seconds, and on what it was made.
 
     Args:
         sweep: says what counts.
@@ -71,6 +74,7 @@ def row_reader(
             len(run.logs) * per_epoch,
             _updates_to(success.threshold, run.logs, curve, per_epoch),
             run.wall_s,
+            run.made_on,
         )
 
     return read
