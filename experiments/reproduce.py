@@ -18,6 +18,7 @@ from experiments.__main__ import EXPERIMENTS
 from experiments.measurements.study import collect_study, run_study
 from experiments.plan import Plan, choose_placement, folder_of_host
 from experiments.runner import collect, execute
+from experiments.sweep_words import load_maps
 from experiments.verdicts import build_ledger, show, verdict_table
 from tiny_gpt import results
 from tiny_gpt.devices import describe
@@ -165,7 +166,8 @@ class Reproduction:
         results.write_manifest(self.folder, manifest)
         table = verdict_table({"verdict": ledger})
         results.write_text(self.folder / "verdicts.md", table)
-        page = render_report(ledger, metrics, events, manifest)
+        maps = load_maps(self.folder / "sweeps")
+        page = render_report(ledger, metrics, events, manifest, maps)
         results.write_text(self.folder / "report.html", page)
         show(console, ledger)
         console.print(f"See {self.folder / 'report.html'}")

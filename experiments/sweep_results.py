@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.markdown import Markdown
 
+from experiments.sweep_words import describe_fit
 from tiny_gpt.devices import describe
 from tiny_gpt.plots_maps import plot_maps, plot_regimes
 from tiny_gpt.plots_thresholds import plot_thresholds
@@ -25,7 +25,7 @@ from tiny_gpt.sweep.collect import (
     summarise_cells,
 )
 from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
-from tiny_gpt.sweep.grid import Sweep, describe_point
+from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.rows import MADE_COLUMNS
 from tiny_gpt.sweep.store import Store
 
@@ -89,7 +89,12 @@ def collect(
             "precision": store.precision,
         },
     )
-    _show(sweep, fitted, len(runs), folder, console)
+    for line in describe_fit(fitted):
+        console.print(line, highlight=False, soft_wrap=True)
+    wanted = len(sweep.cells) * len(sweep.seeds)
+    console.print(
+        f"{len(runs)} of {wanted} runs. See {folder}", highlight=False
+    )
 
 
 def describe_sweep(sweep: Sweep) -> dict[str, Any]:
@@ -157,56 +162,6 @@ def _fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
 def _plain(point: tuple[Any, ...]) -> list[Any]:
     """Returns numbers of numpy as numbers of Python."""
     return [v.item() if hasattr(v, "item") else v for v in point]
-
-
-def _show(sweep, fitted, num_runs, folder, console) -> None:
-    lines = [
-        f"| {_named(sweep, fitted)} | threshold | 95 % | fit p |",
-        "| --- | --- | --- | --- |",
-    ]
-    for found in fitted["thresholds"]:
-        lines.append(
-            f"| {describe_point(found['at']) or 'all'} | {_value(found)} | "
-            f"{_end(found['low'], '0')} to {_end(found['high'], '∞')} | "
-            f"{_end(found['p_value'], '—')} |"
-        )
-    if fitted["thresholds"]:
-        console.print(Markdown("\n".join(lines)))
-    for found in fitted["exponents"]:
-        at = describe_point(found["at"])
-        console.print(
-            f"{at + ': ' if at else ''}threshold ∝ "
-            f"{fitted['exponent_axis']}^{_end(found['exponent'], '?')} "
-            f"({_end(found['low'], '?')} to {_end(found['high'], '?')})",
-            highlight=False,
-        )
-        for warning in found["warnings"]:
-            console.print(f"  warning: {warning}", highlight=False)
-    for found in fitted["contrasts"]:
-        above, below = found["over"]
-        at = describe_point(found["at"])
-        console.print(
-            f"{at + ': ' if at else ''}threshold {above} / {below}: "
-            f"{_end(found['ratio'], '?')} ({_end(found['low'], '0')} to "
-            f"{_end(found['high'], '∞')}) at {100 * found['level']:.3g} %",
-            highlight=False,
-        )
-    wanted = len(sweep.cells) * len(sweep.seeds)
-    console.print(f"{num_runs} of {wanted} runs. See {folder}", highlight=False)
-
-
-def _named(sweep: Sweep, fitted: dict[str, Any]) -> str:
-    return f"{fitted['axis']} that half of all seeds need, by"
-
-
-def _value(found: dict[str, Any]) -> str:
-    if found["censoring"] != "none":
-        return found["censoring"]
-    return f"{found['value']:.3g}"
-
-
-def _end(value: float | None, otherwise: str) -> str:
-    return otherwise if value is None else f"{value:.3g}"
 
 
 def plot(sweep: Sweep, folder: Path, console: Console) -> None:

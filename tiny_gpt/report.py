@@ -38,6 +38,7 @@ def render_report(
     metrics: pd.DataFrame,
     events: pd.DataFrame,
     manifest: dict[str, Any],
+    maps: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Renders the page that one sends to a colleague.
 
@@ -52,6 +53,8 @@ def render_report(
         metrics: metrics frame of all conditions and seeds.
         events: events frame of the same runs.
         manifest: versions, device, command; a dash stands for what it lacks.
+        maps: of sweeps: "name", "runs", "seeds", "command", "lines" of what
+            was fitted, and "figures" with "label" and "data" (PNG, base 64).
 
     Returns:
         HTML.
@@ -92,6 +95,7 @@ def render_report(
         counts={v: counts[v] for v in VERDICTS if counts[v]},
         styles=VERDICT_STYLES,
         manifest=manifest,
+        maps=maps,
         config=manifest.get("config") or {},
         wall_s=_flatten(manifest.get("wall_s")),
     )

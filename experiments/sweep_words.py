@@ -1,0 +1,108 @@
+"""What was fitted to a sweep, in words: for consoles, pages and the report."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from tiny_gpt.sweep.grid import describe_point
+
+FIGURES = {
+    "map": "P(success) and the median",
+    "regimes": "the most frequent regime of each cell",
+    "thresholds": "thresholds against the other axis",
+}
+
+
+def describe_fit(fitted: dict[str, Any]) -> list[str]:
+    """Returns a line for each threshold, exponent, warning and contrast.
+
+    Args:
+        fitted: the content of thresholds.json.
+    """
+    lines = [
+        f"{_at(found)}{_threshold(found, fitted['axis'])}"
+        for found in fitted["thresholds"]
+    ]
+    for found in fitted["exponents"]:
+        if found["exponent"] is not None:
+            lines.append(
+                f"{_at(found)}threshold ∝ {fitted['exponent_axis']}^"
+                f"{_number(found['exponent'])} ({_number(found['low'])} to "
+                f"{_number(found['high'])})"
+            )
+        lines += [f"{_at(found)}warning: {text}" for text in found["warnings"]]
+    for found in fitted["contrasts"]:
+        above, below = found["over"]
+        lines.append(
+            f"{_at(found)}threshold of {above} / that of {below}: "
+            f"{_number(found['ratio'])} ({_number(found['low'], '0')} to "
+            f"{_number(found['high'], '∞')}), interval at "
+            f"{100 * found['level']:.3g} %"
+        )
+    return lines
+
+
+def _at(found: dict[str, Any]) -> str:
+    point = describe_point(found["at"])
+    return f"{point}: " if point else ""
+
+
+def _threshold(found: dict[str, Any], axis: str) -> str:
+    interval = (
+        f"({_number(found['low'], '0')} to {_number(found['high'], '∞')})"
+    )
+    if found["censoring"] == "none":
+        value = _number(found["value"])
+        return f"half of all seeds need {value} {axis} {interval}"
+    if found["censoring"] == "does not rise":
+        return f"success does not rise with {axis}"
+    return f"threshold {found['censoring']} the grid of {axis} {interval}"
+
+
+def _number(value: float | None, otherwise: str = "unknown") -> str:
+    return otherwise if value is None else f"{value:.3g}"
+
+
+def load_maps(folder: Path) -> list[dict[str, Any]]:
+    """Reads what was collected of sweeps, for the report.
+
+    Args:
+        folder: has a folder for each sweep; it need not exist.
+
+    Returns:
+        For each sweep: "name", "runs", "seeds", "command", "lines"
+        (`describe_fit`), and "figures", each with "label" and "data" (PNG,
+        base 64).
+
+    Raises:
+        ValueError: if a file cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob("*/thresholds.json")):
+        try:
+            fitted = json.loads(path.read_text())
+            made = json.loads((path.parent / "manifest.json").read_text())
+            item = {
+                "name": made["sweep"]["name"],
+                "runs": made["runs"],
+                "seeds": len(made["sweep"]["seeds"]),
+                "command": made["command"],
+                "lines": describe_fit(fitted),
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                "A folder of a sweep holds what `sweep collect` wrote. "
+                f"Received: {path.parent}, which cannot be read"
+            ) from error
+        pictures = {n: path.parent / f"{n}.png" for n in FIGURES}
+        item["figures"] = [
+            {
+                "label": f"{item['name'].replace('_', ' ')}: {FIGURES[name]}",
+                "data": base64.b64encode(picture.read_bytes()).decode(),
+            }
+            for name, picture in pictures.items()
+            if picture.exists()
+        ]
+        found.append(item)
+    return found
