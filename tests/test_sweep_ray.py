@@ -50,7 +50,7 @@ def cluster(tmp_path_factory):
 def start_cluster(ray):
     """Starts it; a machine with other work to do may need several trials."""
     options = {"include_dashboard": False, "log_to_driver": False}
-    for _ in range(9):
+    for _ in range(3):
         try:
             ray.init("local", num_cpus=2, **options)
         except Exception as error:
@@ -59,7 +59,7 @@ def start_cluster(ray):
             ray.shutdown()
         else:
             return
-    pytest.fail("No cluster could be started in 9 times 30 seconds.")
+    pytest.fail("No cluster could be started in 3 times 30 seconds.")
 
 
 def tasks():
