@@ -1,5 +1,6 @@
 """Tests for experiments/sweep_file.py: a TOML file -> a sweep."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,4 +119,26 @@ def test_binary_is_no_toml(tmp_path):
 def test_our_own_sweeps_are_valid(path):
     sweep = load_sweep(path)
     assert len(sweep.seeds) >= 10
-    assert len(sweep.cells) > 20
+    assert len(sweep.cells) >= 18
+
+
+def test_the_example_of_the_page_is_valid(tmp_path):
+    page = (ROOT / "docs/sweeps.md").read_text()
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    sweep = load(tmp_path, text, "mine.toml")
+    assert f"{len(sweep.cells)} cells, " in page
+    assert f"{len(sweep.cells) * len(sweep.seeds)} runs" in page
+
+
+def test_the_python_of_the_page_is_the_same_sweep(tmp_path):
+    page = (ROOT / "docs/sweeps.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code[: code.index("store = ")]
+    names = {}
+    exec(code, names)
+    sweep = names["sweep"]
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    other = load(tmp_path, text, "mine.toml")
+    assert [c.values for c in sweep.cells] == [c.values for c in other.cells]
+    assert list(sweep.seeds) == list(other.seeds)
+    assert sweep.success == other.success
