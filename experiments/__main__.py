@@ -62,6 +62,9 @@ def main(arguments: list[str]) -> int:
         # The backend is read once, when keras is imported.
         os.environ["KERAS_BACKEND"] = options.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        if options.experiment == "sweep" and options.executor != "threads":
+            # One thread a program: the same bits on any number of cores.
+            os.environ.setdefault("NPROC", "1")
         _keep_compiled_programs()
         return _do(options, command)
     except KeyboardInterrupt:

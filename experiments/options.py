@@ -190,10 +190,9 @@ def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--executor",
         choices=EXECUTORS,
-        default="threads",
-        help="threads: of this process, which share compiled programs; "
-        "processes: of this machine; ray: a cluster, see --address "
-        "(default: threads)",
+        help="processes: of this machine; threads: of this process, which "
+        "share compiled programs; ray: a cluster, see --address (default: "
+        "processes on a CPU, else threads)",
     )
     parser.add_argument(
         "--jobs",
@@ -230,6 +229,6 @@ def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
         "threshold is least certain (default: every cell, every seed)",
     )
     _add_where(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     options.experiment, options.distributed = "sweep", False
     return options

@@ -19,7 +19,7 @@ from experiments.plan import choose_placement, current_commit
 from experiments.sweep_file import load_sweep
 from experiments.sweep_results import check_folder, collect, plot
 from experiments.sweep_status import show_rows, show_status
-from tiny_gpt.devices import make_deterministic, set_precision
+from tiny_gpt.devices import count_cores, make_deterministic, set_precision
 from tiny_gpt.sweep.adaptive import Adapted, Rule, run_adaptively
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.pool import in_pool
@@ -108,17 +108,20 @@ def _choose_executor(options: argparse.Namespace) -> Executor:
     placement = choose_placement(options)
     set_precision(options.precision)
     make_deterministic()
-    if options.executor == "threads":
+    default = "processes" if placement.kind == "cpu" else "threads"
+    executor = options.executor or default
+    if executor == "threads":
 
         def threads(store, works):
             return in_process(store, works, options.jobs, placement)
 
         return threads
-    if options.executor == "processes":
+    if executor == "processes":
+        jobs = options.jobs or count_cores()
         asked = placement.asked
 
         def processes(store, works):
-            return in_pool(store, works, options.jobs or 2, asked)
+            return in_pool(store, works, jobs, asked)
 
         return processes
 

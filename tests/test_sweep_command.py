@@ -3,13 +3,17 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from experiments import controls
+from experiments import sweep as command
 from experiments.__main__ import main
+from experiments.options import parse_arguments
 from tests.tiny_runs import TINY
+from tiny_gpt.sweep.work import in_process
 
 TEXT = """
 experiment = "controls"
@@ -36,6 +40,7 @@ def _keep_the_environment(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+    monkeypatch.setenv("NPROC", "")
 
 
 @pytest.fixture
@@ -47,6 +52,8 @@ def sweep(tmp_path, monkeypatch):
 
     def run(*arguments, action=None):
         folders = "--store", tmp_path / "store", "--out", tmp_path / "out"
+        if "--executor" not in arguments:
+            arguments = (*arguments, "--executor", "threads")
         words = (*([action] if action else []), path, *folders, *arguments)
         return main(["sweep", *map(str, words)])
 
@@ -192,6 +199,36 @@ def test_failed_runs_leave_the_others(sweep, tmp_path, capsys, monkeypatch):
     assert "2 runs have failed" in said.err
     assert "RuntimeError: a fault" in said.err
     assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 2
+
+
+@pytest.mark.parametrize("executor", ["processes", "ray"])
+def test_executors_are_called_with_what_was_asked(sweep, monkeypatch, executor):
+    asked = []
+
+    def execute(store, works, *options):
+        asked.append((len(works), *options[:1]))
+        return in_process(store, works, 1)
+
+    name = {"processes": "in_pool", "ray": "on_ray"}[executor]
+    monkeypatch.setattr(command, name, execute)
+    options = {"processes": ["--jobs", "3"], "ray": ["--address", "auto"]}
+    assert sweep("--executor", executor, *options[executor]) == 0
+    assert asked == [(4, {"processes": 3, "ray": "auto"}[executor])]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--jobs", "2", "x.toml"],
+        ["--jobs", "2", "run", "x.toml"],
+        ["run", "x.toml", "--jobs", "2"],
+    ],
+)
+def test_options_may_stand_anywhere(words):
+    found = parse_arguments(["sweep", *words])
+    assert (found.action, found.file, found.jobs) == ("run", Path("x.toml"), 2)
+    found = parse_arguments(["sweep", "--jobs", "2", "x.toml"])
+    assert (found.action, found.file) == (None, Path("x.toml"))
 
 
 def test_sweep_is_the_first_word(capsys):
