@@ -3,16 +3,18 @@
 Question  How long until 1000 cells are planned, how long to open, collect and
           draw them when they are finished, what does the store add to a run,
           and what do two processes gain on two cores?
-Run       python -m benchmarks.sweep_overhead docs/sweeps/overhead
-Time      ten minutes on 2 CPU cores, otherwise idle
+Run       KERAS_BACKEND=jax python -m benchmarks.sweep_overhead \
+              docs/sweeps/overhead 3
+Time      five minutes a round on 2 CPU cores, otherwise idle
 
-The 1000 finished cells are copies of one real run of the quick experiment,
+Programs have one thread each, as those of `experiments sweep`. The 1000 finished cells are copies of one real run of the quick experiment,
 under the names and contents of the others: their numbers are not looked at.
 """
 
 import contextlib
 import io
 import json
+import os
 import sys
 import tempfile
 import time
@@ -38,7 +40,6 @@ from tiny_gpt.sweep.work import in_process
 
 BASE = "sparse_a_to_c"
 NUM_RUNS = 6  # of each executor
-ROUNDS = 3
 FIXED = {
     "updates": 390,
     "evaluation.exact_demonstrations": [2],
@@ -120,13 +121,11 @@ def time_store(folder: Path, times: dict[str, list[float]]) -> None:
 
 
 def time_processes(folder: Path, times: dict[str, list[float]]) -> None:
-    """Times two processes, and two threads, against one of each."""
+    """Times two processes against one."""
     sweep = grid([50], [2500], list(range(2 * NUM_RUNS)))
     executors: dict[str, Callable[..., Iterator]] = {
         "1 process": lambda s, w: in_pool(s, w, 1),
         "2 processes": lambda s, w: in_pool(s, w, 2),
-        "1 thread": lambda s, w: in_process(s, w, 1),
-        "2 threads": lambda s, w: in_process(s, w, 2),
     }
     for name, executor in executors.items():
         store = Store(folder / name.replace(" ", "_"))
@@ -136,17 +135,18 @@ def time_processes(folder: Path, times: dict[str, list[float]]) -> None:
 
 def main() -> None:
     """Times all in turn, and writes the table with its manifest."""
-    folder = Path(sys.argv[1])
+    os.environ["NPROC"] = "1"  # before JAX starts
+    folder, num_rounds = Path(sys.argv[1]), int(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     commit, times = current_commit(), dict[str, list[float]]()
     start = time.perf_counter()
-    for step in range(ROUNDS):
+    for step in range(num_rounds):
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary)
             time_thousand(place / "thousand", times)
             time_store(place / "one", times)
             time_processes(place / "many", times)
-        sys.stderr.write(f"round {step + 1} of {ROUNDS}\n")
+        sys.stderr.write(f"round {step + 1} of {num_rounds}\n")
 
     def ratio(above: str, below: str) -> list[float]:
         pairs = zip(times[above], times[below], strict=True)
@@ -155,7 +155,6 @@ def main() -> None:
     ratios = {
         "runs in a store / alone": ratio("runs in a store", "runs alone"),
         "1 process / 2 processes": ratio("1 process", "2 processes"),
-        "1 thread / 2 threads": ratio("1 thread", "2 threads"),
     }
     lines = ["| | median | lowest | highest |", "| --- | ---: | ---: | ---: |"]
     for name, values in {**times, **ratios}.items():
@@ -169,7 +168,9 @@ def main() -> None:
     write_json(
         folder / "manifest.json",
         {
-            "command": f"python -m benchmarks.sweep_overhead {folder}",
+            "command": "python -m benchmarks.sweep_overhead "
+            f"{folder} {num_rounds}",
+            "load": os.getloadavg(),
             "commit": commit,
             "wall_s": round(time.perf_counter() - start, 1),
             "cores": count_cores(),
