@@ -7,8 +7,9 @@ Run       KERAS_BACKEND=jax python -m benchmarks.sweep_overhead \
               docs/sweeps/overhead 3
 Time      five minutes a round on 2 CPU cores, otherwise idle
 
-Programs have one thread each, as those of `experiments sweep`. The 1000 finished cells are copies of one real run of the quick experiment,
-under the names and contents of the others: their numbers are not looked at.
+Programs have one thread each, as those of `experiments sweep`. The 1000
+finished cells are copies of one real run of the quick experiment, under the
+names and contents of the others: their numbers are not looked at.
 """
 
 import contextlib
