@@ -66,7 +66,7 @@ def collect(
             "There must be a finished run to collect. "
             f"Received: {store.folder}, which has none of {sweep.name!r}"
         )
-    fitted = _fit(sweep, runs)
+    fitted = fit(sweep, runs)
     folder.mkdir(parents=True, exist_ok=True)
     made = [*sweep.axes, "seed", *MADE_COLUMNS]
     write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
@@ -130,7 +130,13 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
         )
 
 
-def _fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
+def fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
+    """Fits all that a sweep has; the content of `THRESHOLDS`.
+
+    Args:
+        sweep: whose runs.
+        runs: what `collect_runs` returned, or the content of `RUNS`.
+    """
     numbers, _ = axes_of_map(sweep)
     thresholds = fit_thresholds(sweep, runs)
     exponents = fit_exponents(sweep, thresholds)
