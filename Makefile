@@ -31,7 +31,7 @@ OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow DEVICES=auto|cpu|gpu|tpu NUM_DEVICES=1 OUT=DIR ARGS="..."'
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow DEVICES=auto|cpu|gpu|tpu NUM_DEVICES=1 OUT=DIR ARGS="...", of sweep FILE=experiments/sweeps/...toml'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
 	@$(RUN) triangle $(OPTIONS)
@@ -52,6 +52,7 @@ report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are
 	@$(RUN) report $(OPTIONS)
 
 sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/samples_by_majority.toml
+	@$(if $(or $(SEEDS),$(filter-out quick,$(PRESET))),echo 'error: seeds and preset of a sweep stand in FILE'; exit 2)
 	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: $(VENV)/test  ## all tests, on both backends

@@ -1,32 +1,29 @@
 """`python -m experiments sweep FILE`: runs a grid, and draws its maps."""
 
 import argparse
+import copy
+import math
 import shlex
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from experiments.plan import choose_placement, current_commit
 from experiments.sweep_file import load_sweep
+from experiments.sweep_progress import SweepReporter
 from experiments.sweep_results import check_folder, collect, plot
 from experiments.sweep_status import show_rows, show_status
+from tiny_gpt.analysis.psi import MOST_AT_ONCE
 from tiny_gpt.devices import count_cores, make_deterministic, set_precision
 from tiny_gpt.sweep.adaptive import Adapted, Rule, run_adaptively
+from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.pool import in_pool
 from tiny_gpt.sweep.ray import on_ray
-from tiny_gpt.sweep.run import Executor, Outcome, run_sweep
+from tiny_gpt.sweep.run import Executor, Outcome, exchange, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.work import Done, Work, in_process
+from tiny_gpt.sweep.work import in_process
 
 MOST_SHOWN = 5  # failed runs
 
@@ -47,21 +44,25 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     if options.action == "plot":
         plot(sweep, folder, console)
         return 0
-    executor, is_failed = None, False
+    executor, pack_size, is_failed = None, None, False
     if options.action in (None, "run"):
         _check_numbers(options)
-        executor = _choose_executor(options)
+        executor, pack_size = _choose_executor(options)
     is_collected = options.action == "collect" or (
         options.action is None and shard == (0, 1)
     )
     if is_collected:
         check_folder(sweep, folder)
     store = Store(options.store, options.precision, options.shared)
+    if options.action in ("status", "collect"):
+        exchange(sweep, store)
     if options.action == "status":
         show_status(sweep, store, console)
         return 0
     if executor is not None:
-        outcome = _run(sweep, store, executor, options, shard, console)
+        outcome = _run(
+            sweep, store, executor, pack_size, options, shard, console
+        )
         is_failed = bool(outcome.failed)
         _tell(outcome, console)
     if is_collected:
@@ -97,6 +98,24 @@ def _check_numbers(options: argparse.Namespace) -> None:
             f"Received: --address {options.address} with "
             f"--executor {options.executor}"
         )
+    if options.executor == "ray":
+        if options.devices == "tpu":
+            raise ValueError(
+                "On Ray, `--devices` is auto, cpu or gpu. Received: tpu"
+            )
+        for name in ("jobs", "num_devices"):
+            if getattr(options, name) is not None:
+                raise ValueError(
+                    "Ray deals out cores and devices itself. Received: "
+                    f"--{name.replace('_', '-')} {getattr(options, name)} "
+                    "with --executor ray"
+                )
+    if options.pack_size is not None and options.backend != "jax":
+        raise ValueError(
+            "`--pack-size` is for JAX; elsewhere each run is a batch of its "
+            f"own. Received: --pack-size {options.pack_size} with "
+            f"backend={options.backend!r}"
+        )
     if options.adaptive is not None and options.shard != "0/1":
         raise ValueError(
             "`--adaptive` chooses each run by all that came before, so that "
@@ -104,97 +123,81 @@ def _check_numbers(options: argparse.Namespace) -> None:
         )
 
 
-def _choose_executor(options: argparse.Namespace) -> Executor:
-    placement = choose_placement(options)
+def _choose_executor(
+    options: argparse.Namespace,
+) -> tuple[Executor, int | None]:
+    """Returns an executor, and the seeds of a pack."""
+    is_ray = options.executor == "ray"
+    # On Ray the devices are those of the nodes.
+    asked = copy.copy(options)
+    asked.devices = "auto" if is_ray else options.devices
+    placement = choose_placement(asked)
     set_precision(options.precision)
     make_deterministic()
-    default = "processes" if placement.kind == "cpu" else "threads"
-    executor = options.executor or default
-    if executor == "threads":
+    is_cpu = placement.kind == "cpu" and options.devices != "gpu"
+    # Elsewhere seeds are trained as one batch, as many as fit.
+    pack_size = options.pack_size or (1 if is_cpu else None)
+    if is_ray:
+        num_gpus = 1.0 if options.devices == "gpu" else 0.0
 
-        def threads(store, works):
-            return in_process(store, works, options.jobs, placement)
+        def ray(store, works):
+            return on_ray(store, works, options.address, num_gpus=num_gpus)
 
-        return threads
-    if executor == "processes":
+        return ray, pack_size
+    if options.executor == "processes" or (options.executor is None and is_cpu):
         jobs = options.jobs or count_cores()
-        asked = placement.asked
 
         def processes(store, works):
-            return in_pool(store, works, jobs, asked)
+            return in_pool(store, works, jobs, placement.asked)
 
-        return processes
+        return processes, pack_size
 
-    def ray(store, works):
-        return on_ray(store, works, options.address)
+    def threads(store, works):
+        return in_process(store, works, options.jobs, placement)
 
-    return ray
+    return threads, pack_size
 
 
 def _run(
     sweep: Sweep,
     store: Store,
     executor: Executor,
+    pack_size: int | None,
     options: argparse.Namespace,
     shard: tuple[int, int],
     console: Console,
 ) -> Outcome | Adapted:
-    bar = Progress(
-        TextColumn(sweep.name),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[state]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=None, state="")
-        on_plan, on_done = _reports(bar, task, console)
-        if options.adaptive is not None:
-            rule = Rule(options.adaptive)
+    if options.adaptive is not None:
+        num_rows = _count_rows(sweep)
+        batch = math.ceil((options.jobs or count_cores()) / num_rows)
+        most = num_rows * options.adaptive
+        with SweepReporter(sweep.name, console, most) as reporter:
             adapted = run_adaptively(
-                sweep, store, executor, rule, on_done=on_done
+                sweep,
+                store,
+                executor,
+                Rule(options.adaptive),
+                min(batch, MOST_AT_ONCE),
+                on_done=reporter.done,
             )
-            show_rows(sweep, adapted, console)
-            return adapted
+        show_rows(sweep, adapted, console)
+        return adapted
+    with SweepReporter(sweep.name, console) as reporter:
         return run_sweep(
             sweep,
             store,
             executor,
-            options.pack_size or 1,
+            pack_size,
             shard,
-            on_plan=on_plan,
-            on_done=on_done,
+            on_plan=reporter.plan,
+            on_done=reporter.done,
         )
 
 
-def _reports(
-    bar: Progress, task, console: Console
-) -> tuple[Callable[[Sequence[Work]], None], Callable[[Done], None]]:
-    made = total = 0
-
-    def on_plan(works: Sequence[Work]) -> None:
-        nonlocal total
-        left = sum(len(work.seeds) for work in works)
-        total = made + left
-        bar.update(task, total=total, completed=made)
-        if not console.is_terminal:
-            console.print(f"{left} runs of {len(works)} works to do")
-
-    def on_done(done: Done) -> None:
-        nonlocal made
-        before, made = made, made + len(done.finished)
-        state = f"failed: {done.error}" if done.error else ""
-        bar.update(task, completed=made, state=state)
-        # In a log, some twenty lines in all; how many an adaptive sweep will
-        # make is not known.
-        step = max(total // 20, 1) if total else 20
-        if not console.is_terminal and made // step > before // step:
-            of = f" of {total}" if total else ""
-            console.print(f"{made}{of} runs", highlight=False)
-
-    return on_plan, on_done
+def _count_rows(sweep: Sweep) -> int:
+    """Returns the points of all axes but the first of numbers."""
+    numbers, _ = axes_of_map(sweep)
+    return len(sweep.cells) // len(sweep.axes[numbers[0]]) if numbers else 1
 
 
 def _tell(outcome: Outcome | Adapted, console: Console) -> None:

@@ -1,5 +1,6 @@
 """What a sweep has come to: frames, thresholds and maps."""
 
+import io
 import json
 import time
 from pathlib import Path
@@ -12,9 +13,9 @@ from rich.console import Console
 
 from experiments.sweep_words import describe_fit
 from tiny_gpt.devices import describe
+from tiny_gpt.files import write_whole
 from tiny_gpt.plots_maps import plot_maps, plot_regimes
 from tiny_gpt.plots_thresholds import plot_thresholds
-from tiny_gpt.results import write_frame, write_json
 from tiny_gpt.sweep.collect import (
     axes_of_map,
     collect_runs,
@@ -27,6 +28,7 @@ from tiny_gpt.sweep.collect import (
 from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.rows import MADE_COLUMNS
+from tiny_gpt.sweep.shared import writer
 from tiny_gpt.sweep.store import Store
 
 MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
@@ -69,11 +71,11 @@ def collect(
     fitted = fit(sweep, runs)
     folder.mkdir(parents=True, exist_ok=True)
     made = [*sweep.axes, "seed", *MADE_COLUMNS]
-    write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
-    write_frame(folder / MADE, runs[made])
-    write_frame(folder / CELLS, summarise_cells(sweep, runs))
-    write_json(folder / THRESHOLDS, fitted)
-    write_json(
+    _write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
+    _write_frame(folder / MADE, runs[made])
+    _write_frame(folder / CELLS, summarise_cells(sweep, runs))
+    _write_json(folder / THRESHOLDS, fitted)
+    _write_json(
         folder / MANIFEST,
         {
             "format": FORMAT,
@@ -117,10 +119,7 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
     """
     if not folder.exists() or not any(folder.iterdir()):
         return
-    try:
-        owner = json.loads((folder / MANIFEST).read_text())["sweep"]["name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        owner = None
+    owner = _collected(folder).get("name")
     if owner != sweep.name:
         raise ValueError(
             "What is collected goes into a new or empty folder, or one that "
@@ -128,6 +127,15 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
             f"Received: {folder}, for {sweep.name!r}, which holds "
             f"{'other files' if owner is None else repr(owner)}"
         )
+
+
+def _collected(folder: Path) -> dict[str, Any]:
+    """Returns the sweep that a folder has; empty if it has none."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text())["sweep"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
@@ -177,10 +185,11 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
         ValueError: if nothing was.
     """
     check_folder(sweep, folder)
-    if not (folder / THRESHOLDS).exists():
+    asked = json.loads(json.dumps(describe_sweep(sweep)))
+    if not (folder / THRESHOLDS).exists() or asked != _collected(folder):
         raise ValueError(
-            "Maps are drawn from what was collected; collect it first. "
-            f"Received: {folder}, without {THRESHOLDS}"
+            "Maps are drawn from what was collected of the same sweep; "
+            f"collect it first. Received: {folder}, without it"
         )
     cells = pd.read_csv(folder / CELLS)
     fitted = json.loads((folder / THRESHOLDS).read_text())
@@ -225,13 +234,29 @@ def _line(found: dict[str, Any]) -> tuple[float, float, float]:
     value = {"none": found["value"], "below": 0.0, "above": inf}.get(
         found["censoring"], nan
     )
-    low = 0.0 if found["low"] is None else found["low"]
+    # Both are unknown with a single seed.
+    low = value if found["low"] is None else found["low"]
     high = inf if found["high"] is None else found["high"]
+    high = value if found["low"] is None else high
     return value, low, high
 
 
 def _save(figure: Figure, path: Path) -> None:
-    new = path.with_name(f"saving_{path.name}")
-    figure.savefig(new, dpi=150, format="png")
-    new.replace(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format="png")
     plt.close(figure)
+    _write(path, picture.getvalue())
+
+
+def _write_frame(path: Path, frame: pd.DataFrame) -> None:
+    _write(path, frame.to_csv(index=False).encode())
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    text = json.dumps(value, indent=2, allow_nan=False)
+    _write(path, f"{text}\n".encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes in one move: drivers that share a store end at one moment."""
+    write_whole(path, data, writer())

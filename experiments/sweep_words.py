@@ -50,7 +50,9 @@ def _at(found: dict[str, Any]) -> str:
 
 def _threshold(found: dict[str, Any], axis: str) -> str:
     interval = (
-        f"({_number(found['low'], '0')} to {_number(found['high'], '∞')})"
+        "(interval unknown)"  # of a single seed
+        if found["low"] is None
+        else f"({_number(found['low'])} to {_number(found['high'], '∞')})"
     )
     if found["censoring"] == "none":
         value = _number(found["value"])

@@ -77,7 +77,7 @@ def test_a_run_is_a_row(store):
     assert list(runs) == ["sparse_pairs", "epochs", *RUN_COLUMNS]
     # 2 updates an epoch; the curve reaches 0.5 after the third.
     assert runs[["sparse_pairs", "epochs", *SCRIPTED]].to_numpy().tolist() == [
-        [10, 3, "real", 2, 0.5, True, 0.8, 0.5, 3, 6, 6, 1.5]
+        [10, 3, "real", 2, 0.5, True, 0.5, 0.8, 0.5, 3, 6, 6, 1.5]
     ]
 
 
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_nan(store):
     finish(store, sweep.cells[1], 1, unseen=0.4)
     first, second = collect_runs(sweep, store).to_dict("records")
     assert first["is_success"] is None
-    for name in ("value", "value_seen", "loss_above_floor"):
+    for name in ("value", "value_unseen", "value_seen", "loss_above_floor"):
         assert math.isnan(first[name])
     assert first["updates_to_success"] == INF
     assert second["is_success"] is False
@@ -192,7 +192,7 @@ def frame_of(sweep, threshold_at):
             # Even seeds need twice as much.
             is_success = pairs >= threshold_at(*others) * (2 - seed % 2)
             value = 0.9 if is_success else 0.2
-            rest = (NAN, 0.5, 2, 4, NAN, 1.0)
+            rest = (value, NAN, 0.5, 2, 4, NAN, 1.0)
             condition = cell.experiment.condition
             point = [v for v in cell.values.values() if v != condition]
             rows.append((*point, condition, seed, value, is_success, *rest))
@@ -259,12 +259,12 @@ def test_cells_are_counted_and_summarised():
     columns = ["sparse_pairs", *SCRIPTED]
     rest = (2, 4, NAN, 1.0)
     rows = [
-        (4, "real", 1, 0.9, True, NAN, NAN, *rest),
-        (4, "real", 2, 0.5, True, NAN, NAN, *rest),
-        (4, "real", 3, 0.1, False, 0.9, NAN, *rest),
-        (4, "real", 4, NAN, None, NAN, NAN, *rest),
-        (12, "real", 1, 0.1, False, NAN, 0.9, *rest),
-        (12, "real", 2, 0.2, False, 0.9, 0.0, *rest),
+        (4, "real", 1, 0.9, True, 0.9, NAN, NAN, *rest),
+        (4, "real", 2, 0.5, True, 0.5, NAN, NAN, *rest),
+        (4, "real", 3, 0.1, False, 0.1, 0.9, NAN, *rest),
+        (4, "real", 4, NAN, None, NAN, NAN, NAN, *rest),
+        (12, "real", 1, 0.1, False, 0.1, NAN, 0.9, *rest),
+        (12, "real", 2, 0.2, False, 0.2, 0.9, 0.0, *rest),
     ]
     cells = summarise_cells(sweep, pd.DataFrame(rows, columns=columns))
     assert list(cells["sparse_pairs"]) == [4, 10, 12]
@@ -304,3 +304,14 @@ def test_a_threshold_that_nothing_reaches_is_no_success(store):
     sweep = tiny_sweep(success=dataclasses.replace(SUCCESS, threshold=0.95))
     finish(store, sweep.cells[0], 1, unseen=0.9)
     assert list(collect_runs(sweep, store)["is_success"]) == [False]
+
+
+def test_a_regime_is_of_what_was_not_shown_whatever_counts(store):
+    sweep = tiny_sweep(
+        {"sparse_pairs": [4]},
+        success=Success("A->C", tier="seen_sentences", threshold=0.5),
+    )
+    finish(store, sweep.cells[0], 1, unseen=0.1, seen=0.9)
+    runs = collect_runs(sweep, store)
+    assert runs["is_success"].tolist() == [True]
+    assert summarise_cells(sweep, runs)["regime"].tolist() == ["memorises"]

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -158,6 +159,8 @@ def test_finished_runs_are_shared(sweep, tmp_path, capsys):
         ("run", ["--jobs", "0"], "`--jobs` must be at least 1"),
         ("run", ["--pack-size", "0"], "`--pack-size` must be at least 1"),
         ("run", ["--address", "auto"], "needs --executor ray"),
+        ("run", ["--executor", "ray", "--jobs", "2"], "deals out cores"),
+        ("run", ["--executor", "ray", "--devices", "tpu"], "On Ray"),
         ("run", ["--adaptive", "0"], "`--adaptive` must be at least 1"),
         ("run", ["--adaptive", "5", "--shard", "0/2"], "cannot be dealt out"),
         ("run", ["--backend", "tensorflow"], "backend"),
@@ -201,11 +204,46 @@ def test_failed_runs_leave_the_others(sweep, tmp_path, capsys, monkeypatch):
     assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 2
 
 
+def test_maps_are_of_what_was_collected(sweep, tmp_path, capsys):
+    assert sweep() == 0
+    path = tmp_path / "small.toml"
+    path.write_text(TEXT.replace("threshold = 0.3", "threshold = 0.9"))
+    capsys.readouterr()
+    assert sweep(action="plot") == 2
+    assert "collect it first" in capsys.readouterr().err
+    assert sweep(action="collect") == 0
+    assert sweep(action="plot") == 0
+
+
+def test_two_that_share_a_store_may_end_at_one_moment(sweep, tmp_path):
+    assert sweep(action="run") == 0
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: sweep(action="collect"), range(8)))
+    assert codes == [0] * 8
+    assert not list((tmp_path / "out").glob("saving_*"))
+
+
+def test_what_others_made_is_fetched_before_it_is_collected(sweep, tmp_path):
+    url = f"file://{tmp_path}/shared"
+    assert sweep("--shared", url, action="run") == 0
+    other = "--store", str(tmp_path / "elsewhere"), "--shared", url
+    assert sweep(*other, action="collect") == 0
+    assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 4
+
+
+def test_time_left_stands_in_a_log(sweep, capsys):
+    assert sweep(action="run") == 0
+    said = capsys.readouterr().out
+    assert "4 runs to do" in said
+    assert "1 of 4 runs, " in said
+    assert " left" in said
+
+
 @pytest.mark.parametrize("executor", ["processes", "ray"])
 def test_executors_are_called_with_what_was_asked(sweep, monkeypatch, executor):
     asked = []
 
-    def execute(store, works, *options):
+    def execute(store, works, *options, **_):
         asked.append((len(works), *options[:1]))
         return in_process(store, works, 1)
 

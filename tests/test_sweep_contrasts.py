@@ -52,6 +52,28 @@ def test_wider_with_the_level():
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
+def test_a_single_seed_decides_nothing():
+    found = fit_threshold(X, steps([4]))
+    ratio = compare_thresholds(found, found)
+    assert math.isnan(ratio.low)
+    assert math.isnan(ratio.high)
+
+
+def test_intervals_cover_the_ratio():
+    rng = np.random.default_rng(0)
+    x = np.array(X)
+    covered = 0
+    for _ in range(100):
+        sides = []
+        for centre in (6.0, 12.0):
+            p = 1 / (1 + np.exp(-2 * np.log(x / centre)))
+            outcomes = (rng.random((10, len(x))) < p).astype(float)
+            sides.append(fit_threshold(x, outcomes, num_resamples=400))
+        ratio = compare_thresholds(sides[1], sides[0], 0.9)
+        covered += ratio.low <= math.log(2) <= ratio.high
+    assert covered >= 83  # of 100 at 90 %, three standard errors below
+
+
 def test_what_is_outside_the_grid_leaves_it_open():
     inside = fit_threshold(X, steps([4, 8, 8]))
     never = fit_threshold(X, steps([99, 99, 99]))
@@ -104,6 +126,23 @@ def test_the_second_condition_over_the_first_at_each_point():
         assert ratio.high == pytest.approx(math.log(4))
         described = json.loads(json.dumps(describe_contrast(contrast)))
         assert described["ratio"] == pytest.approx(2.0)
+
+
+def test_words_that_are_not_text_are_compared_too():
+    axis = "mixture.components.A->C.is_distinct"
+    axes = {"sparse_pairs": [4, 8], axis: [False, True]}
+    sweep = tiny_sweep(axes, seeds=(0, 1))
+    rows = [
+        (x, word, seed, x >= (8 if word == "yes" else 1))
+        for x in (4, 8)
+        for word in ("no", "yes")
+        for seed in (0, 1)
+    ]
+    runs = pd.DataFrame(
+        rows, columns=["sparse_pairs", axis, "seed", "is_success"]
+    )
+    (found,) = fit_contrasts(sweep, fit_thresholds(sweep, runs))
+    assert found.over == ("yes", "no")
 
 
 def test_one_condition_has_no_contrast():

@@ -75,6 +75,37 @@ def test_an_axis_sets_its_field(axis, value, found):
     assert found(TINY) != value
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("tier", "unseen_sentence"), ("metric", "acuracy"), ("tier", "ALL")],
+)
+def test_what_is_not_measured_is_no_success(field, value):
+    with pytest.raises(ValueError, match=f"`{field}` must be one of"):
+        Success("A->C", **{field: value})
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"train.learning_rate": [1, 1.0]},
+        {"updates": [4, 5]},  # 2 updates an epoch
+        {"sparse_pairs": [4, 8], "updates": [4, 5]},
+    ],
+)
+def test_one_experiment_is_one_cell(axes):
+    with pytest.raises(ValueError, match=r"different experiments|value once"):
+        tiny_sweep(axes, fixed={})
+
+
+@pytest.mark.parametrize(
+    ("field", "good"),
+    [("pivots", ["A->B->C"]), ("eval_mappings", ["A->B", "A->C"])],
+)
+def test_values_of_a_wrong_kind_are_listed_with_the_others(field, good):
+    with pytest.raises(ValueError, match="2 of 3 that are not"):
+        tiny_sweep({field: [good, [1], [2]]}, fixed={})
+
+
 def test_the_vocabulary_follows_the_alphabet():
     # <pad>, '.', '|' and three languages of six words.
     assert only({"alphabet_size": 6}).model.vocabulary_size == 3 + 3 * 6

@@ -19,6 +19,24 @@ from tiny_gpt.stream import Stream
 Row = tuple[str, str, str, str, float]  # mapping, tier, prompt, metric, value
 
 # Rows of prompts other than the main one: enough to compare prompts.
+TIERS = (
+    "all_sentences",
+    "seen_sentences",
+    "unseen_sentences",
+    "unseen_word_positions",
+    "unseen_words",
+    "held_out_words",
+)
+METRICS = (
+    "accuracy_aligned",
+    "accuracy_teacher_forced",
+    "exact_match_aligned",
+    "exact_match_teacher_forced",
+    "log_probability",
+    "probability",
+    "brier_score",
+    "rank",
+)
 SHORT_TIERS = ("all_sentences", "unseen_sentences")
 SHORT_METRICS = ("accuracy_aligned", "log_probability", "probability")
 

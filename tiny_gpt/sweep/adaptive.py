@@ -12,7 +12,7 @@ from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Cell, Sweep
 from tiny_gpt.sweep.rows import row_reader
-from tiny_gpt.sweep.run import POLL_S, Executor
+from tiny_gpt.sweep.run import POLL_S, Executor, exchange
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Done, Work
 
@@ -200,6 +200,8 @@ def run_adaptively(
         for point, some in cells.items()
     }
     found = Adapted(rows)
+    store.tidy()
+    exchange(sweep, store)
     keys = {id(c): store.key(c.experiment) for c in _all(cells)}
     for point, some in cells.items():
         for x, cell in some.items():
@@ -215,11 +217,11 @@ def run_adaptively(
         ]
         if not plan:
             return found
-        works = _works(plan, keys)
-        found.left = sum(len(work.seeds) for work in works)
-        if on_plan is not None:
+        works = _works(plan, keys, store)
+        found.left = len(plan)
+        if works and on_plan is not None:
             on_plan(works)
-        for done in executor(store, works):
+        for done in executor(store, works) if works else ():
             found.finished += len(done.finished)
             if done.error is not None:
                 for seed in {*done.work.seeds} - {*done.finished, *done.taken}:
@@ -275,13 +277,18 @@ def _tell(row, sweep, store, keys, x, cell, seed) -> bool:
     return True
 
 
-def _works(plan, keys) -> list[Work]:
-    """Returns the runs of a plan, each once, those of a cell together."""
+def _works(plan, keys, store) -> list[Work]:
+    """Returns the runs of a plan that nobody works at, each once, by cell."""
     seeds: dict[str, list[int]] = {}
     experiments = {}
     for _, _, cell, seed in plan:
         key = keys[id(cell)]
         experiments[key] = unlabelled(cell.experiment, key)
-        if seed not in seeds.setdefault(key, []):
-            seeds[key].append(seed)
-    return [Work(k, experiments[k], tuple(some)) for k, some in seeds.items()]
+        some = seeds.setdefault(key, [])
+        if seed not in some and not store.is_leased(key, seed):
+            some.append(seed)
+    return [
+        Work(key, experiments[key], tuple(some))
+        for key, some in seeds.items()
+        if some
+    ]

@@ -207,7 +207,7 @@ def summarise_cells(
         successes, p = int((known >= threshold).sum()), [math.nan] * 3
         if len(known):
             p = list(share(successes, len(known)))
-        columns = ("value", "value_seen", "loss_above_floor")
+        columns = ("value_unseen", "value_seen", "loss_above_floor")
         regimes = [
             classify_regime(unseen, seen, loss, threshold)
             for unseen, seen, loss in zip(
@@ -225,7 +225,10 @@ def summarise_cells(
 
 
 def describe_threshold(found: Threshold) -> Mapping[str, Any]:
-    """Returns JSON types: None for an end that is open."""
+    """Returns JSON types: None for a high end that is open.
+
+    An open low end is 0; both are None with a single seed.
+    """
     ends = {
         name: value if math.isfinite(value) else None
         for name, value in vars(found).items()

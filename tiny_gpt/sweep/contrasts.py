@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tiny_gpt.analysis.statistics import Interval, require_level
-from tiny_gpt.analysis.thresholds import Threshold
-from tiny_gpt.sweep.collect import axes_of_map
+from tiny_gpt.analysis.thresholds import Threshold, expanded_tail
+from tiny_gpt.sweep.collect import axes_of_map, text_of
 from tiny_gpt.sweep.grid import Sweep
 
 FAMILY_LEVEL = 0.95  # of all intervals of one sweep together
@@ -39,10 +39,10 @@ def compare_thresholds(
 ) -> Interval:
     """Returns ln(above / below) with its interval.
 
-    The percentile bootstrap over seeds that both share; where a resample
-    leaves a threshold between two ends, each end of the ratio takes the end
-    that makes the interval wider. What is outside the grid leaves the ratio
-    open to that side.
+    The percentile bootstrap over seeds that both share, with the tails of
+    `thresholds.expanded_tail`; where a resample leaves a threshold between
+    two ends, each end of the ratio takes the end that makes the interval
+    wider. What is outside the grid leaves the ratio open to that side.
 
     Args:
         above: threshold above the line.
@@ -50,7 +50,8 @@ def compare_thresholds(
         level: confidence, in (0, 1).
 
     Returns:
-        The interval; its value is NaN where both lie outside on one side.
+        The interval; its value is NaN where both lie outside on one side, its
+        ends are with a single seed.
 
     Raises:
         ValueError: if the numbers of resamples differ.
@@ -66,10 +67,14 @@ def compare_thresholds(
         lows = np.log(above.low_draws) - np.log(below.high_draws)
         highs = np.log(above.high_draws) - np.log(below.low_draws)
         value = float(np.log(above.value) - np.log(below.value))
-    tail = (1 - level) / 2
-    first = int(np.floor(tail * (len(lows) - 1)))
-    lows, highs = np.sort(lows), np.sort(highs)
-    return Interval(value, float(lows[first]), float(highs[-1 - first]))
+    num_seeds = min(above.num_seeds, below.num_seeds)
+    if num_seeds < 2:
+        return Interval(value, math.nan, math.nan)
+    first = int(expanded_tail(level, num_seeds) * (len(lows) - 1))
+    low, high = np.sort(lows)[first], np.sort(highs)[-1 - first]
+    return Interval(
+        value, float(np.fmin(low, value)), float(np.fmax(high, value))
+    )
 
 
 def fit_contrasts(
@@ -94,7 +99,7 @@ def fit_contrasts(
         if len(sweep.axes[axis]) != 2:
             continue
         place = others.index(axis)
-        below, above = sweep.axes[axis]
+        below, above = map(text_of, sweep.axes[axis])
         for point, found in thresholds.items():
             other = (*point[:place], above, *point[place + 1 :])
             if point[place] == below and other in thresholds:

@@ -3,12 +3,13 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.axes import CONDITION, NAMED, has_field, with_values
+from tiny_gpt.tiers import METRICS, TIERS
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Success:
         threshold: least value that is a success.
 
     Raises:
-        ValueError: if `threshold` is no finite number.
+        ValueError: if `threshold` is no finite number, or tier or metric are
+            unknown.
     """
 
     mapping: str
@@ -38,6 +40,17 @@ class Success:
             raise ValueError(
                 "`threshold` must be a finite number. "
                 f"Received: threshold={self.threshold!r}"
+            )
+
+        if self.tier not in (*TIERS, "all"):
+            raise ValueError(
+                f"`tier` must be one of {(*TIERS, 'all')}. "
+                f"Received: tier={self.tier!r}"
+            )
+        if self.tier != "all" and self.metric not in METRICS:
+            raise ValueError(
+                f"`metric` must be one of {METRICS}. "
+                f"Received: metric={self.metric!r}"
             )
 
     def prompt(self, evaluation: EvaluationConfig) -> str:
@@ -146,7 +159,7 @@ class Sweep:
             values = dict(zip(self.axes, point, strict=True))
             try:
                 cells.append(Cell(values, self._experiment(values)))
-            except ValueError as error:
+            except (ValueError, TypeError, AttributeError) as error:
                 refused.append(f"  {describe_point(values)}: {error}")
         if refused:
             raise ValueError(
@@ -154,6 +167,7 @@ class Sweep:
                 f"{len(refused)} of {len(refused) + len(cells)} that are "
                 "not:\n" + "\n".join(refused)
             )
+        _check_different(cells)
         return tuple(cells)
 
     def _experiment(self, values: Mapping[str, Any]) -> Experiment:
@@ -166,6 +180,20 @@ class Sweep:
         )
         self.success.check(experiment)
         return experiment
+
+
+def _check_different(cells: Sequence[Cell]) -> None:
+    """Refuses cells that are one experiment: it would count twice."""
+    points: dict[Experiment, list[str]] = {}
+    for cell in cells:
+        content = replace(cell.experiment, name="cell", condition="cell")
+        points.setdefault(content, []).append(describe_point(cell.values))
+    same = [" and ".join(some) for some in points.values() if len(some) > 1]
+    if same:
+        raise ValueError(
+            "Cells of a sweep must be different experiments, or one run would "
+            f"count as two. Received: {'; '.join(same)}"
+        )
 
 
 def describe_point(values: Mapping[str, Any]) -> str:

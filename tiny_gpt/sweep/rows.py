@@ -11,7 +11,7 @@ from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.cell import Finished
 from tiny_gpt.sweep.grid import Cell, Sweep
 
-SEEN_TIER = "seen_sentences"
+SEEN_TIER, UNSEEN_TIER = "seen_sentences", "unseen_sentences"
 # How it was made: all others are the same whoever runs them, to the byte on
 # one machine.
 MADE_COLUMNS = ("wall_s", "made_on")
@@ -21,6 +21,7 @@ RUN_COLUMNS = (
     "seed",
     "value",
     "is_success",
+    "value_unseen",
     "value_seen",
     "loss_above_floor",
     "epochs_made",  # "epochs" and "updates" are names of axes
@@ -36,11 +37,12 @@ def row_reader(
     """Returns what turns a run of a cell into `RUN_COLUMNS` from "value" on.
 
     The value that counts and whether it is a success (NaN and None where its
-    tier is empty), the same metric on sentences that were seen (NaN if not
-    asked), the last training loss above its floor (nats per token; NaN after
-    pre-training), epochs and updates made, updates after which the accuracy
-    on the fixed sample first reached the threshold (inf if it did not; NaN
-    where there is no such sample), seconds, and on what it was made.
+    tier is empty), the same metric on sentences that were not seen, and on
+    those that were (NaN if not asked), the last training loss above its floor
+    (nats per token; NaN after pre-training), epochs and updates made, updates
+    after which the accuracy on the fixed sample first reached the threshold
+    (inf if it did not; NaN where there is no such sample), seconds, and on
+    what it was made.
 
     Args:
         sweep: says what counts.
@@ -68,6 +70,7 @@ def row_reader(
         return (
             value,
             is_success,
+            scores.get(UNSEEN_TIER, math.nan),
             scores.get(SEEN_TIER, math.nan),
             last.get("loss_above_floor", math.nan),
             len(run.logs),

@@ -138,7 +138,7 @@ def run_sweep(
     """
     outcome, alone = Outcome(), set[tuple[str, int]]()
     store.tidy()
-    _exchange(sweep, store)
+    exchange(sweep, store)
     is_first = True
     while True:
         plan = plan_work(sweep, store, pack_size, shard, is_first)
@@ -173,8 +173,11 @@ def run_sweep(
             time.sleep(POLL_S)
 
 
-def _exchange(sweep: Sweep, store: Store) -> None:
-    """Fetches what others have made, and sends what they do not have."""
+def exchange(sweep: Sweep, store: Store) -> None:
+    """Fetches what others have made, and sends what they do not have.
+
+    Nothing without a shared place.
+    """
     if store.shared is None:
         return
     for key in experiments_by_key(sweep, store):

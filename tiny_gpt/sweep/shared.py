@@ -54,12 +54,21 @@ class Shared:
         return f"{self._cells}/{key}/seed_{seed}.json"
 
     def seeds(self, key: str) -> set[int]:
-        """Returns the seeds of a cell that are there."""
+        """Returns the seeds of a cell that are there.
+
+        No seed, with a warning, if the place cannot be reached.
+        """
         try:
             paths: list[Any] = self._system.ls(
                 f"{self._cells}/{key}", detail=False
             )
         except FileNotFoundError:
+            return set()
+        except Exception as error:  # of any library behind fsspec
+            warnings.warn(
+                f"{self.url}, run {key}: cannot be listed ({error}).",
+                stacklevel=2,
+            )
             return set()
         matches = [SEED_FILE.fullmatch(path.split("/")[-1]) for path in paths]
         return {int(match[1]) for match in matches if match}
