@@ -98,7 +98,7 @@ def plot_thresholds(
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel(f"threshold\n({name_axis(axis)})")
     # The notes are part of a label, so that the layout leaves room for them.
-    lines = [line for note in notes for line in textwrap.wrap(note, 105)]
+    lines = [line for note in notes for line in textwrap.wrap(note, 95)]
     text = "\n".join([name_axis(y), *([""] if lines else []), *lines])
     ax.set_xlabel(text, fontsize=9, multialignment="left")
     figure.set_figheight(4.6 + 0.16 * len(lines))
