@@ -258,7 +258,7 @@ ALLOWED = {
         "sweep.collect",
         "sweep.grid",
     },
-    "sweep.grid": {"evaluate", "experiment", "sweep.axes"},
+    "sweep.grid": {"evaluate", "experiment", "sweep.axes", "tiers"},
     "sweep.lease": {"later filelock"},
     "sweep.pool": {
         "devices",

@@ -1,7 +1,6 @@
 """Tests for tiny_gpt/sweep/run.py and work.py: what is run, and where."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -257,10 +256,9 @@ def test_a_run_that_was_stopped_goes_on_from_what_it_saved(
 
 def test_threads_end_when_nobody_asks_for_more(store):
     works = plan_work(SWEEP, store)
+    before = set(threading.enumerate())
     results = in_process(store, works, num_workers=2)
     next(results)
-    start = time.monotonic()
     results.close()
-    assert time.monotonic() - start < 60
     assert not any(store.is_leased(w.key, w.seeds[0]) for w in works)
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) <= before
