@@ -18,7 +18,9 @@ NAN = math.nan
         (0.2, 0.9, NAN, "memorises"),
         (0.2, 0.3, 0.051, "lacks steps"),
         (0.2, NAN, 0.05, "lacks data"),  # nothing was shown
-        (0.2, 0.3, -0.4, "lacks data"),
+        (0.2, 0.3, -0.05, "lacks data"),
+        (0.2, 0.3, -0.051, "memorises"),  # what no rule of the text gives
+        (0.2, NAN, -0.4, "memorises"),
         (0.2, 0.3, NAN, "unknown"),
         (NAN, 0.9, 0.0, "unknown"),  # all were shown: it may know the rule
         (NAN, 0.3, 0.0, "unknown"),
@@ -32,3 +34,4 @@ def test_a_regime_follows_from_what_was_reached(unseen, seen, loss, regime):
 def test_the_margin_is_in_nats():
     assert classify_regime(0, 0, 0.2, 0.8, margin=0.25) == "lacks data"
     assert classify_regime(0, 0, 0.3, 0.8, margin=0.25) == "lacks steps"
+    assert classify_regime(0, 0, -0.3, 0.8, margin=0.25) == "memorises"
