@@ -40,7 +40,7 @@ from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
 
 BASE = "sparse_a_to_c"
-NUM_RUNS = 6  # of each executor
+NUM_RUNS = 4  # of each executor
 FIXED = {
     "updates": 390,
     "evaluation.exact_demonstrations": [2],
