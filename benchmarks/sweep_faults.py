@@ -30,11 +30,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.tiny_runs import TINY
 from tiny_gpt.evaluate import EvaluationConfig
-from tiny_gpt.experiment import Experiment, TrainConfig
+from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.files import unseal
-from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.model import GPTConfig
 from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.sweep.pool import in_pool
 from tiny_gpt.sweep.run import run_sweep
@@ -45,27 +44,13 @@ PATHS = ("threads", "processes", "threads beside processes")
 MOST_KILLS = 3
 PATIENCE_S = 900.0  # for a driver that starts
 
-BASE = Experiment(
-    name="tiny",
-    condition="one",
-    mixture=Mixture(
-        (Component("A->B", 30), Component("A->C", 10)),
-        alphabet_size=4,
-        sentence_length=2,
-    ),
-    eval_mappings=("A->B", "A->C"),
-    tokens="words",
-    model=GPTConfig(
-        vocabulary_size=15,
-        sequence_length=20,
-        num_layers=1,
-        num_heads=2,
-        head_dim=4,
-    ),
+BASE = dataclasses.replace(
+    TINY,
     train=TrainConfig(num_epochs=200, batch_size=6, learning_rate=0.01),
     evaluation=EvaluationConfig(
         "cached", 8, 1, num_fresh_sentences=0, num_loss_windows=0
     ),
+    pivots=(),
 )
 SWEEP = Sweep(
     name="faults",

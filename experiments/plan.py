@@ -88,7 +88,7 @@ class Plan:
             raise ValueError(
                 f"`--jobs` must be at least 1. Received: {options.jobs}"
             )
-        _check_packs(options, placement)
+        check_packs(options, placement)
         if options.first_seed < 0:
             raise ValueError(
                 "`--first-seed` cannot be negative. "
@@ -179,9 +179,18 @@ def _check_backend(options: argparse.Namespace) -> None:
         )
 
 
-def _check_packs(
+def check_packs(
     options: argparse.Namespace, placement: Placement | None
 ) -> None:
+    """Checks what is asked of packs and of runs side by side.
+
+    Args:
+        options: of the command line.
+        placement: devices; None if they are not known yet.
+
+    Raises:
+        ValueError: if the backend or the devices cannot do it.
+    """
     if options.pack_size is not None and options.backend != "jax":
         raise ValueError(
             "`--pack-size` is for JAX; elsewhere each run is a batch of its "

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.plan import choose_placement, current_commit
+from experiments.plan import check_packs, choose_placement, current_commit
 from experiments.sweep_file import load_sweep
 from experiments.sweep_progress import SweepReporter
 from experiments.sweep_results import check_folder, collect, plot
 from experiments.sweep_status import show_rows, show_status
 from tiny_gpt.analysis.psi import MOST_AT_ONCE
 from tiny_gpt.devices import count_cores, make_deterministic, set_precision
-from tiny_gpt.sweep.adaptive import Adapted, Rule, run_adaptively
+from tiny_gpt.sweep.adaptive import Rule, run_adaptively
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.pool import in_pool
@@ -85,12 +85,12 @@ def _parse_shard(text: str) -> tuple[int, int]:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    for name in ("jobs", "pack_size", "adaptive"):
+    check_packs(options, None)
+    for name in ("jobs", "adaptive"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(
-                f"`--{name.replace('_', '-')}` must be at least 1. "
-                f"Received: {value}"
+                f"`--{name}` must be at least 1. Received: {value}"
             )
     if options.address is not None and options.executor != "ray":
         raise ValueError(
@@ -110,12 +110,6 @@ def _check_numbers(options: argparse.Namespace) -> None:
                     f"--{name.replace('_', '-')} {getattr(options, name)} "
                     "with --executor ray"
                 )
-    if options.pack_size is not None and options.backend != "jax":
-        raise ValueError(
-            "`--pack-size` is for JAX; elsewhere each run is a batch of its "
-            f"own. Received: --pack-size {options.pack_size} with "
-            f"backend={options.backend!r}"
-        )
     if options.adaptive is not None and options.shard != "0/1":
         raise ValueError(
             "`--adaptive` chooses each run by all that came before, so that "
@@ -166,7 +160,7 @@ def _run(
     options: argparse.Namespace,
     shard: tuple[int, int],
     console: Console,
-) -> Outcome | Adapted:
+) -> Outcome:
     if options.adaptive is not None:
         num_rows = _count_rows(sweep)
         batch = math.ceil((options.jobs or count_cores()) / num_rows)
@@ -200,7 +194,7 @@ def _count_rows(sweep: Sweep) -> int:
     return len(sweep.cells) // len(sweep.axes[numbers[0]]) if numbers else 1
 
 
-def _tell(outcome: Outcome | Adapted, console: Console) -> None:
+def _tell(outcome: Outcome, console: Console) -> None:
     console.print(f"{outcome.finished} runs made here.", highlight=False)
     if not outcome.failed:
         return

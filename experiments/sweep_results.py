@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from experiments.sweep_words import describe_fit
+from experiments.sweep_words import FIGURES, describe_fit
 from tiny_gpt.devices import describe
 from tiny_gpt.files import write_whole
 from tiny_gpt.plots_maps import plot_maps, plot_regimes
@@ -193,7 +193,10 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
         )
     cells = pd.read_csv(folder / CELLS)
     fitted = json.loads((folder / THRESHOLDS).read_text())
-    for name, figure in _figures(sweep, cells, fitted).items():
+    figures = _figures(sweep, cells, fitted)
+    for name in FIGURES.keys() - figures.keys():  # of an earlier collection
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    for name, figure in figures.items():
         _save(figure, folder / f"{name}.png")
         console.print(f"See {folder / name}.png", highlight=False)
 
@@ -222,7 +225,12 @@ def _figures(
         tuple(found["at"][axis] for axis in facets): found
         for found in fitted["exponents"]
     }
-    if y and any(key[0] > 0 for key in lines):
+    # Without a threshold in the grid there is no law to draw.
+    is_inside = (
+        found["censoring"] == "none" and found["at"][y] > 0
+        for found in fitted["thresholds"]
+    )
+    if y and any(is_inside):
         figures["thresholds"] = plot_thresholds(
             lines, x, y, facets, laws, title
         )

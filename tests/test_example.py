@@ -18,8 +18,9 @@ from tiny_gpt.callbacks import (
     read_logs,
 )
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("sklearn")
+# `make test-callbacks` runs this without them; `make test` has both.
+pytest.importorskip("matplotlib", reason="the example draws")
+pytest.importorskip("sklearn", reason="the example needs its digits")
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "digits.py"

@@ -12,7 +12,7 @@ from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Cell, Sweep
 from tiny_gpt.sweep.rows import row_reader
-from tiny_gpt.sweep.run import POLL_S, Executor, exchange
+from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Done, Work
 
@@ -138,20 +138,14 @@ class Row:
 
 
 @dataclass
-class Adapted:
+class Adapted(Outcome):
     """What came of it.
 
     Attributes:
         rows: by the values of the other axes, in the order of the sweep.
-        finished: runs made here.
-        failed: what each failed run raised, by key and seed.
-        left: runs that another process works at, if not waited for.
     """
 
-    rows: dict[tuple[Any, ...], Row]
-    finished: int = 0
-    failed: dict[tuple[str, int], str] = field(default_factory=dict)
-    left: int = 0
+    rows: dict[tuple[Any, ...], Row] = field(default_factory=dict)
 
 
 def run_adaptively(
@@ -199,7 +193,7 @@ def run_adaptively(
         point: Row(sorted(some), sweep.seeds, rule)
         for point, some in cells.items()
     }
-    found = Adapted(rows)
+    found = Adapted(rows=rows)
     store.tidy()
     exchange(sweep, store)
     keys = {id(c): store.key(c.experiment) for c in _all(cells)}
