@@ -28,7 +28,10 @@ class _Weights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         # Copies: the next epoch is written over these.
-        weights = [np.array(weight.value) for weight in self.model.weights]
+        weights = [
+            keras.ops.convert_to_numpy(weight).copy()
+            for weight in self.model.weights
+        ]
         self.by_epoch.append(weights)
 
 
