@@ -188,6 +188,12 @@ def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
         help="folder of frames and maps (default: results/sweeps/NAME)",
     )
     parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="collect writes metrics.csv.gz, too: every metric of every run, "
+        "with a column per axis",
+    )
+    parser.add_argument(
         "--executor",
         choices=EXECUTORS,
         help="processes: of this machine; threads: of this process, which "

@@ -1,7 +1,9 @@
 """`python -m experiments sweep FILE`: runs a grid, and draws its maps."""
 
 import argparse
+import contextlib
 import copy
+import functools
 import math
 import shlex
 import sys
@@ -19,8 +21,8 @@ from tiny_gpt.devices import count_cores, make_deterministic, set_precision
 from tiny_gpt.sweep.adaptive import Rule, run_adaptively
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Sweep
-from tiny_gpt.sweep.pool import in_pool
-from tiny_gpt.sweep.ray import on_ray
+from tiny_gpt.sweep.pool import Pool
+from tiny_gpt.sweep.ray import Cluster
 from tiny_gpt.sweep.run import Executor, Outcome, exchange, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
@@ -60,14 +62,18 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
         show_status(sweep, store, console)
         return 0
     if executor is not None:
-        outcome = _run(
-            sweep, store, executor, pack_size, options, shard, console
-        )
+        with contextlib.ExitStack() as stack:
+            if isinstance(executor, contextlib.AbstractContextManager):
+                stack.enter_context(executor)
+            outcome = _run(
+                sweep, store, executor, pack_size, options, shard, console
+            )
         is_failed = bool(outcome.failed)
         _tell(outcome, console)
     if is_collected:
         text = " ".join(map(shlex.quote, command))
-        collect(sweep, store, folder, text, current_commit(), console)
+        made_by = text, current_commit()
+        collect(sweep, store, folder, *made_by, console, options.metrics)
     if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)
@@ -133,22 +139,12 @@ def _choose_executor(
     pack_size = options.pack_size or (1 if is_cpu else None)
     if is_ray:
         num_gpus = 1.0 if options.devices == "gpu" else 0.0
-
-        def ray(store, works):
-            return on_ray(store, works, options.address, num_gpus=num_gpus)
-
-        return ray, pack_size
+        return Cluster(options.address, num_gpus=num_gpus), pack_size
     if options.executor == "processes" or (options.executor is None and is_cpu):
-        jobs = options.jobs or count_cores()
-
-        def processes(store, works):
-            return in_pool(store, works, jobs, placement.asked)
-
-        return processes, pack_size
-
-    def threads(store, works):
-        return in_process(store, works, options.jobs, placement)
-
+        return Pool(options.jobs or count_cores(), placement.asked), pack_size
+    threads = functools.partial(
+        in_process, num_workers=options.jobs, placement=placement
+    )
     return threads, pack_size
 
 

@@ -1,5 +1,6 @@
 """What a sweep has come to: frames, thresholds and maps."""
 
+import gzip
 import io
 import json
 import time
@@ -18,6 +19,7 @@ from tiny_gpt.plots_maps import plot_maps, plot_regimes
 from tiny_gpt.plots_thresholds import plot_thresholds
 from tiny_gpt.sweep.collect import (
     axes_of_map,
+    collect_metrics,
     collect_runs,
     describe_exponent,
     describe_threshold,
@@ -32,7 +34,7 @@ from tiny_gpt.sweep.shared import writer
 from tiny_gpt.sweep.store import Store
 
 MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
-MADE = "made.csv"
+MADE, METRICS = "made.csv", "metrics.csv.gz"
 THRESHOLDS = "thresholds.json"
 FORMAT = 1
 
@@ -44,6 +46,7 @@ def collect(
     command: str,
     commit: str,
     console: Console,
+    has_metrics: bool = False,
 ) -> None:
     """Writes frames and thresholds of the runs that are there.
 
@@ -58,6 +61,8 @@ def collect(
         command: for the manifest.
         commit: for the manifest.
         console: where to show the thresholds.
+        has_metrics: whether `METRICS` is written, which is the one that is
+            large: all that `collect_metrics` returns.
 
     Raises:
         ValueError: if no run is there.
@@ -73,6 +78,10 @@ def collect(
     made = [*sweep.axes, "seed", *MADE_COLUMNS]
     _write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
     _write_frame(folder / MADE, runs[made])
+    (folder / METRICS).unlink(missing_ok=True)  # of an earlier collection
+    if has_metrics:
+        text = collect_metrics(sweep, store).to_csv(index=False)
+        _write(folder / METRICS, gzip.compress(text.encode(), mtime=0))
     _write_frame(folder / CELLS, summarise_cells(sweep, runs))
     _write_json(folder / THRESHOLDS, fitted)
     _write_json(

@@ -104,6 +104,20 @@ def test_frames_are_the_same_to_the_byte(sweep, tmp_path, arguments):
     pd.testing.assert_frame_equal(again, before, atol=1e-5)
 
 
+def test_all_metrics_are_collected_where_they_are_asked_for(sweep, tmp_path):
+    assert sweep("--metrics") == 0
+    path = tmp_path / "out/metrics.csv.gz"
+    metrics = pd.read_csv(path)
+    assert set(metrics["sparse_pairs"]) == {4, 10}
+    loss = metrics[metrics["metric"] == "loss"]
+    epochs = TINY.train.num_epochs
+    assert len(loss) == 4 * epochs
+    assert set(loss["epoch"]) == set(range(1, epochs + 1))
+    # It is never older than the other frames.
+    assert sweep(action="collect") == 0
+    assert not path.exists()
+
+
 def test_status_tells_what_is_there(sweep, capsys):
     assert sweep(action="status") == 0
     assert [int(x) for x in row(capsys)] == [4, 0, 0, 0, 4]
@@ -241,16 +255,27 @@ def test_time_left_stands_in_a_log(sweep, capsys):
 
 @pytest.mark.parametrize("executor", ["processes", "ray"])
 def test_executors_are_called_with_what_was_asked(sweep, monkeypatch, executor):
-    asked = []
+    asked, closed = [], []
 
-    def execute(store, works, *options, **_):
-        asked.append((len(works), *options[:1]))
-        return in_process(store, works, 1)
+    class Executor:
+        def __init__(self, option, *_, **__):
+            self.option = option
 
-    name = {"processes": "in_pool", "ray": "on_ray"}[executor]
-    monkeypatch.setattr(command, name, execute)
+        def __call__(self, store, works):
+            asked.append((len(works), self.option))
+            return in_process(store, works, 1)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            closed.append(self)
+
+    name = {"processes": "Pool", "ray": "Cluster"}[executor]
+    monkeypatch.setattr(command, name, Executor)
     options = {"processes": ["--jobs", "3"], "ray": ["--address", "auto"]}
     assert sweep("--executor", executor, *options[executor]) == 0
+    assert len(closed) == 1
     assert asked == [(4, {"processes": 3, "ray": "auto"}[executor])]
 
 

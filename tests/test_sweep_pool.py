@@ -20,7 +20,7 @@ from tests.killed_workers import (
 from tests.scripted_training import contents
 from tests.tiny_sweeps import tiny_sweep
 from tiny_gpt.devices import count_cores
-from tiny_gpt.sweep.pool import MOST_BREAKS, in_pool
+from tiny_gpt.sweep.pool import MOST_BREAKS, Pool, in_pool
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Work, in_process
@@ -70,6 +70,11 @@ def is_training(store):
     ) and any((store.folder / "running").glob("*_seed_1.*"))
 
 
+def workers_of(pid):
+    """Returns the workers of a driver, without what tracks their resources."""
+    return [p for p in children_of(pid) if "spawn_main" in command_of(p)]
+
+
 def test_processes_make_what_threads_make_and_survive_a_kill(
     undisturbed, tmp_path
 ):
@@ -78,12 +83,7 @@ def test_processes_make_what_threads_make_and_survive_a_kill(
 
     def kill():
         wait_until(lambda: is_training(store))
-        workers = [
-            pid
-            for pid in children_of(os.getpid())
-            if "spawn_main" in command_of(pid)
-        ]
-        killed.append(max(workers))
+        killed.append(max(workers_of(os.getpid())))
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
@@ -119,6 +119,20 @@ def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
         list(in_pool(store, works, num_processes=1))
     with pytest.raises(ValueError, match="num_processes=0"):
         list(in_pool(store, works, num_processes=0))
+
+
+def test_processes_stay_until_they_are_closed(tmp_path):
+    store = Store(tmp_path / "store")
+    sweep = tiny_sweep({"sparse_pairs": [4]}, fixed={"epochs": 1})
+    with Pool(1) as pool:
+        (first,) = pool(store, plan_work(sweep, store)[:1])
+        (worker,) = workers_of(os.getpid())
+        other = Store(tmp_path / "other")
+        (second,) = pool(other, plan_work(sweep, other)[:1])
+        assert workers_of(os.getpid()) == [worker]
+    assert first.finished == second.finished == (1,)
+    assert contents(store) == contents(other)
+    wait_until(lambda: not is_alive(worker))
 
 
 def test_devices_that_are_not_there_are_named(tmp_path):

@@ -62,6 +62,22 @@ def start_cluster(ray):
     pytest.fail("No cluster could be started in 3 times 30 seconds.")
 
 
+@pytest.fixture
+def nodes(cluster, tmp_path, monkeypatch):
+    """Two nodes of one core, and one of none, to which this belongs."""
+    from ray.cluster_utils import Cluster
+
+    cluster.shutdown()
+    made = Cluster()
+    made.add_node(num_cpus=0)
+    two = [made.add_node(num_cpus=1) for _ in range(2)]
+    cluster.init(address=made.address, log_to_driver=False)
+    yield made, two
+    cluster.shutdown()
+    made.shutdown()
+    start_cluster(cluster)
+
+
 def tasks():
     """Returns processes that do a work at this moment."""
     return [
@@ -90,6 +106,30 @@ def test_a_killed_worker_changes_nothing(
     )
     killer.join()
     assert killed
+    assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
+    assert contents(store) == undisturbed
+    assert list(store.partial()) == []
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("sees_store", [True, False])
+def test_a_killed_node_changes_nothing(
+    nodes, undisturbed, tmp_path, sees_store
+):
+    store, (cluster, (lost, _)) = Store(tmp_path / "store"), nodes
+    removed = []
+
+    def kill():
+        wait_until(lambda: len(tasks()) == 2)  # one on each node
+        removed.append(cluster.remove_node(lost, allow_graceful=False))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcome = run_sweep(
+        SWEEP, store, lambda s, w: on_ray(s, w, sees_store=sees_store)
+    )
+    killer.join()
+    assert removed
     assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
     assert contents(store) == undisturbed
     assert list(store.partial()) == []

@@ -220,15 +220,9 @@ def trained(tmp_path_factory):
 
 
 def test_cells_of_a_shape_share_their_programs(trained, store, monkeypatch):
-    kept = []
-
-    def remember():
-        kept.append(Programs())
-        return kept[-1]
-
-    monkeypatch.setattr(work, "Programs", remember)
+    programs = Programs()
+    monkeypatch.setattr(work, "kept_programs", lambda precision: programs)
     run_sweep(SWEEP, store, one_thread)
-    (programs,) = kept
     ((_, of_shape),) = programs._by_key.items()
     # 40 and 34 pairs: 2 updates an epoch, which are rounded up to 8.
     assert len(of_shape.epoch(1)._program._programs) == 1

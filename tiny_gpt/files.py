@@ -131,17 +131,21 @@ def unseal(path: Path) -> dict[str, Any]:
     return value
 
 
-def is_sealed(path: Path) -> bool:
+def is_sealed(path: Path, first: dict[str, Any]) -> bool:
     """Tells whether a file is what `seal` returned, without parsing it.
+
+    Args:
+        path: the file.
+        first: items with which the value begins.
 
     Raises:
         FileNotFoundError: if there is no such file.
     """
+    start = json.dumps(first, indent=1).removesuffix("\n}") + ","
     try:
-        _unsealed(path)
+        return _unsealed(path).startswith(start.encode())
     except DamagedFileError:
         return False
-    return True
 
 
 def _unsealed(path: Path) -> bytes:

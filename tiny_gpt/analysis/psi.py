@@ -1,7 +1,7 @@
 """Where to look next for a threshold: the Psi method."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
@@ -95,18 +95,6 @@ class Psi:
         In nats, of threshold and slope.
         """
         return self._expect(np.ones(1), self._posterior[None])
-
-    def next(self, among: Collection[float] | None = None) -> float:
-        """Returns the x to ask for next; the smallest among equals.
-
-        Args:
-            among: samples that are left; None for all.
-
-        Raises:
-            ValueError: if none is left, or one is unknown.
-        """
-        left = self.samples.tolist() if among is None else list(among)
-        return self.plan(1, dict.fromkeys(left, 1))[0]
 
     def plan(self, num: int, left: dict[float, int]) -> list[float]:
         """Returns several x to ask for at once.

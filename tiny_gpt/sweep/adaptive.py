@@ -12,7 +12,7 @@ from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Cell, Sweep
 from tiny_gpt.sweep.rows import row_reader
-from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange
+from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange, execute
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Done, Work
 
@@ -213,15 +213,10 @@ def run_adaptively(
             return found
         works = _works(plan, keys, store)
         found.left = len(plan)
-        if works and on_plan is not None:
-            on_plan(works)
-        for done in executor(store, works) if works else ():
-            found.finished += len(done.finished)
+        for done in execute(store, works, executor, found, on_plan, on_done):
             if done.error is not None:
                 for seed in {*done.work.seeds} - {*done.finished, *done.taken}:
                     found.failed[done.work.key, seed] = done.error
-            if on_done is not None:
-                on_done(done)
         is_getting_on = False
         for row, x, cell, seed in plan:
             is_known = _tell(row, sweep, store, keys, x, cell, seed)

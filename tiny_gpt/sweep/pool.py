@@ -19,7 +19,125 @@ from tiny_gpt.sweep.work import Done, Work, count_threads, do, kept_programs
 
 MOST_BREAKS = 3  # of the pool, one after the other, without anything done
 
+Where = tuple[Path, str, str | None]  # folder, precision, shared place
+
 _state: dict[str, Any] = {}  # of a worker
+
+
+class Pool:
+    """Does works in processes that share the cores evenly.
+
+    The processes and what they have compiled stay from one call to the next;
+    `close`, or the end of a `with`, ends them. When a worker is killed, the
+    others are started anew with it, and go on from what was saved. When this
+    process is killed, they end.
+
+    Args:
+        num_processes: works at once.
+        asked: devices, as `Placement.asked` has them; None for those that the
+            backend offers first.
+
+    Raises:
+        ValueError: if `num_processes` is below 1.
+    """
+
+    def __init__(
+        self, num_processes: int = 2, asked: Mapping[str, Any] | None = None
+    ):
+        if num_processes < 1:
+            raise ValueError(
+                "`num_processes` must be at least 1. "
+                f"Received: num_processes={num_processes}"
+            )
+        self._num_processes, self._asked = num_processes, asked
+        self._pool: ProcessPoolExecutor | None = None
+        self._is_stopped: Any = None
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes, after the next epoch of each."""
+        if self._pool is not None:
+            self._is_stopped.value = 1
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def __call__(self, store: Store, works: Sequence[Work]) -> Iterator[Done]:
+        """Does works.
+
+        Args:
+            store: where they go.
+            works: what to do.
+
+        Yields:
+            What came of each, as it is done.
+
+        Raises:
+            ValueError: if there are no such devices.
+            OSError: if a file cannot be written.
+            RuntimeError: if workers die again and again without a work done.
+        """
+        left, num_breaks = dict(enumerate(works)), 0
+        while left:
+            try:
+                for number, done in self._do_all(store, left):
+                    del left[number]
+                    num_breaks = 0
+                    yield done
+            except BrokenProcessPool as error:
+                num_breaks += 1
+                if num_breaks == MOST_BREAKS:
+                    raise RuntimeError(
+                        f"Worker processes were killed {MOST_BREAKS} times "
+                        "without finishing anything, perhaps for lack of "
+                        "memory: use fewer at once. What was saved is kept. "
+                        f"Received: num_processes={self._num_processes}"
+                    ) from error
+
+    def _do_all(
+        self, store: Store, left: Mapping[int, Work]
+    ) -> Iterator[tuple[int, Done]]:
+        url = None if store.shared is None else store.shared.url
+        where = store.folder, store.precision, url
+        pool, broken, is_done = self._open(), None, False
+        try:
+            futures = {
+                pool.submit(_do, where, left[n]): n for n in sorted(left)
+            }
+            for future in as_completed(futures):
+                try:
+                    done = future.result()
+                except BrokenProcessPool as error:
+                    broken = error  # others were done before
+                else:
+                    yield futures[future], done
+            is_done = broken is None
+            if broken is not None:
+                raise broken
+        finally:
+            if not is_done:  # nobody asks for more, or they are dead
+                self.close()
+
+    def _open(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            os.environ["NPROC"] = count_threads()  # workers have fewer cores
+            context = multiprocessing.get_context("spawn")
+            shares = context.Queue()
+            for share in share_cores(self._num_processes):
+                shares.put(share)
+            # Without a lock, which a killed worker would hold for ever.
+            self._is_stopped = context.RawValue("b", 0)
+            self._pool = ProcessPoolExecutor(
+                self._num_processes,
+                context,
+                _start,
+                (shares, self._is_stopped, self._asked),
+            )
+        return self._pool
 
 
 def in_pool(
@@ -28,96 +146,25 @@ def in_pool(
     num_processes: int = 2,
     asked: Mapping[str, Any] | None = None,
 ) -> Iterator[Done]:
-    """Does works in processes that share the cores evenly.
-
-    When a worker is killed, the others are started anew with it, and go on
-    from what was saved. When this process is killed, they end.
-
-    Args:
-        store: where they go.
-        works: what to do.
-        num_processes: works at once.
-        asked: devices, as `Placement.asked` has them; None for those that the
-            backend offers first.
-
-    Yields:
-        What came of each, as it is done.
-
-    Raises:
-        ValueError: if `num_processes` is below 1, or there are no such
-            devices.
-        OSError: if a file cannot be written.
-        RuntimeError: if workers die again and again without a work done.
-    """
-    if num_processes < 1:
-        raise ValueError(
-            "`num_processes` must be at least 1. "
-            f"Received: num_processes={num_processes}"
-        )
-    os.environ["NPROC"] = count_threads()  # for workers, on fewer cores
-    left, num_breaks = dict(enumerate(works)), 0
-    while left:
-        try:
-            for number, done in _do_all(store, left, num_processes, asked):
-                del left[number]
-                num_breaks = 0
-                yield done
-        except BrokenProcessPool as error:
-            num_breaks += 1
-            if num_breaks == MOST_BREAKS:
-                raise RuntimeError(
-                    f"Worker processes were killed {MOST_BREAKS} times "
-                    "without finishing anything, perhaps for lack of memory: "
-                    "use fewer at once. What was saved is kept. Received: "
-                    f"num_processes={num_processes}"
-                ) from error
-
-
-def _do_all(store, left, num_processes, asked) -> Iterator[tuple[int, Done]]:
-    context = multiprocessing.get_context("spawn")
-    shares = context.Queue()
-    for share in share_cores(num_processes):
-        shares.put(share)
-    # Without a lock, which a killed worker would hold for ever.
-    is_stopped = context.RawValue("b", 0)
-    where = store.folder, store.precision, store.shared and store.shared.url
-    pool = ProcessPoolExecutor(
-        num_processes, context, _start, (shares, is_stopped, where, asked)
-    )
-    broken = None
-    try:
-        futures = {pool.submit(_do, left[n]): n for n in sorted(left)}
-        for future in as_completed(futures):
-            try:
-                done = future.result()
-            except BrokenProcessPool as error:
-                broken = error  # others were done before
-            else:
-                yield futures[future], done
-        if broken is not None:
-            raise broken
-    finally:
-        is_stopped.value = 1  # after the next epoch
-        pool.shutdown(wait=True, cancel_futures=True)
+    """Does works in processes that end with them; see `Pool`."""
+    with Pool(num_processes, asked) as pool:
+        yield from pool(store, works)
 
 
 def _start(
-    shares: Any,
-    is_stopped: Any,
-    where: tuple[Path, str, str | None],
-    asked: Mapping[str, Any] | None,
+    shares: Any, is_stopped: Any, asked: Mapping[str, Any] | None
 ) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     share = shares.get()
     if share:  # before the backend counts its cores
         os.sched_setaffinity(0, share)
-    _state.update(is_stopped=is_stopped, where=where, asked=asked)
+    _state.update(is_stopped=is_stopped, asked=asked)
 
 
 @functools.cache
-def _prepare() -> tuple[Store, Placement | None]:
+def _prepare(where: Where) -> tuple[Store, Placement | None]:
     """Prepares a worker: where an error is that of its work."""
-    where, asked = _state["where"], _state["asked"]
+    asked = _state["asked"]
     placement: Placement | None = None
     if asked:
         placement = choose_devices(
@@ -137,12 +184,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _do(work: Work) -> Done:
-    store, placement = _prepare()
+def _do(where: Where, work: Work) -> Done:
+    store, placement = _prepare(where)
     return do(
         store,
         work,
-        kept_programs(),
+        kept_programs(store.precision),
         placement,
         lambda: bool(_state["is_stopped"].value),
     )

@@ -25,14 +25,7 @@ ADDRESS = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
 Where = tuple[Path, str, str | None]  # folder, precision, shared place
 
 
-def on_ray(
-    store: "Store",
-    works: Sequence["Work"],
-    address: str | None = None,
-    num_cpus: float = 1.0,
-    num_gpus: float = 0.0,
-    sees_store: bool | None = None,
-) -> Iterator["Done"]:
+class Cluster:
     """Does works as tasks of Ray, which starts those of a dead worker anew.
 
     Where nodes see the store's folder, tasks work there, under their own
@@ -41,9 +34,10 @@ def on_ray(
     way in a temporary folder of their node, from which a task that is started
     there again goes on.
 
+    The cluster is joined by the first call, and left by `close` or at the end
+    of a `with`.
+
     Args:
-        store: where they go.
-        works: what to do.
         address: of a cluster, e.g. "ray://host:10001" or "auto"; None for a
             new one on this machine. Ignored if Ray is initialised.
         num_cpus: cores of a task.
@@ -51,41 +45,80 @@ def on_ray(
         sees_store: whether every node sees the store's folder; None for
             where the cluster is a new one on this machine.
 
-    Yields:
-        What came of each, as it is done.
-
     Raises:
-        ValueError: if Ray is not installed or does not find the cluster, or a
-            number is out of range.
-        OSError: if the store cannot be written.
+        ValueError: if a number is out of range.
     """
-    if num_cpus <= 0 or num_gpus < 0:
-        raise ValueError(
-            "A task needs more than 0 cores, and 0 GPUs or more. "
-            f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
-        )
-    try:
-        import ray
-    except ImportError as error:
-        raise ValueError(
-            "This executor needs Ray: pip install -e '.[ray]'. "
-            "Received: an environment without it"
-        ) from error
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        _connect(ray, address)
-    if sees_store is None:
-        sees_store = is_ours and address is None
-    options = {
-        "num_cpus": num_cpus,
-        "num_gpus": num_gpus,
-        "max_retries": MOST_RETRIES,
-    }
-    try:
-        yield from _deal(ray, store, works, options, sees_store)
-    finally:
-        if is_ours:
-            ray.shutdown()
+
+    def __init__(
+        self,
+        address: str | None = None,
+        num_cpus: float = 1.0,
+        num_gpus: float = 0.0,
+        sees_store: bool | None = None,
+    ):
+        if num_cpus <= 0 or num_gpus < 0:
+            raise ValueError(
+                "A task needs more than 0 cores, and 0 GPUs or more. "
+                f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
+            )
+        self._address, self._sees_store = address, sees_store
+        self._options = {
+            "num_cpus": num_cpus,
+            "num_gpus": num_gpus,
+            "max_retries": MOST_RETRIES,
+        }
+        self._ours: Any = None  # Ray, if this has initialised it
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the cluster, which ends if it was a new one."""
+        if self._ours is not None:
+            self._ours.shutdown()
+            self._ours = None
+
+    def __call__(
+        self, store: "Store", works: Sequence["Work"]
+    ) -> Iterator["Done"]:
+        """Does works.
+
+        Args:
+            store: where they go.
+            works: what to do.
+
+        Yields:
+            What came of each, as it is done.
+
+        Raises:
+            ValueError: if Ray is not installed or does not find the cluster.
+            OSError: if the store cannot be written.
+        """
+        try:
+            import ray
+        except ImportError as error:
+            raise ValueError(
+                "This executor needs Ray: pip install -e '.[ray]'. "
+                "Received: an environment without it"
+            ) from error
+        if not ray.is_initialized():
+            _connect(ray, self._address)
+            self._ours = ray
+        sees_store = self._sees_store
+        if sees_store is None:
+            sees_store = self._ours is not None and self._address is None
+        yield from _deal(ray, store, works, self._options, sees_store)
+
+
+def on_ray(
+    store: "Store", works: Sequence["Work"], *args: Any, **options: Any
+) -> Iterator["Done"]:
+    """Does works on a cluster that is left with them; see `Cluster`."""
+    with Cluster(*args, **options) as cluster:
+        yield from cluster(store, works)
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -209,7 +242,7 @@ def _do_in_store(
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do, kept_programs
 
-    return do(Store(*where), pickle.loads(pickled), kept_programs())
+    return do(Store(*where), pickle.loads(pickled), kept_programs(where[1]))
 
 
 def _do_apart(
@@ -223,6 +256,7 @@ def _do_apart(
     _start(start, precision)
     import dataclasses
 
+    from tiny_gpt.files import write_whole
     from tiny_gpt.sweep.cell import FORMAT
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do, kept_programs
@@ -237,8 +271,8 @@ def _do_apart(
         if not any(record.parent.glob(f"{record.name}.*")):
             record.parent.mkdir(parents=True, exist_ok=True)
             for file, data in files.items():
-                record.with_name(file).write_bytes(data)
-    done = do(here, work, kept_programs())
+                write_whole(record.with_name(file), data)
+    done = do(here, work, kept_programs(precision))
     found = {}
     for seed in work.seeds:
         path = here.path(work.key, seed)

@@ -153,11 +153,8 @@ def run_sweep(
             # Machines that plan the same begin at different places.
             start = int.from_bytes(os.urandom(4)) % len(works)
             works = [*works[start:], *works[:start]]
-        if works and on_plan is not None:
-            on_plan(works)
         is_getting_on = False
-        for done in executor(store, works) if works else ():
-            outcome.finished += len(done.finished)
+        for done in execute(store, works, executor, outcome, on_plan, on_done):
             is_getting_on |= bool(done.finished or done.error)
             if done.error is not None:
                 runs = _unfinished(store, done)
@@ -165,12 +162,34 @@ def run_sweep(
                     alone.update(runs)
                 else:
                     outcome.failed.update(dict.fromkeys(runs, done.error))
-            if on_done is not None:
-                on_done(done)
         if not is_getting_on:
             if not waits:
                 return outcome
             time.sleep(POLL_S)
+
+
+def execute(
+    store: Store,
+    works: Sequence[Work],
+    executor: Executor,
+    outcome: Outcome,
+    on_plan: Callable[[Sequence[Work]], None] | None,
+    on_done: Callable[[Done], None] | None,
+) -> Iterator[Done]:
+    """Does the works of a round, counts what it finishes, and tells of it.
+
+    Yields:
+        What came of each, before `on_done` is told.
+    """
+    if not works:
+        return
+    if on_plan is not None:
+        on_plan(works)
+    for done in executor(store, works):
+        outcome.finished += len(done.finished)
+        yield done
+        if on_done is not None:
+            on_done(done)
 
 
 def exchange(sweep: Sweep, store: Store) -> None:

@@ -99,8 +99,9 @@ class Store:
 
         Args:
             key: the cell.
-            checks: whether each file's checksum is verified; a damaged one is
-                set aside, with a warning, and does not count.
+            checks: whether each file's checksum is verified, and whose it is;
+                a damaged one, or another's, is set aside, with a warning, and
+                does not count.
         """
         names = names_in(self.folder / "cells" / key)
         matches = [SEED_FILE.fullmatch(name) for name in names]
@@ -111,7 +112,7 @@ class Store:
 
     def _is_whole(self, key: str, seed: int) -> bool:
         try:
-            if is_sealed(self.path(key, seed)):
+            if is_sealed(self.path(key, seed), {"key": key, "seed": seed}):
                 return True
         except FileNotFoundError:  # another process has set it aside
             return False

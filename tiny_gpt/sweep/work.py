@@ -185,8 +185,13 @@ def count_threads() -> str:
 
 
 @functools.cache
-def kept_programs() -> Programs:
-    """Returns the programs that a worker process keeps between works."""
+def kept_programs(precision: str) -> Programs:
+    """Returns the programs that this process keeps between works.
+
+    Args:
+        precision: see `devices.set_precision`; it is part of a program, and
+            of no experiment.
+    """
     return Programs()
 
 
@@ -252,7 +257,8 @@ def in_process(
             f"not JAX; use processes there. Received: num_workers={num_workers}"
         )
     make_deterministic()
-    programs, is_stopped = Programs(), threading.Event()
+    programs = kept_programs(store.precision)
+    is_stopped = threading.Event()
     if num_workers == 1:  # here, where an interrupted run can be saved
         set_precision(store.precision)
         for work in works:
