@@ -5,16 +5,27 @@ Question  Is every run there once, with the bytes of a sweep that was never
 Run       python -m benchmarks.sweep_faults docs/sweeps 200
 Time      half a minute a trial on 2 CPU cores, beside other work
 
-A trial drives a tiny sweep into a new store, by one driver or by two at one
-time, in threads or in processes. Whoever is alive is drawn and killed by
-SIGKILL, one to three times, at moments drawn from the time that an
-undisturbed driver takes from its first finished run on: a driver, or a worker.
-Drivers that are left go on for a moment drawn from the same time, and are
-killed as well. Then one driver in this process makes what is missing. Survived
-means: it ends without an error, every run has one file and its content is
-that of the undisturbed sweep (all but the seconds and where it was made), what
-it made itself is what was missing, and nothing is left over: no record, no
-half-written file, no lease.
+A trial drives a tiny sweep into a new store, and one of these happens:
+
+- killed at work: by one driver or by two at one time, in threads or in
+  processes. Whoever is alive is drawn and killed by SIGKILL, one to three
+  times, at moments drawn from the time that an undisturbed driver takes from
+  its first finished run on: a driver, or a worker. Drivers that are left go
+  on for a moment drawn from the same time, and are killed as well.
+- killed while starting: the same, with moments drawn from the time until the
+  first finished run, so that stores are made, grids planned, programs
+  compiled and first records saved meanwhile.
+- full disk: from a write on that is drawn among the first, every write of a
+  driver in threads fails with ENOSPC; it must end with that error.
+- damaged: a driver in threads is killed at work, and a finished file is cut,
+  flipped, emptied, or replaced by that of another run.
+
+Then one driver in this process makes what is missing. Survived means: it ends
+without an error, every run has one file and its content is that of the
+undisturbed sweep (all but the seconds and where it was made), what it made
+itself is what was missing or damaged, and nothing is left over: no record, no
+half-written file, no lease; a damaged file has been set aside, and is the only
+one.
 """
 
 import dataclasses
@@ -24,69 +35,33 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tests.tiny_runs import TINY
-from tiny_gpt.evaluate import EvaluationConfig
-from tiny_gpt.experiment import TrainConfig
-from tiny_gpt.files import unseal
-from tiny_gpt.sweep.grid import Success, Sweep
-from tiny_gpt.sweep.pool import in_pool
+from benchmarks.fault_injection.sweep_driver import (
+    BASE,
+    DAMAGES,
+    FULL,
+    NUM_RUNS,
+    SWEEP,
+    children_of,
+    contents,
+    damage,
+    drive,
+)
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
 
 PATHS = ("threads", "processes", "threads beside processes")
+EVENTS = ("killed at work", "killed while starting", "full disk", "damaged")
 MOST_KILLS = 3
+MOST_WRITES = 12  # before the disk is full; a driver makes more
 PATIENCE_S = 900.0  # for a driver that starts
-
-BASE = dataclasses.replace(
-    TINY,
-    train=TrainConfig(num_epochs=200, batch_size=6, learning_rate=0.01),
-    evaluation=EvaluationConfig(
-        "cached", 8, 1, num_fresh_sentences=0, num_loss_windows=0
-    ),
-    pivots=(),
-)
-SWEEP = Sweep(
-    name="faults",
-    bases={"real": BASE},
-    axes={"sparse_pairs": [4, 7, 10]},
-    seeds=(1, 2, 3, 4),
-    success=Success("A->C"),
-)
-NUM_RUNS = len(SWEEP.cells) * len(SWEEP.seeds)
-
-
-def drive(folder: Path, path: str) -> None:
-    """Runs the sweep in this process, as the command line does."""
-    executor = in_pool if path == "processes" else in_process
-    run_sweep(SWEEP, Store(folder), executor)
-
-
-def contents(store: Store) -> dict[str, Any]:
-    """Returns what does not depend on when and where a run was made."""
-    found = {}
-    for path in (store.folder / "cells").glob("*/*"):
-        cell = unseal(path)
-        del cell["made"], cell["wall_s"]
-        found[str(path.relative_to(store.folder))] = cell
-    return found
-
-
-def children_of(pid: int) -> list[int]:
-    """Returns the processes that a process has started (Linux)."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += map(int, path.read_text().split())
-        except OSError:  # it has ended
-            continue
-    return found
 
 
 class Trials:
@@ -106,14 +81,17 @@ class Trials:
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["benchmarks.sweep_faults"])
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}  # from the first run on
+        self._start_s: dict[str, float] = {}  # until then
         for path in ("threads", "processes"):
             store = Store(folder / path)
+            start = time.perf_counter()
             driver = self._start(store, path)
             self._wait_for_run(store, [driver])
-            start = time.perf_counter()
+            first = time.perf_counter()
             driver.join()
-            self._seconds[path] = time.perf_counter() - start
+            self._start_s[path] = first - start
+            self._seconds[path] = time.perf_counter() - first
             found = contents(store)
             if driver.exitcode or len(found) != NUM_RUNS:
                 raise RuntimeError(f"An undisturbed sweep fails, in {path}")
@@ -121,8 +99,11 @@ class Trials:
                 self.undisturbed = found
         self.is_same = found == self.undisturbed
 
-    def _start(self, store: Store, path: str) -> Any:
-        process = self._context.Process(target=drive, args=(store.folder, path))
+    def _start(
+        self, store: Store, path: str, num_writes: int | None = None
+    ) -> Any:
+        arguments = store.folder, path, num_writes
+        process = self._context.Process(target=drive, args=arguments)
         process.start()
         return process
 
@@ -135,43 +116,53 @@ class Trials:
                 raise RuntimeError("A driver finishes nothing.")
             time.sleep(0.01)
 
-    def kill(self, seed: int) -> None:
-        """Makes one trial."""
+    def trial(self, seed: int, event: str | None = None) -> None:
+        """Makes one trial.
+
+        Args:
+            seed: of what is drawn.
+            event: one of `EVENTS`; None for one that is drawn.
+        """
         start = time.perf_counter()
         rng = np.random.default_rng(seed)
-        path = PATHS[rng.integers(len(PATHS))]
-        store = Store(Path(tempfile.mkdtemp(dir=self._folder)) / "store")
-        paths = path.split(" beside ")
-        drivers = [self._start(store, each) for each in paths]
-        self._wait_for_run(store, drivers)
-        longest = max(self._seconds[each] for each in paths)
-        killed = []
-        for _ in range(rng.integers(1, MOST_KILLS + 1)):
-            time.sleep(rng.uniform(0, longest / MOST_KILLS))
-            killed += self._kill_one(drivers, rng)
-        time.sleep(rng.uniform(0, longest / MOST_KILLS))
-        for driver in drivers:
-            driver.kill()
+        event = event or EVENTS[rng.integers(len(EVENTS))]
+        is_killed = event.startswith("killed")
+        path = PATHS[rng.integers(len(PATHS))] if is_killed else PATHS[0]
+        folder = Path(tempfile.mkdtemp(dir=self._folder)) / "store"
+        store, error, num_damaged = Store(folder), "", 0
+        if event == "full disk":
+            done = f"write {rng.integers(MOST_WRITES)}"
+            driver = self._start(store, path, int(done.split()[1]))
             driver.join()
-        self._wait_for_end(store)
-        num_before = len(list((store.folder / "cells").glob("*/*.json")))
-        error, num_made = "", -1
+            if driver.exitcode != FULL:
+                error = f"A driver ends with {driver.exitcode}."
+        else:
+            at_work = event != "killed while starting"
+            done = self._kill(store, path.split(" beside "), at_work, rng)
+        files = sorted((folder / "cells").glob("*/*.json"))
+        num_before = len(files)
+        if event == "damaged":
+            num_damaged = 1
+            done = str(rng.choice(DAMAGES))
+            damage(files[rng.integers(len(files))], done)
+        num_made = -1
         try:
-            num_made = run_sweep(SWEEP, store, in_process).finished
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of the damage
+                num_made = run_sweep(SWEEP, store, in_process).finished
             found = contents(store)
         except (OSError, ValueError, RuntimeError) as caught:
             error, found = f"{type(caught).__name__}: {caught}", {}
-        left = [
-            *(store.folder / "running").iterdir(),
-            *store.folder.rglob("saving_*"),
-        ]
+        left = [*(folder / "running").iterdir(), *folder.rglob("saving_*")]
+        is_whole = num_before - num_damaged + num_made == NUM_RUNS and not left
+        is_whole &= len(store.damaged()) == num_damaged
         is_same = found == self.undisturbed
-        is_whole = num_before + num_made == NUM_RUNS and not left
         self.rows.append(
             {
+                "event": event,
                 "path": path,
                 "seed": seed,
-                "killed": ", ".join(killed) or "nothing any more",
+                "done": done,
                 "runs": NUM_RUNS,
                 "finished_before": num_before,
                 "made_after": num_made,
@@ -181,6 +172,26 @@ class Trials:
             }
         )
         sys.stderr.write(f"{self.rows[-1]}\n")
+
+    def _kill(
+        self, store: Store, paths: list[str], at_work: bool, rng: Any
+    ) -> str:
+        """Starts drivers, kills them and theirs, and says whom."""
+        drivers = [self._start(store, each) for each in paths]
+        if at_work:
+            self._wait_for_run(store, drivers)
+        seconds = self._seconds if at_work else self._start_s
+        longest = max(seconds[each] for each in paths)
+        killed = []
+        for _ in range(rng.integers(1, MOST_KILLS + 1)):
+            time.sleep(rng.uniform(0, longest / MOST_KILLS))
+            killed += self._kill_one(drivers, rng)
+        time.sleep(rng.uniform(0, longest / MOST_KILLS))
+        for driver in drivers:
+            driver.kill()
+            driver.join()
+        self._wait_for_end(store)
+        return ", ".join(killed) or "nothing any more"
 
     def _kill_one(self, drivers: list[Any], rng: Any) -> list[str]:
         alive = {d.pid: "driver" for d in drivers if d.is_alive()}
@@ -215,7 +226,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         trials = Trials(Path(temporary))
         for seed in range(num_trials):
-            trials.kill(seed)
+            trials.trial(seed)
     frame = pd.DataFrame(trials.rows)
     _write(folder, frame, trials.is_same, time.perf_counter() - start)
 
@@ -243,18 +254,14 @@ def _write(
 
 
 def tabulate(frame: pd.DataFrame) -> str:
-    """Returns a Markdown table: trials, kills, runs and survivors by path."""
+    """Returns a Markdown table: trials, runs and survivors by what happened."""
     lines = [
-        "| path | trials | drivers killed | workers killed | runs | survived |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| | path | trials | runs | made again | survived |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    for path, rows in frame.groupby("path", sort=False):
-        drivers, workers = (
-            rows["killed"].str.count(victim).sum()
-            for victim in ("driver", "worker")
-        )
-        counts = len(rows), drivers, workers, rows["runs"].sum()
-        cells = [path, *counts, rows["survived"].sum()]
+    for (event, path), rows in frame.groupby(["event", "path"]):
+        counts = len(rows), rows["runs"].sum(), rows["made_after"].sum()
+        cells = [event, path, *counts, rows["survived"].sum()]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.sweep_faults import Trials, tabulate
+from benchmarks.sweep_faults import EVENTS, Trials, tabulate
 
 
 @pytest.mark.faults
@@ -15,16 +15,17 @@ from benchmarks.sweep_faults import Trials, tabulate
 def test_runs_of_killed_drivers_and_workers_are_there_once(tmp_path):
     trials = Trials(tmp_path)
     assert trials.is_same  # in threads and in processes
-    for seed in range(4):
-        trials.kill(seed)
-    assert [row["error"] for row in trials.rows] == [""] * 4
+    for seed, event in enumerate((EVENTS[0], *EVENTS)):
+        trials.trial(seed, event)
+    assert [row["error"] for row in trials.rows] == [""] * 5
     assert all(row["survived"] for row in trials.rows)
-    # They were killed while there was work.
+    # They were disturbed while there was work.
     assert any(0 < row["made_after"] < row["runs"] for row in trials.rows)
 
 
-def test_the_table_counts_who_was_killed_and_what_survived():
-    rows = [("threads", "driver", True), ("threads", "worker, driver", False)]
-    frame = pd.DataFrame(rows, columns=["path", "killed", "survived"])
+def test_the_table_counts_what_happened_and_what_survived():
+    rows = [("damaged", "threads", 3, True), ("damaged", "threads", 4, False)]
+    columns = ["event", "path", "made_after", "survived"]
+    frame = pd.DataFrame(rows, columns=columns)
     last = tabulate(frame.assign(runs=12)).splitlines()[-1]
-    assert last == "| threads | 2 | 2 | 1 | 24 | 1 |"
+    assert last == "| damaged | threads | 2 | 24 | 7 | 1 |"

@@ -71,6 +71,7 @@ def test_conditions_can_be_an_axis_and_seeds_a_list(tmp_path):
         ("sparse_pairs", "sparse_pears", "Received: 'sparse_pears'"),
         ('"train.batch_size"', "train.batch_size", "stands in quotes"),
         ("[4, 50]", "[4, -1]", "1 of 2 that are not:\n.*sparse_pairs=-1"),
+        ("[4, 50]", "[4, 2024-01-01]", "or lists of them.*sparse_pairs"),
         ("[axes]", "[[axes]]", "is a table"),
     ],
 )

@@ -201,11 +201,24 @@ def describe_point(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{axis}={value}" for axis, value in values.items())
 
 
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple, range)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
 def _check_axes(sweep: Sweep) -> None:
     if not sweep.axes or not all(len(v) for v in sweep.axes.values()):
         raise ValueError(
             "A sweep needs at least one axis, and each axis a value. "
             f"Received: axes={dict(sweep.axes)}"
+        )
+    values = [*sweep.fixed.items(), *sweep.axes.items()]
+    strange = [name for name, value in values if not _is_plain(value)]
+    if strange:
+        raise ValueError(
+            "Values must be numbers, words, true, false, none, or lists of "
+            f"them. Received: {', '.join(strange)}"
         )
     both = sorted(set(sweep.axes) & set(sweep.fixed))
     twice = [
