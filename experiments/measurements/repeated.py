@@ -29,7 +29,7 @@ class _Weights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         # Copies: the next epoch is written over these.
         weights = [
-            keras.ops.convert_to_numpy(weight).copy()
+            keras.ops.convert_to_numpy(weight.value).copy()
             for weight in self.model.weights
         ]
         self.by_epoch.append(weights)
