@@ -71,7 +71,7 @@ def results(runs) -> dict[str, np.ndarray]:
 
 def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
     """Trains seeds by the compiled program, and notes where it runs."""
-    from tiny_gpt import epoch_program, multi_seed
+    from tiny_gpt import epoch_program, multi_seed, programs
 
     used, told = set(), []
 
@@ -81,7 +81,8 @@ def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
             used.update(state[0].devices())
             return state, loss
 
-    multi_seed.EpochProgram = Program
+    programs.EpochProgram = Program
+    programs.forget_programs()
     runs = multi_seed.run_seeds(
         EXPERIMENT, range(num_seeds), on_start=told.append, placement=placement
     )

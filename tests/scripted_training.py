@@ -31,7 +31,7 @@ class Training:
         self.made = []
         self._fails = fails
 
-    def __call__(self, jobs, programs, placement, is_stopped):
+    def __call__(self, jobs, placement, is_stopped):
         for job in jobs:
             self.made.append((job.experiment.condition, job.seed))
             if self._fails(job):

@@ -52,8 +52,7 @@ def train(num_epochs):
         ),
     )
     if keras.backend.backend() == "jax":
-        programs = repeated._programs()  # compiled once for all tests
-        ((_, done),) = run_jobs([Job(experiment, SEED)], 1, programs=programs)
+        ((_, done),) = run_jobs([Job(experiment, SEED)], 1)
     else:
         done = run(experiment, SEED)
     return Trained(experiment, SEED, done.model, done.stream)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.tiny_runs import PRETRAINED, TINY
-from tiny_gpt import multi_seed
+from tiny_gpt import programs
 from tiny_gpt.files import hash_arrays, read_checkpoint
 from tiny_gpt.mixture import Component
 from tiny_gpt.multi_seed import Job, Packs, run_jobs, run_seeds
@@ -81,9 +81,10 @@ def test_runs_with_and_without_weight_decay_do_not_share_an_update(alone):
 
 def test_conditions_and_learning_rates_share_a_program(monkeypatch):
     made = []
-    original = multi_seed.EpochProgram
+    original = programs.EpochProgram
+    programs.forget_programs()
     monkeypatch.setattr(
-        multi_seed,
+        programs,
         "EpochProgram",
         lambda *args: made.append(args) or original(*args),
     )

@@ -1,13 +1,13 @@
 """Tests for tiny_gpt/sweep/run.py and work.py: what is run, and where."""
 
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 
 from tests.scripted_training import Training, contents, write_record
 from tests.tiny_sweeps import tiny_sweep
-from tiny_gpt.multi_seed import Programs
 from tiny_gpt.sweep import run, work
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
@@ -220,10 +220,10 @@ def trained(tmp_path_factory):
 
 
 def test_cells_of_a_shape_share_their_programs(trained, store, monkeypatch):
-    programs = Programs()
-    monkeypatch.setattr(work, "kept_programs", lambda precision: programs)
+    kept = OrderedDict()
+    monkeypatch.setattr("tiny_gpt.programs._kept", kept)
     run_sweep(SWEEP, store, one_thread)
-    ((_, of_shape),) = programs._by_key.items()
+    (of_shape,) = kept.values()
     # 40 and 34 pairs: 2 updates an epoch, which are rounded up to 8.
     assert len(of_shape.epoch(1)._program._programs) == 1
     assert contents(store) == contents(trained)  # one thread, or two

@@ -1,11 +1,11 @@
 """Many runs at once, on JAX: one compiled program trains all seeds.
 
 An epoch is one call of a program that loops over its updates; runs of one
-shape share it, whatever their seed, data and learning rate. An update is
-`model.train_step`, which `fit` calls as well. On a CPU runs are spread over
-threads, one or more cores each: measured, that is faster than a batch of
-seeds, whose arrays no longer fit the cache. On other devices the runs of a
-pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
+shape share it (`programs`), whatever their seed, data and learning rate. An
+update is `model.train_step`, which `fit` calls as well. On a CPU runs are
+spread over threads, one or more cores each: measured, that is faster than a
+batch of seeds, whose arrays no longer fit the cache. On other devices the runs
+of a pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
 devices; where there are fewer runs than devices, or several hosts, each run
 has them all, and its batches are divided among them.
 """
@@ -23,21 +23,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.backend import Snapshot, compile_for_model
 from tiny_gpt.devices import MIXED
-from tiny_gpt.epoch_program import EpochProgram, first_copy
-from tiny_gpt.evaluate import Asker
+from tiny_gpt.epoch_program import first_copy
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.model import build_gpt
 from tiny_gpt.packs import Packs, count_workers, pack_size_for, share_runs
 from tiny_gpt.placement import Placement, choose_devices
 from tiny_gpt.preparation import Preparation, Run, prepare
-from tiny_gpt.record import set_state, state_of
-from tiny_gpt.train import check_clipping, compile_gpt
+from tiny_gpt.programs import Programs, programs_for, round_up, shape_of
+from tiny_gpt.train import check_clipping
 
-# Numbers of batches and windows are rounded up to share programs.
+# The number of batches is rounded up, so that programs are shared.
 BATCHES = 8
-WINDOWS = 64
 
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
 OnStart = Callable[["Packs"], None]
@@ -59,102 +55,6 @@ class Job:
     seed: int
     record: Path | None = None
     keeps_weights: bool = False
-
-
-class _Programs:
-    """What is compiled for all runs of one shape.
-
-    Args:
-        like: one of them.
-        devices: those that divide the batches of a run; empty for none.
-    """
-
-    def __init__(self, like: Preparation, devices: Sequence[Any] = ()):
-        self.model = build_gpt(like.experiment.model)
-        compile_gpt(self.model, like.experiment.train)
-        self.asker = Asker(like.experiment.evaluation, self.model, like.stream)
-        self.initial = state_of(self.model)
-        self._lock = threading.Lock()
-        self._forward = compile_for_model(
-            self.model, lambda x: self.model(x, training=False)
-        )
-        self._devices = devices
-        self._epochs: dict[int, EpochProgram] = {}
-
-    def epoch(self, num_runs: int) -> EpochProgram:
-        """Returns the program of a pack's epoch; made once, for all threads."""
-        with self._lock:
-            if num_runs not in self._epochs:
-                self._epochs[num_runs] = EpochProgram(
-                    self.model, num_runs, self._devices
-                )
-            return self._epochs[num_runs]
-
-    def start(self, ready: Preparation) -> list[np.ndarray]:
-        """Returns the initial state of a run, or the one it has saved."""
-        rate = ready.experiment.train.learning_rate
-        with self._lock:  # one model, many runs
-            set_state(self.model, self.initial)
-            self.model.optimizer.learning_rate = rate
-            ready.start(self.model)
-            return state_of(self.model)
-
-    def snapshot(self, state: Sequence[Any]) -> Snapshot:
-        """Returns the weights of a state, in place of a model."""
-        values = state[: len(self.model.variables)]
-        return Snapshot(self.model, values, self._predict)
-
-    def _predict(self, snapshot: Snapshot, x: np.ndarray) -> np.ndarray:
-        filled = np.zeros((_round_up(len(x), WINDOWS), *x.shape[1:]), x.dtype)
-        filled[: len(x)] = x
-        return np.asarray(self._forward(snapshot, filled))[: len(x)]
-
-    def finish(self, ready: Preparation, state: Sequence[Any]) -> Run:
-        """Evaluates a trained run and ends its record, in its own model."""
-        model = build_gpt(ready.experiment.model)
-        for variable, value in zip(
-            model.variables, state[: len(model.variables)], strict=True
-        ):
-            variable.assign(value)
-        run = ready.finish(self.snapshot(state), self.asker, model)
-        return run
-
-
-class Programs:
-    """Compiled programs, kept from one call of `run_jobs` to the next.
-
-    Any thread may use it.
-    """
-
-    def __init__(self) -> None:
-        self._by_key: dict[Any, _Programs] = {}
-        self._lock = threading.Lock()
-
-    def of(self, like: Preparation, devices: Sequence[Any]) -> _Programs:
-        """Returns what the runs of one shape share, made once."""
-        key = _shape_of(like.experiment), tuple(devices)
-        with self._lock:
-            if key not in self._by_key:
-                self._by_key[key] = _Programs(like, devices)
-            return self._by_key[key]
-
-
-def _shape_of(experiment: Experiment) -> tuple[Any, ...]:
-    """Returns what runs that share programs have in common."""
-    train, mixture = experiment.train, experiment.mixture
-    return (
-        experiment.model,
-        train.batch_size,
-        train.clipnorm,
-        train.weight_decay,
-        experiment.evaluation.decoding,
-        experiment.tokens,
-        mixture.sentence_length,
-    )
-
-
-def _round_up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple
 
 
 def run_seeds(
@@ -196,7 +96,6 @@ def run_jobs(
     on_start: OnStart | None = None,
     save_every_s: float = 30.0,
     placement: Placement | None = None,
-    programs: Programs | None = None,
     callbacks: Callbacks | None = None,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process.
@@ -213,8 +112,6 @@ def run_jobs(
         on_start: called once, before anything is trained.
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all that JAX offers first.
-        programs: what earlier calls have compiled, for this one and later
-            ones to use; by default nothing is kept.
         callbacks: from a job to further callbacks, which see accuracies in
             `logs` and a `Snapshot` as their model; by several threads.
 
@@ -247,7 +144,7 @@ def run_jobs(
             job.keeps_weights,
         )
         key = (
-            _shape_of(job.experiment),
+            shape_of(job.experiment),
             job.experiment.train.num_epochs,
             job.experiment.train.num_pretraining_epochs,
             ready.windows.steps_per_epoch,
@@ -264,7 +161,6 @@ def run_jobs(
             pack_size,
             on_epoch,
             placement.devices,
-            programs or Programs(),
             callbacks or (lambda job: ()),
         )
         if on_start is not None:
@@ -282,7 +178,6 @@ class _Driver:
         pack_size,
         on_epoch,
         devices,
-        programs,
         callbacks,
     ):
         self._on_epoch = on_epoch
@@ -300,7 +195,7 @@ class _Driver:
         self._packs = []
         largest, is_split = 0, False
         for members in queues.values():
-            of_shape = programs.of(members[0][1], self._sharing)
+            of_shape = programs_for(members[0][1], self._sharing)
             one = self._num_bytes(of_shape, members[0][1])
             largest = max(largest, one)
             most = 1
@@ -335,7 +230,7 @@ class _Driver:
             is_divided,
         )
 
-    def _num_bytes(self, programs: _Programs, ready: Preparation) -> int:
+    def _num_bytes(self, programs: Programs, ready: Preparation) -> int:
         """Compiles the epoch of one run, and returns what it needs."""
         import jax
 
@@ -437,7 +332,7 @@ def epoch_batches(
     """Returns an epoch as batches of one size, weights, and their number."""
     size = ready.experiment.train.batch_size
     number = ready.windows.steps_per_epoch
-    total = _round_up(number, BATCHES) * size
+    total = round_up(number, BATCHES) * size
     windows = ready.windows.epoch(epoch)
     count = len(windows[0])
     filled = []

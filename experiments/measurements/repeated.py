@@ -1,7 +1,6 @@
 """A finished run, made again to be read after each epoch."""
 
 import dataclasses
-from functools import cache
 
 import keras
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from experiments.measurements.trained import Trained
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.files import hash_arrays
-from tiny_gpt.multi_seed import Job, Programs, run_jobs
+from tiny_gpt.multi_seed import Job, run_jobs
 from tiny_gpt.train import run
 
 Weights = list[np.ndarray]
@@ -59,7 +58,6 @@ def weights_by_epoch(trained: Trained) -> list[Weights]:
             jobs,
             num_workers=1,
             pack_size=1,
-            programs=_programs(),
             callbacks=lambda job: [kept],
         ):
             pass
@@ -75,12 +73,6 @@ def weights_by_epoch(trained: Trained) -> list[Weights]:
             f"{experiment.condition}, seed {seed}"
         )
     return kept.by_epoch
-
-
-@cache
-def _programs() -> Programs:
-    """Returns what is compiled once for all seeds."""
-    return Programs()
 
 
 def _quietly(experiment: Experiment) -> Experiment:

@@ -15,7 +15,7 @@ from tiny_gpt.devices import make_deterministic, set_precision
 from tiny_gpt.packs import share_cores
 from tiny_gpt.placement import Placement, choose_devices
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.work import Done, Work, count_threads, do, kept_programs
+from tiny_gpt.sweep.work import Done, Work, count_threads, do
 
 MOST_BREAKS = 3  # of the pool, one after the other, without anything done
 
@@ -189,7 +189,6 @@ def _do(where: Where, work: Work) -> Done:
     return do(
         store,
         work,
-        kept_programs(store.precision),
         placement,
         lambda: bool(_state["is_stopped"].value),
     )

@@ -240,9 +240,9 @@ def _do_in_store(
     """Does a work in a worker of Ray that sees the store."""
     _start(start, where[1])
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.work import do, kept_programs
+    from tiny_gpt.sweep.work import do
 
-    return do(Store(*where), pickle.loads(pickled), kept_programs(where[1]))
+    return do(Store(*where), pickle.loads(pickled))
 
 
 def _do_apart(
@@ -259,7 +259,7 @@ def _do_apart(
     from tiny_gpt.files import write_whole
     from tiny_gpt.sweep.cell import FORMAT
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.work import do, kept_programs
+    from tiny_gpt.sweep.work import do
 
     work, saved = pickle.loads(pickled)
     work = dataclasses.replace(work, seeds=tuple(saved))
@@ -272,7 +272,7 @@ def _do_apart(
             record.parent.mkdir(parents=True, exist_ok=True)
             for file, data in files.items():
                 write_whole(record.with_name(file), data)
-    done = do(here, work, kept_programs(precision))
+    done = do(here, work)
     found = {}
     for seed in work.seeds:
         path = here.path(work.key, seed)

@@ -1,6 +1,5 @@
 """A pack of runs, and how it is done: under leases, into the store."""
 
-import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from tiny_gpt.backend import is_jax_on_cpu
 from tiny_gpt.devices import count_cores, make_deterministic, set_precision
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.files import DamagedFileError
-from tiny_gpt.multi_seed import Job, Programs, run_jobs
+from tiny_gpt.multi_seed import Job, run_jobs
 from tiny_gpt.placement import Placement
 from tiny_gpt.sweep.store import Lease, Store
 from tiny_gpt.train import run
@@ -128,7 +127,6 @@ class Held:
 def do(
     store: Store,
     work: Work,
-    programs: Programs | None = None,
     placement: Placement | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Done:
@@ -137,7 +135,6 @@ def do(
     Args:
         store: where it goes.
         work: what to do. Seeds that are there by now are passed over.
-        programs: what is compiled (JAX), see `multi_seed.Programs`.
         placement: devices; None for the backend's first.
         is_stopped: asked after each epoch whether to end there.
 
@@ -152,7 +149,7 @@ def do(
             for seed in held.leases
         ]
         if jobs:
-            for seed in _train(jobs, programs, placement, is_stopped):
+            for seed in _train(jobs, placement, is_stopped):
                 if not held.keep(seed):
                     raise DamagedFileError(
                         "A finished run must leave its record. Received: "
@@ -184,18 +181,7 @@ def count_threads() -> str:
     return os.environ.get("NPROC") or str(count_cores())
 
 
-@functools.cache
-def kept_programs(precision: str) -> Programs:
-    """Returns the programs that this process keeps between works.
-
-    Args:
-        precision: see `devices.set_precision`; it is part of a program, and
-            of no experiment.
-    """
-    return Programs()
-
-
-def _train(jobs, programs, placement, is_stopped) -> Iterator[int]:
+def _train(jobs, placement, is_stopped) -> Iterator[int]:
     def check(*_: object) -> None:
         if is_stopped():
             raise Stopped
@@ -207,7 +193,6 @@ def _train(jobs, programs, placement, is_stopped) -> Iterator[int]:
             on_epoch=check,
             save_every_s=SAVE_EVERY_S,
             placement=placement,
-            programs=programs,
         ):
             yield job.seed
         return
@@ -231,7 +216,7 @@ def in_process(
     num_workers: int | None = None,
     placement: Placement | None = None,
 ) -> Iterator[Done]:
-    """Does works in threads of this process; cells of a shape share programs.
+    """Does works in threads of this process, which share programs (JAX).
 
     Args:
         store: where they go.
@@ -257,19 +242,18 @@ def in_process(
             f"not JAX; use processes there. Received: num_workers={num_workers}"
         )
     make_deterministic()
-    programs = kept_programs(store.precision)
     is_stopped = threading.Event()
     if num_workers == 1:  # here, where an interrupted run can be saved
         set_precision(store.precision)
         for work in works:
-            yield do(store, work, programs, placement)
+            yield do(store, work, placement)
         return
     pool = ThreadPoolExecutor(
         num_workers, initializer=lambda: set_precision(store.precision)
     )
     try:
         futures = [
-            pool.submit(do, store, work, programs, placement, is_stopped.is_set)
+            pool.submit(do, store, work, placement, is_stopped.is_set)
             for work in works
         ]
         for future in as_completed(futures):
