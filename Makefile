@@ -14,6 +14,8 @@ NUM_DEVICES ?=
 FILE ?= experiments/sweeps/samples_by_majority.toml
 # Of test: processes, each with whole files, whose tests share what is compiled.
 TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# Programs that one of them compiles, the others read (JAX).
+KEPT_PROGRAMS = JAX_COMPILATION_CACHE_DIR="$(abspath $(VENV))/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 VENV ?= .venv
 # Of test-notebooks: the versions of Colab, on its Python. A shim of pyenv may
 # be on PATH and not work.
@@ -58,7 +60,7 @@ sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/sampl
 	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: $(VENV)/test  ## all tests, on both backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(TEST_WORKERS)
+	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(BIN)/python -m pytest $(TEST_WORKERS)
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(TEST_WORKERS) -m backend
 
 test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends

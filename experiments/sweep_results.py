@@ -126,10 +126,14 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
     Raises:
         ValueError: if it holds something else.
     """
-    if not folder.exists() or not any(folder.iterdir()):
-        return
+    own = {RUNS, MADE, METRICS, CELLS, THRESHOLDS}
+    names = (
+        {path.name for path in folder.iterdir()} if folder.exists() else set()
+    )
+    # The manifest comes last: another collects, or was killed while it did.
+    others = {n for n in names - own if not n.startswith("saving_")}
     owner = _collected(folder).get("name")
-    if owner != sweep.name:
+    if others and owner != sweep.name:
         raise ValueError(
             "What is collected goes into a new or empty folder, or one that "
             "has the same sweep. "

@@ -237,6 +237,18 @@ def test_two_that_share_a_store_may_end_at_one_moment(sweep, tmp_path):
     assert not list((tmp_path / "out").glob("saving_*"))
 
 
+def test_a_collection_that_was_killed_is_made_again(sweep, tmp_path):
+    assert sweep() == 0
+    (tmp_path / "out/map.png").unlink()
+    (tmp_path / "out/regimes.png").unlink()
+    (tmp_path / "out/manifest.json").unlink()  # written last
+    (tmp_path / "out/saving_1_cells.csv").write_text("half")
+    assert sweep(action="collect") == 0
+    (tmp_path / "out/manifest.json").unlink()
+    (tmp_path / "out/notes.txt").write_text("mine")
+    assert sweep(action="collect") == 2
+
+
 def test_what_others_made_is_fetched_before_it_is_collected(sweep, tmp_path):
     url = f"file://{tmp_path}/shared"
     assert sweep("--shared", url, action="run") == 0
