@@ -69,6 +69,9 @@ class Evidence:
     level: float
     num_demonstrations: int = 2
     accuracy: str = "accuracy_aligned"
+    _by_place: dict[Any, pd.DataFrame] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self):
         for frame in (self.metrics, self.paper):
@@ -86,6 +89,9 @@ class Evidence:
                     "Metrics must be finite numbers. Received: "
                     f"{bad.iloc[0].to_dict()}"
                 )
+        # Rules ask hundreds of times for rows of one condition.
+        places = self.metrics.groupby(["experiment", "condition"], sort=False)
+        object.__setattr__(self, "_by_place", dict(list(places)))
 
     def rows(self, place: str, **columns: object) -> pd.DataFrame:
         """Returns rows of one condition, which must hold every seed.
@@ -98,13 +104,9 @@ class Evidence:
             MissingRunsError: if the condition or a seed is missing.
         """
         experiment, condition = place.split("/")
-        frame = self.metrics
-        keep = (frame["experiment"] == experiment) & (
-            frame["condition"] == condition
-        )
+        found = self._by_place.get((experiment, condition), self.metrics[:0])
         for name, value in columns.items():
-            keep &= frame[name] == value
-        found = frame[keep]
+            found = found[found[name] == value]
         missing = sorted(set(self.seeds) - set(found["seed"]))
         if missing:
             raise MissingRunsError(
