@@ -1,0 +1,68 @@
+"""The page of a committed reproduction, made again from its frames.
+
+Question  What does today's report show of runs whose frames are committed,
+          with the maps of the sweeps beside them?
+Run       KERAS_BACKEND=jax python -m benchmarks.committed_page \
+              docs/reproduce_quick docs/sweeps
+Time      half a minute
+
+Verdicts and numbers are those of claims.json; the logs of each run are read
+back from metrics.csv.gz, six digits each, and its events are found in them.
+Nothing is trained.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from experiments import controls, four_languages, triangle
+from experiments.sweep_words import load_maps
+from tiny_gpt.frames import columns_of, events_frame
+from tiny_gpt.report import render_report
+from tiny_gpt.results import write_frame, write_text
+
+MODULES = {m.NAME: m for m in (triangle, controls, four_languages)}
+
+
+def logs_of(experiment, rows: pd.DataFrame) -> list[dict[str, float]]:
+    """Returns the logs of one run, by epoch, from its metrics."""
+    labels = ["mapping", "tier", "prompt", "metric"]
+    keys = {place: key for key, place in columns_of(experiment).items()}
+    logs: dict[int, dict[str, float]] = {}
+    for epoch, *place, value in rows[["epoch", *labels, "value"]].itertuples(
+        index=False
+    ):
+        if tuple(place) in keys:
+            empty = dict.fromkeys(keys.values(), math.nan)
+            logs.setdefault(epoch, empty)[keys[tuple(place)]] = value
+    return [logs[epoch] for epoch in sorted(logs)]
+
+
+def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Returns the events frame of all runs of a metrics frame."""
+    frames = []
+    runs = metrics.groupby(["experiment", "condition", "seed"], sort=False)
+    for (name, condition, seed), rows in runs:
+        experiment = MODULES[name].build_experiment(preset, condition)
+        logs = logs_of(experiment, rows)
+        frames.append(events_frame(experiment, seed, logs))
+    return pd.concat(frames, ignore_index=True)
+
+
+def main() -> None:
+    """Writes events and page."""
+    folder, maps = map(Path, sys.argv[1:])
+    ledger = json.loads((folder / "claims.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    metrics = pd.read_csv(folder / "metrics.csv.gz")
+    events = events_of(metrics, manifest["config"]["preset"])
+    write_frame(folder / "events.csv", events)
+    page = render_report(ledger, metrics, events, manifest, load_maps(maps))
+    write_text(folder / "report.html", page)
+
+
+if __name__ == "__main__":
+    main()
