@@ -5,7 +5,7 @@ Question  How long until 1000 cells are planned, how long to open, collect and
           and what do two processes gain on two cores?
 Run       KERAS_BACKEND=jax python -m benchmarks.sweep_overhead \
               docs/sweeps/overhead 3
-Time      five minutes a round on 2 CPU cores, otherwise idle
+Time      eight minutes a round on 2 CPU cores, otherwise idle
 
 Programs have one thread each, as those of `experiments sweep`. The 1000
 finished cells are copies of one real run of the quick experiment, under the
@@ -40,7 +40,8 @@ from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
 
 BASE = "sparse_a_to_c"
-NUM_RUNS = 4  # of each executor
+NUM_RUNS = 4  # with a store and without
+NUM_DEALT = 20  # to one process, and to two
 FIXED = {
     "updates": 390,
     "evaluation.exact_demonstrations": [2],
@@ -123,7 +124,7 @@ def time_store(folder: Path, times: dict[str, list[float]]) -> None:
 
 def time_processes(folder: Path, times: dict[str, list[float]]) -> None:
     """Times two processes against one."""
-    sweep = grid([50], [2500], list(range(2 * NUM_RUNS)))
+    sweep = grid([50], [2500], list(range(NUM_DEALT)))
     executors: dict[str, Callable[..., Iterator]] = {
         "1 process": lambda s, w: in_pool(s, w, 1),
         "2 processes": lambda s, w: in_pool(s, w, 2),
