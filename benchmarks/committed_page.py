@@ -48,7 +48,7 @@ def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
     for (name, condition, seed), rows in runs:
         experiment = MODULES[name].build_experiment(preset, condition)
         logs = logs_of(experiment, rows)
-        frames.append(events_frame(experiment, seed, logs))
+        frames.append(events_frame(experiment, int(str(seed)), logs))
     return pd.concat(frames, ignore_index=True)
 
 

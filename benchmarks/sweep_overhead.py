@@ -31,6 +31,7 @@ from experiments.sweep_results import collect, plot
 from tiny_gpt.devices import count_cores, describe
 from tiny_gpt.files import seal, unseal
 from tiny_gpt.multi_seed import Job, run_jobs
+from tiny_gpt.programs import forget_programs
 from tiny_gpt.results import write_json
 from tiny_gpt.sweep.cell import content_of, unlabelled
 from tiny_gpt.sweep.grid import Success, Sweep
@@ -100,8 +101,11 @@ def _fill(sweep: Sweep, store: Store, work) -> None:
         store.put(key, 0, seal({**found, "key": key, **content}))
 
 
-def time_store(folder: Path, times: dict[str, list[float]]) -> None:
-    """Times runs in a store against the same runs without one."""
+def time_store(folder: Path, times: dict[str, list[float]], step: int) -> None:
+    """Times runs in a store against the same runs without one.
+
+    Each compiles; who comes first changes from round to round.
+    """
     sweep = grid([50], [2500], list(range(NUM_RUNS)))
     experiment = sweep.cells[0].experiment
 
@@ -117,7 +121,9 @@ def time_store(folder: Path, times: dict[str, list[float]]) -> None:
         store = Store(folder / "store")
         run_sweep(sweep, store, lambda s, works: in_process(s, works, 1))
 
-    for name, do in (("runs alone", alone), ("runs in a store", stored)):
+    both = [("runs alone", alone), ("runs in a store", stored)]
+    for name, do in both if step % 2 else both[::-1]:
+        forget_programs()
         with _timed(times, name):
             do()
 
@@ -146,7 +152,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary)
             time_thousand(place / "thousand", times)
-            time_store(place / "one", times)
+            time_store(place / "one", times, step)
             time_processes(place / "many", times)
         sys.stderr.write(f"round {step + 1} of {num_rounds}\n")
 
