@@ -7,7 +7,8 @@ Run       KERAS_BACKEND=jax python -m benchmarks.committed_page \
 Time      half a minute
 
 Verdicts and numbers are those of claims.json; the logs of each run are read
-back from metrics.csv.gz, six digits each, and its events are found in them.
+back from metrics.csv.gz, six digits each, and its events are found in them:
+events.csv, which the runs wrote, is older than some of their kinds, and stays.
 Nothing is trained.
 """
 
@@ -22,7 +23,7 @@ from experiments import controls, four_languages, triangle
 from experiments.sweep_words import load_maps
 from tiny_gpt.frames import columns_of, events_frame
 from tiny_gpt.report import render_report
-from tiny_gpt.results import write_frame, write_text
+from tiny_gpt.results import write_text
 
 MODULES = {m.NAME: m for m in (triangle, controls, four_languages)}
 
@@ -53,13 +54,12 @@ def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Writes events and page."""
+    """Writes the page."""
     folder, maps = map(Path, sys.argv[1:])
     ledger = json.loads((folder / "claims.json").read_text())
     manifest = json.loads((folder / "manifest.json").read_text())
     metrics = pd.read_csv(folder / "metrics.csv.gz")
     events = events_of(metrics, manifest["config"]["preset"])
-    write_frame(folder / "events.csv", events)
     page = render_report(ledger, metrics, events, manifest, load_maps(maps))
     write_text(folder / "report.html", page)
 

@@ -83,16 +83,17 @@ class Trials:
         self._context.set_forkserver_preload(["benchmarks.sweep_faults"])
         self._seconds: dict[str, float] = {}  # from the first run on
         self._start_s: dict[str, float] = {}  # until then
-        for path in ("threads", "processes"):
-            store = Store(folder / path)
+        # The first only compiles, for all that come.
+        for number, path in enumerate(("threads", "threads", "processes")):
+            place = folder / f"undisturbed_{number}"
             start = time.perf_counter()
-            driver = self._start(store, path)
-            self._wait_for_run(store, [driver])
+            driver = self._start(place, path)
+            self._wait_for_run(place, [driver])
             first = time.perf_counter()
             driver.join()
             self._start_s[path] = first - start
             self._seconds[path] = time.perf_counter() - first
-            found = contents(store)
+            found = contents(place)
             if driver.exitcode or len(found) != NUM_RUNS:
                 raise RuntimeError(f"An undisturbed sweep fails, in {path}")
             if path == "threads":
@@ -100,16 +101,16 @@ class Trials:
         self.is_same = found == self.undisturbed
 
     def _start(
-        self, store: Store, path: str, num_writes: int | None = None
+        self, folder: Path, path: str, num_writes: int | None = None
     ) -> Any:
-        arguments = store.folder, path, num_writes
+        arguments = folder, path, num_writes
         process = self._context.Process(target=drive, args=arguments)
         process.start()
         return process
 
-    def _wait_for_run(self, store: Store, drivers: list[Any]) -> None:
+    def _wait_for_run(self, folder: Path, drivers: list[Any]) -> None:
         end = time.perf_counter() + PATIENCE_S
-        while not any((store.folder / "cells").glob("*/*.json")):
+        while not any((folder / "cells").glob("*/*.json")):
             if time.perf_counter() > end or not any(
                 driver.is_alive() for driver in drivers
             ):
@@ -129,33 +130,34 @@ class Trials:
         is_killed = event.startswith("killed")
         path = PATHS[rng.integers(len(PATHS))] if is_killed else PATHS[0]
         folder = Path(tempfile.mkdtemp(dir=self._folder)) / "store"
-        store, error, num_damaged = Store(folder), "", 0
+        error, num_damaged = "", 0
         if event == "full disk":
             done = f"write {rng.integers(MOST_WRITES)}"
-            driver = self._start(store, path, int(done.split()[1]))
+            driver = self._start(folder, path, int(done.split()[1]))
             driver.join()
             if driver.exitcode != FULL:
                 error = f"A driver ends with {driver.exitcode}."
         else:
             at_work = event != "killed while starting"
-            done = self._kill(store, path.split(" beside "), at_work, rng)
+            done = self._kill(folder, path.split(" beside "), at_work, rng)
         files = sorted((folder / "cells").glob("*/*.json"))
         num_before = len(files)
         if event == "damaged":
             num_damaged = 1
-            done = str(rng.choice(DAMAGES))
-            damage(files[rng.integers(len(files))], done)
-        num_made = -1
+            how = str(rng.choice(DAMAGES))
+            done = damage(files[rng.integers(len(files))], how)
+        num_made, store = -1, Store(folder)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of the damage
                 num_made = run_sweep(SWEEP, store, in_process).finished
-            found = contents(store)
+            found = contents(folder)
         except (OSError, ValueError, RuntimeError) as caught:
             error, found = f"{type(caught).__name__}: {caught}", {}
         left = [*(folder / "running").iterdir(), *folder.rglob("saving_*")]
         is_whole = num_before - num_damaged + num_made == NUM_RUNS and not left
         is_whole &= len(store.damaged()) == num_damaged
+        is_whole &= not self._is_leased(store)
         is_same = found == self.undisturbed
         self.rows.append(
             {
@@ -174,12 +176,12 @@ class Trials:
         sys.stderr.write(f"{self.rows[-1]}\n")
 
     def _kill(
-        self, store: Store, paths: list[str], at_work: bool, rng: Any
+        self, folder: Path, paths: list[str], at_work: bool, rng: Any
     ) -> str:
         """Starts drivers, kills them and theirs, and says whom."""
-        drivers = [self._start(store, each) for each in paths]
+        drivers = [self._start(folder, each) for each in paths]
         if at_work:
-            self._wait_for_run(store, drivers)
+            self._wait_for_run(folder, drivers)
         seconds = self._seconds if at_work else self._start_s
         longest = max(seconds[each] for each in paths)
         killed = []
@@ -190,7 +192,7 @@ class Trials:
         for driver in drivers:
             driver.kill()
             driver.join()
-        self._wait_for_end(store)
+        self._wait_for_end(Store(folder))
         return ", ".join(killed) or "nothing any more"
 
     def _kill_one(self, drivers: list[Any], rng: Any) -> list[str]:
@@ -206,13 +208,14 @@ class Trials:
             return []
         return [alive[victim]]
 
+    def _is_leased(self, store: Store) -> bool:
+        keys = [store.key(cell.experiment) for cell in SWEEP.cells]
+        return any(store.is_leased(k, s) for k in keys for s in SWEEP.seeds)
+
     def _wait_for_end(self, store: Store) -> None:
         """Waits until workers of killed drivers have ended."""
         end = time.perf_counter() + PATIENCE_S
-        keys = [store.key(cell.experiment) for cell in SWEEP.cells]
-        while any(
-            store.is_leased(key, seed) for key in keys for seed in SWEEP.seeds
-        ):
+        while self._is_leased(store):
             if time.perf_counter() > end:
                 raise RuntimeError("A worker outlives its driver.")
             time.sleep(0.05)

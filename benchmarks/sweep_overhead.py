@@ -19,7 +19,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ from tiny_gpt.programs import forget_programs
 from tiny_gpt.results import write_json
 from tiny_gpt.sweep.cell import content_of, unlabelled
 from tiny_gpt.sweep.grid import Success, Sweep
-from tiny_gpt.sweep.pool import in_pool
+from tiny_gpt.sweep.pool import Pool
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
@@ -131,14 +131,10 @@ def time_store(folder: Path, times: dict[str, list[float]], step: int) -> None:
 def time_processes(folder: Path, times: dict[str, list[float]]) -> None:
     """Times two processes against one."""
     sweep = grid([50], [2500], list(range(NUM_DEALT)))
-    executors: dict[str, Callable[..., Iterator]] = {
-        "1 process": lambda s, w: in_pool(s, w, 1),
-        "2 processes": lambda s, w: in_pool(s, w, 2),
-    }
-    for name, executor in executors.items():
+    for name, count in (("1 process", 1), ("2 processes", 2)):
         store = Store(folder / name.replace(" ", "_"))
-        with _timed(times, name):
-            run_sweep(sweep, store, executor)
+        with _timed(times, name), Pool(count) as pool:
+            run_sweep(sweep, store, pool)
 
 
 def main() -> None:

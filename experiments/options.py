@@ -191,7 +191,8 @@ def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
         "--metrics",
         action="store_true",
         help="collect writes metrics.csv.gz, too: every metric of every run, "
-        "with a column per axis",
+        "with a column per axis; a later collection without it removes the "
+        "file",
     )
     parser.add_argument(
         "--executor",

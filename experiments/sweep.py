@@ -43,7 +43,7 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     sweep = load_sweep(options.file)
     folder = options.out or Path("results") / "sweeps" / sweep.name
     shard = _parse_shard(options.shard)
-    if options.action == "plot":
+    if options.action == "plot" and not options.metrics:
         plot(sweep, folder, console)
         return 0
     executor, pack_size, is_failed = None, None, False
@@ -53,6 +53,11 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     is_collected = options.action == "collect" or (
         options.action is None and shard == (0, 1)
     )
+    if options.metrics and not is_collected:
+        raise ValueError(
+            "`--metrics` is of what is collected. Received: --metrics with "
+            f"{options.action or 'a shard'}"
+        )
     if is_collected:
         check_folder(sweep, folder)
     store = Store(options.store, options.precision, options.shared)
@@ -72,8 +77,8 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
         _tell(outcome, console)
     if is_collected:
         text = " ".join(map(shlex.quote, command))
-        made_by = text, current_commit()
-        collect(sweep, store, folder, *made_by, console, options.metrics)
+        commit, has_metrics = current_commit(), options.metrics
+        collect(sweep, store, folder, text, commit, console, has_metrics)
     if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)

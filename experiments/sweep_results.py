@@ -75,6 +75,9 @@ def collect(
         )
     fitted = fit(sweep, runs)
     folder.mkdir(parents=True, exist_ok=True)
+    # First, so that the folder has an owner if this is killed, and whole last.
+    described = {"format": FORMAT, "sweep": describe_sweep(sweep)}
+    _write_json(folder / MANIFEST, described)
     made = [*sweep.axes, "seed", *MADE_COLUMNS]
     _write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
     _write_frame(folder / MADE, runs[made])
@@ -87,8 +90,7 @@ def collect(
     _write_json(
         folder / MANIFEST,
         {
-            "format": FORMAT,
-            "sweep": describe_sweep(sweep),
+            **described,
             "runs": len(runs),
             "runs_wanted": len(sweep.cells) * len(sweep.seeds),
             "wall_s": round(float(runs["wall_s"].sum()), 1),
@@ -126,14 +128,10 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
     Raises:
         ValueError: if it holds something else.
     """
-    own = {RUNS, MADE, METRICS, CELLS, THRESHOLDS}
-    names = (
-        {path.name for path in folder.iterdir()} if folder.exists() else set()
-    )
-    # The manifest comes last: another collects, or was killed while it did.
-    others = {n for n in names - own if not n.startswith("saving_")}
+    if not folder.exists() or not any(folder.iterdir()):
+        return
     owner = _collected(folder).get("name")
-    if others and owner != sweep.name:
+    if owner != sweep.name:
         raise ValueError(
             "What is collected goes into a new or empty folder, or one that "
             "has the same sweep. "

@@ -175,7 +175,6 @@ ALLOWED = {
     "epoch_program": {"backend", "keras", "later jax"},
     "programs": {
         "backend",
-        "devices",
         "epoch_program",
         "evaluate",
         "experiment",
@@ -184,6 +183,7 @@ ALLOWED = {
         "record",
         "train",
         "keras",
+        "later jax",
     },
     "multi_seed": {
         "devices",

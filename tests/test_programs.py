@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from tests.tiny_runs import TINY
-from tiny_gpt import programs
+from tiny_gpt import backend, programs
 from tiny_gpt.devices import current_precision, set_precision
 from tiny_gpt.multi_seed import run_seeds
 from tiny_gpt.preparation import prepare
@@ -14,6 +14,8 @@ from tiny_gpt.programs import forget_programs, programs_for, round_up
 
 if keras.backend.backend() != "jax":
     pytest.skip("programs of whole epochs need JAX", allow_module_level=True)
+
+import jax
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +54,11 @@ def test_another_precision_or_other_devices_have_their_own(made):
         for precision in ("float32", "default", "mixed_bfloat16"):
             set_precision(precision)
             found += [programs_for(ready()), programs_for(ready(), ("a", "b"))]
+        with jax.default_matmul_precision("bfloat16"):
+            found.append(programs_for(ready()))
     finally:
         set_precision(before)
-    assert len(set(map(id, found))) == len(made) == 6
+    assert len(set(map(id, found))) == len(made) == 7
     assert programs_for(ready()) in found
 
 
@@ -70,15 +74,10 @@ def test_the_shapes_asked_for_last_are_kept(made, monkeypatch):
 
 def test_a_second_call_compiles_nothing(monkeypatch):
     monkeypatch.undo()  # the real ones
-    made = []
-    original = programs.EpochProgram
-    monkeypatch.setattr(
-        programs,
-        "EpochProgram",
-        lambda *args: made.append(args) or original(*args),
-    )
-    first, second = run_seeds(TINY, [1]), run_seeds(TINY, [1])
-    assert len(made) == 1
+    first, compiled = run_seeds(TINY, [1]), []
+    monkeypatch.setattr(backend, "_compile", compiled.append)
+    second = run_seeds(TINY, [1])
+    assert compiled == []
     for a, b in zip(first, second, strict=True):
         assert list(a.metrics["value"]) == list(b.metrics["value"])
 

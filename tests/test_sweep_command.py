@@ -113,6 +113,8 @@ def test_all_metrics_are_collected_where_they_are_asked_for(sweep, tmp_path):
     epochs = TINY.train.num_epochs
     assert len(loss) == 4 * epochs
     assert set(loss["epoch"]) == set(range(1, epochs + 1))
+    for action in ("run", "status", "plot"):
+        assert sweep("--metrics", action=action) == 2
     # It is never older than the other frames.
     assert sweep(action="collect") == 0
     assert not path.exists()
@@ -237,15 +239,23 @@ def test_two_that_share_a_store_may_end_at_one_moment(sweep, tmp_path):
     assert not list((tmp_path / "out").glob("saving_*"))
 
 
-def test_a_collection_that_was_killed_is_made_again(sweep, tmp_path):
+def test_a_collection_that_was_killed_is_made_again(
+    sweep, tmp_path, monkeypatch
+):
+    assert sweep(action="run") == 0
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.sweep_results.summarise_cells", kill)
+        assert sweep(action="collect") == 130
+    assert "cells.csv" not in files(tmp_path / "out")
+    assert sweep(action="plot") == 2
     assert sweep() == 0
-    (tmp_path / "out/map.png").unlink()
-    (tmp_path / "out/regimes.png").unlink()
-    (tmp_path / "out/manifest.json").unlink()  # written last
-    (tmp_path / "out/saving_1_cells.csv").write_text("half")
-    assert sweep(action="collect") == 0
+    assert files(tmp_path / "out") >= FILES
+    # What is not ours is left.
     (tmp_path / "out/manifest.json").unlink()
-    (tmp_path / "out/notes.txt").write_text("mine")
     assert sweep(action="collect") == 2
 
 

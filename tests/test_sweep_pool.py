@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.executors import in_pool
 from tests.killed_workers import (
     Fatal,
     Telling,
@@ -20,7 +21,7 @@ from tests.killed_workers import (
 from tests.scripted_training import contents
 from tests.tiny_sweeps import tiny_sweep
 from tiny_gpt.devices import count_cores
-from tiny_gpt.sweep.pool import MOST_BREAKS, Pool, in_pool
+from tiny_gpt.sweep.pool import MOST_BREAKS, Pool
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Work, in_process
@@ -39,12 +40,13 @@ DRIVER = """
 import sys
 from pathlib import Path
 from tests.test_sweep_pool import SWEEP
-from tiny_gpt.sweep.pool import in_pool
+from tiny_gpt.sweep.pool import Pool
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
 
 if __name__ == "__main__":
-    run_sweep(SWEEP, Store(Path(sys.argv[1])), in_pool)
+    with Pool() as pool:
+        run_sweep(SWEEP, Store(Path(sys.argv[1])), pool)
 """
 
 
@@ -116,9 +118,9 @@ def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
     store = Store(tmp_path / "store")
     works = [Work("0" * 64, Fatal(), (1,))]
     with pytest.raises(RuntimeError, match=f"killed {MOST_BREAKS} times"):
-        list(in_pool(store, works, num_processes=1))
+        list(in_pool(store, works, 1))
     with pytest.raises(ValueError, match="num_processes=0"):
-        list(in_pool(store, works, num_processes=0))
+        list(in_pool(store, works, 0))
 
 
 def test_processes_stay_until_they_are_closed(tmp_path):
@@ -127,11 +129,18 @@ def test_processes_stay_until_they_are_closed(tmp_path):
     with Pool(1) as pool:
         (first,) = pool(store, plan_work(sweep, store)[:1])
         (worker,) = workers_of(os.getpid())
-        other = Store(tmp_path / "other")
+        # Another store, of another precision, and the first one again.
+        other = Store(tmp_path / "other", "mixed_bfloat16")
         (second,) = pool(other, plan_work(sweep, other)[:1])
+        again = Store(tmp_path / "again")
+        (third,) = pool(again, plan_work(sweep, again)[:1])
         assert workers_of(os.getpid()) == [worker]
-    assert first.finished == second.finished == (1,)
-    assert contents(store) == contents(other)
+    assert first.finished == second.finished == third.finished == (1,)
+    assert contents(store) == contents(again)
+    ((key, _),) = contents(other)
+    ((_, rounded),) = contents(other).items()
+    assert (key, 1) not in contents(store)
+    assert rounded["weights_hash"] not in str(contents(store))
     wait_until(lambda: not is_alive(worker))
 
 
@@ -148,5 +157,5 @@ def test_workers_have_the_threads_of_their_driver(tmp_path, monkeypatch, given):
     monkeypatch.setenv("NPROC", given or "")
     store, told = Store(tmp_path / "store"), tmp_path / "told"
     works = [Work("0" * 64, Telling(told), (1,))]
-    list(in_pool(store, works, num_processes=2))
+    list(in_pool(store, works, 2))
     assert told.read_text() == (given or str(count_cores()))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.executors import on_ray
 from tests.killed_workers import children_of, command_of, wait_until
 from tests.scripted_ray import ScriptedRay
 from tests.scripted_training import Training, contents
 from tests.tiny_sweeps import tiny_sweep
 from tiny_gpt.files import write_checkpoint
-from tiny_gpt.sweep.ray import on_ray
+from tiny_gpt.sweep.ray import Cluster
 from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import Stopped, do, in_process
@@ -218,6 +219,19 @@ def test_tasks_make_what_this_process_makes(monkeypatch, tmp_path, sees_store):
     assert ray.cancelled == []
     # Nothing stays in the folder of a node.
     assert list(tmp_path.glob("tiny_gpt_sweep_*/cells/*/*")) == []
+
+
+def test_a_cluster_stays_until_it_is_closed(monkeypatch, tmp_path):
+    ray, started, ended = script(monkeypatch, tmp_path), [], []
+    ray.is_initialized = lambda: len(started) > len(ended)
+    ray.init = lambda *args, **options: started.append(args)
+    ray.shutdown = lambda: ended.append(0)
+    with Cluster() as cluster:
+        for name in ("one", "two"):
+            store = Store(tmp_path / name)
+            assert run_sweep(tiny_sweep(), store, cluster).finished == 4
+        assert (len(started), len(ended)) == (1, 0)
+    assert (len(started), len(ended)) == (1, 1)
 
 
 @pytest.mark.parametrize("sees_store", [True, False])

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from tiny_gpt.backend import Snapshot, compile_for_model
-from tiny_gpt.devices import current_precision
 from tiny_gpt.epoch_program import EpochProgram
 from tiny_gpt.evaluate import Asker
 from tiny_gpt.experiment import Experiment
@@ -24,7 +23,7 @@ from tiny_gpt.train import compile_gpt
 
 # The number of windows is rounded up, so that programs are shared.
 WINDOWS = 64
-MOST_SHAPES = 8  # that are kept
+MOST_SHAPES = 64  # that are kept; a grid asks for its shapes in turn
 
 
 class Programs:
@@ -33,6 +32,12 @@ class Programs:
     Args:
         like: one of them.
         devices: those that divide the batches of a run; empty for none.
+
+    Attributes:
+        model: whose layers are traced; the weights of a run stand in its
+            state.
+        asker: asks runs while they train, and at the end.
+        initial: a state, for its shapes.
     """
 
     def __init__(self, like: Preparation, devices: Sequence[Any] = ()):
@@ -82,8 +87,7 @@ class Programs:
             model.variables, state[: len(model.variables)], strict=True
         ):
             variable.assign(value)
-        run = ready.finish(self.snapshot(state), self.asker, model)
-        return run
+        return ready.finish(self.snapshot(state), self.asker, model)
 
 
 _kept: OrderedDict[Any, Programs] = OrderedDict()
@@ -99,8 +103,7 @@ def programs_for(like: Preparation, devices: Sequence[Any] = ()) -> Programs:
         like: one of the runs.
         devices: those that divide the batches of a run; empty for none.
     """
-    numbers = keras.config.floatx(), current_precision()
-    key = shape_of(like.experiment), tuple(devices), numbers
+    key = shape_of(like.experiment), tuple(devices), _numerics()
     with _lock:
         if key not in _kept:
             _kept[key] = Programs(like, devices)
@@ -114,6 +117,18 @@ def forget_programs() -> None:
     """Frees what is kept."""
     with _lock:
         _kept.clear()
+
+
+def _numerics() -> tuple[Any, ...]:
+    """Returns how numbers are stored and multiplied: part of a program."""
+    import jax
+
+    flags = ("jax_default_matmul_precision", "jax_enable_x64")
+    return (
+        keras.config.floatx(),
+        keras.config.dtype_policy().name,
+        *(getattr(jax.config, flag) for flag in flags),
+    )
 
 
 def shape_of(experiment: Experiment) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from tiny_gpt.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.files import unseal
 from tiny_gpt.sweep.grid import Success, Sweep
-from tiny_gpt.sweep.pool import in_pool
+from tiny_gpt.sweep.pool import Pool
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.work import in_process
@@ -40,7 +40,7 @@ NUM_RUNS = len(SWEEP.cells) * len(SWEEP.seeds)
 
 
 def drive(folder: Path, path: str, num_writes: int | None = None) -> None:
-    """Runs the sweep in this process, as the command line does.
+    """Runs the sweep in this process.
 
     Args:
         folder: of the store.
@@ -56,33 +56,51 @@ def drive(folder: Path, path: str, num_writes: int | None = None) -> None:
             sync(file)
 
         setattr(os, "fsync", fill)  # noqa: B010
-    executor = in_pool if path == "processes" else in_process
     try:
-        run_sweep(SWEEP, Store(folder), executor)
+        with Pool() as pool:
+            executor = pool if path == "processes" else in_process
+            run_sweep(SWEEP, Store(folder), executor)
     except (OSError, ValueError) as error:
         sys.exit(FULL if os.strerror(errno.ENOSPC) in str(error) else 1)
 
 
-def damage(path: Path, how: str) -> None:
-    """Damages a finished file; "another's" needs a second one beside it."""
-    data = bytearray(path.read_bytes())
-    if how == "flip":
-        data[len(data) // 2] ^= 1
+def damage(path: Path, how: str) -> str:
+    """Damages a finished file.
+
+    Args:
+        path: the file.
+        how: one of `DAMAGES`; "another's" cuts it where no other run is
+            finished.
+
+    Returns:
+        What was done.
+    """
+    data = path.read_bytes()
     others = sorted(set(path.parent.parent.glob("*/*.json")) - {path})
-    if how == "another's" and others:
-        data = bytearray(others[0].read_bytes())
-    elif how in ("cut", "another's"):
-        data = data[: len(data) // 2]
-    path.write_bytes(b"" if how == "empty" else data)
+    if how == "another's" and not others:
+        how = "cut"
+    middle = len(data) // 2
+    path.write_bytes(
+        {
+            "flip": lambda: (
+                b"%b%c%b"
+                % (data[:middle], data[middle] ^ 1, data[middle + 1 :])
+            ),
+            "cut": lambda: data[:middle],
+            "empty": lambda: b"",
+            "another's": lambda: others[0].read_bytes(),
+        }[how]()
+    )
+    return how
 
 
-def contents(store: Store) -> dict[str, Any]:
+def contents(folder: Path) -> dict[str, Any]:
     """Returns what does not depend on when and where a run was made."""
     found = {}
-    for path in (store.folder / "cells").glob("*/*.json"):
+    for path in (folder / "cells").glob("*/*.json"):
         cell = unseal(path)
         del cell["made"], cell["wall_s"]
-        found[str(path.relative_to(store.folder))] = cell
+        found[str(path.relative_to(folder))] = cell
     return found
 
 

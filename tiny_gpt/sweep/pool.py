@@ -140,17 +140,6 @@ class Pool:
         return self._pool
 
 
-def in_pool(
-    store: Store,
-    works: Sequence[Work],
-    num_processes: int = 2,
-    asked: Mapping[str, Any] | None = None,
-) -> Iterator[Done]:
-    """Does works in processes that end with them; see `Pool`."""
-    with Pool(num_processes, asked) as pool:
-        yield from pool(store, works)
-
-
 def _start(
     shares: Any, is_stopped: Any, asked: Mapping[str, Any] | None
 ) -> None:
@@ -162,18 +151,13 @@ def _start(
 
 
 @functools.cache
-def _prepare(where: Where) -> tuple[Store, Placement | None]:
+def _prepare() -> Placement | None:
     """Prepares a worker: where an error is that of its work."""
-    asked = _state["asked"]
-    placement: Placement | None = None
-    if asked:
-        placement = choose_devices(
-            asked["devices"], asked["num_devices"], asked["tpu"]
-        )
-    store = Store(*where)
-    set_precision(store.precision)
     make_deterministic()
-    return store, placement
+    asked = _state["asked"]
+    if not asked:
+        return None
+    return choose_devices(asked["devices"], asked["num_devices"], asked["tpu"])
 
 
 def _end_with_parent() -> None:
@@ -185,7 +169,8 @@ def _end_with_parent() -> None:
 
 
 def _do(where: Where, work: Work) -> Done:
-    store, placement = _prepare(where)
+    placement, store = _prepare(), Store(*where)
+    set_precision(store.precision)  # perhaps another than before
     return do(
         store,
         work,

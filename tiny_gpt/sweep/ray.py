@@ -113,14 +113,6 @@ class Cluster:
         yield from _deal(ray, store, works, self._options, sees_store)
 
 
-def on_ray(
-    store: "Store", works: Sequence["Work"], *args: Any, **options: Any
-) -> Iterator["Done"]:
-    """Does works on a cluster that is left with them; see `Cluster`."""
-    with Cluster(*args, **options) as cluster:
-        yield from cluster(store, works)
-
-
 def _connect(ray: Any, address: str | None) -> None:
     if address is None:
         ray.init("local", include_dashboard=False, log_to_driver=False)

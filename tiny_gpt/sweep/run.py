@@ -1,7 +1,7 @@
 """Runs what a sweep has not run yet, wherever; the store knows what it has.
 
 An executor is a function of a store and of works, which yields what came of
-each: `work.in_process`, `pool.in_pool`, `ray.on_ray`. Whoever executes calls
+each: `work.in_process`, a `pool.Pool`, a `ray.Cluster`. Whoever executes calls
 `work.do`, which takes a lease on each run, so that any number of drivers, of
 any kind, share one store.
 """
