@@ -122,13 +122,14 @@ class Trials:
 
         Args:
             seed: of what is drawn.
-            event: one of `EVENTS`; None for one that is drawn.
+            event: one of `EVENTS`; None for the next in turn.
         """
         start = time.perf_counter()
         rng = np.random.default_rng(seed)
-        event = event or EVENTS[rng.integers(len(EVENTS))]
+        event = event or EVENTS[seed % len(EVENTS)]
         is_killed = event.startswith("killed")
-        path = PATHS[rng.integers(len(PATHS))] if is_killed else PATHS[0]
+        turn = seed // len(EVENTS) % len(PATHS) if is_killed else 0
+        path = PATHS[turn]
         folder = Path(tempfile.mkdtemp(dir=self._folder)) / "store"
         error, num_damaged = "", 0
         if event == "full disk":
