@@ -79,6 +79,19 @@ def nodes(cluster, tmp_path, monkeypatch):
     start_cluster(cluster)
 
 
+def check_disturbed(kill, store, sees_store, undisturbed):
+    """Checks that a sweep in which something is killed is as one without."""
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcome = run_sweep(
+        SWEEP, store, lambda s, w: on_ray(s, w, sees_store=sees_store)
+    )
+    killer.join()
+    assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
+    assert contents(store) == undisturbed
+    assert list(store.partial()) == []
+
+
 def tasks():
     """Returns processes that do a work at this moment."""
     return [
@@ -100,16 +113,8 @@ def test_a_killed_worker_changes_nothing(
         killed.append(wait_until(tasks)[0])
         os.kill(killed[0], signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    outcome = run_sweep(
-        SWEEP, store, lambda s, w: on_ray(s, w, sees_store=sees_store)
-    )
-    killer.join()
+    check_disturbed(kill, store, sees_store, undisturbed)
     assert killed
-    assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
-    assert contents(store) == undisturbed
-    assert list(store.partial()) == []
 
 
 @pytest.mark.ray
@@ -124,16 +129,8 @@ def test_a_killed_node_changes_nothing(
         wait_until(lambda: len(tasks()) == 2)  # one on each node
         removed.append(cluster.remove_node(lost, allow_graceful=False))
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    outcome = run_sweep(
-        SWEEP, store, lambda s, w: on_ray(s, w, sees_store=sees_store)
-    )
-    killer.join()
+    check_disturbed(kill, store, sees_store, undisturbed)
     assert removed
-    assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
-    assert contents(store) == undisturbed
-    assert list(store.partial()) == []
 
 
 @pytest.mark.ray

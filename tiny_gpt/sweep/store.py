@@ -99,9 +99,8 @@ class Store:
 
         Args:
             key: the cell.
-            checks: whether each file's checksum is verified, and whose it is;
-                a damaged one, or another's, is set aside, with a warning, and
-                does not count.
+            checks: whether each file is verified; a damaged one, or that of
+                another run, is set aside, with a warning, and does not count.
         """
         names = names_in(self.folder / "cells" / key)
         matches = [SEED_FILE.fullmatch(name) for name in names]
