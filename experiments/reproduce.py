@@ -117,13 +117,19 @@ class Reproduction:
             raise ValueError(
                 "A study needs a plan. Received: a reproduction without one"
             )
-        run_study(self.theory, self.plans, Console())
-        dataclasses.replace(self, trains=False).execute()
-
-    def execute(self) -> None:
-        """Runs what is missing, decides the claims and writes the report."""
-        console = Console()
         start = time.perf_counter()
+        run_study(self.theory, self.plans, Console())
+        dataclasses.replace(self, trains=False).execute(start)
+
+    def execute(self, start: float | None = None) -> None:
+        """Runs what is missing, decides the claims and writes the report.
+
+        Args:
+            start: `time.perf_counter()` where the command began; now by
+                default.
+        """
+        console = Console()
+        start = time.perf_counter() if start is None else start
         parts = []
         for plan in self.plans:
             if self.trains:
