@@ -15,6 +15,7 @@ from experiments.plan import Plan, count_seeds
 from tiny_gpt import results
 from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.plots import plot_against_pairs, plot_conditions
+from tiny_gpt.summary import accuracy_table
 
 PUBLISHED = Path(__file__).parent / "published"
 
@@ -62,7 +63,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
         (plan.folder / f"{name}.tmp").replace(plan.folder / name)
         plt.close(figure)
-    table = results.accuracy_table(
+    table = accuracy_table(
         summary,
         {
             "paper": plan.module.PAPER_ACCURACY,

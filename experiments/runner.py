@@ -20,6 +20,7 @@ from tiny_gpt.experiment import Experiment
 from tiny_gpt.multi_seed import Packs, run_jobs
 from tiny_gpt.placement import choose_devices
 from tiny_gpt.record import Record
+from tiny_gpt.summary import summarise
 from tiny_gpt.train import load_finished, run
 
 
@@ -165,7 +166,7 @@ def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
     results.write_frame(plan.folder / "metrics.csv", metrics)
     results.write_frame(plan.folder / "events.csv", events)
     metric = plan.experiments[0].evaluation.accuracy
-    summary = results.summarise(metrics, metric, plan.preset)
+    summary = summarise(metrics, metric, plan.preset)
     results.write_json(plan.folder / "summary.json", summary)
     draw(plan, metrics, summary)
 

@@ -21,6 +21,8 @@ coordinates of sqrt(22/2) = sqrt(11).
 So both also translate B->C.
 """
 
+from itertools import permutations
+
 import numpy as np
 
 from tiny_gpt.model import GPTConfig, build_gpt
@@ -33,6 +35,10 @@ A_TO_B = np.array([2, 0, 3, 1])
 B_TO_C = np.array([1, 2, 0, 3])
 A_TO_C = B_TO_C[A_TO_B]
 NUM_IDS, LENGTH = 3 + 3 * NUM_WORDS, 7
+# All 24 sentences of three different words, and others, with another word at
+# each position.
+WORDS = np.array(list(permutations(range(NUM_WORDS), 3)))
+OTHERS = np.roll(WORDS, -1, axis=1)
 WIDTH = NUM_IDS + LENGTH  # of u, 22
 ANSWER_POSITIONS, WORD_POSITIONS = np.array([4, 5, 6]), np.array([1, 2, 3])
 WRITTEN_B, WRITTEN_C = 2.0, 6.0
@@ -121,3 +127,14 @@ def encode(sources, answers):
     num = len(sources)
     end, separator = np.full((num, 1), END), np.full((num, 1), SEPARATOR)
     return np.concatenate([end, sources, separator, answers[:, :-1]], axis=1)
+
+
+def in_a(words):
+    """Returns tokens of A -> C for words of shape (N, 3), and answers."""
+    return encode(A[words], C[A_TO_C[words]])
+
+
+def in_b(words):
+    """Returns the same sentences after A -> B, as tokens of B -> C."""
+    words = A_TO_B[words]
+    return encode(B[words], C[B_TO_C[words]])

@@ -12,7 +12,7 @@ from experiments.claims.evidence import Evidence
 from experiments.claims.ledger import CLAIMS
 from experiments.drawing import PUBLISHED
 from experiments.verdicts import PAPER_FRAME, verdict_table
-from tiny_gpt.results import summarise
+from tiny_gpt.summary import summarise
 from tiny_gpt.typeset import format_effect
 
 ROOT = Path(__file__).parent.parent

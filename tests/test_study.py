@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from types import SimpleNamespace
 
 import pandas as pd
@@ -19,7 +20,7 @@ from experiments.plan import Plan
 from tests.scripted_runs import write_records
 from tests.tiny_runs import TINY
 from tiny_gpt import ledger
-from tiny_gpt.results import FORMAT, write_manifest
+from tiny_gpt.results import FORMAT, read_manifest, write_manifest
 
 SEEDS = (0, 1)
 
@@ -129,6 +130,17 @@ def test_the_theory_joins_the_report_when_it_is_there(reproduced):
             assert entry["verdict"] == UNDECIDED, claim.name
             assert "Runs are missing" in entry["because"]
     assert any("theory/pivot" in line for line in found["missing"])
+
+
+def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[-1])
+    monkeypatch.setattr(
+        "experiments.reproduce.run_study", lambda *given: clock.append(1800.0)
+    )
+    arguments = ["--out", str(reproduced), "--seeds", str(len(SEEDS))]
+    assert main(["theory", *arguments]) == 0
+    assert read_manifest(reproduced)["last_command_s"] == 1800.0
 
 
 def test_the_theory_has_a_level_of_its_own():

@@ -16,7 +16,7 @@ from tiny_gpt.report_figures import (
     plot_condition_accuracy,
     plot_condition_loss,
 )
-from tiny_gpt.results import summarise
+from tiny_gpt.summary import summarise
 from tiny_gpt.svg import to_svg
 from tiny_gpt.typeset import (
     format_duration,
@@ -44,7 +44,7 @@ def render_report(
 
     It shows what the ledger says and draws what the frames hold. The one
     number read off a frame is the accuracy at the last epoch, by
-    `results.summarise`. The page needs no script, no second file and no
+    `summary.summarise`. The page needs no script, no second file and no
     network.
 
     Args:

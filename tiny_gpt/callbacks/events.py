@@ -16,10 +16,9 @@ from tiny_gpt.analysis.changes import (
     DIRECTIONS,
     Change,
     ChangeDetector,
-    Event,
-    mark_mirages,
 )
 from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.analysis.mirages import Event, mark_mirages
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.files import write_whole
 
@@ -79,7 +78,7 @@ class LossDropLogger(keras.callbacks.Callback):
 
     Attributes:
         logs: values watched, of each epoch so far.
-        events: the changes so far, a list of `analysis.changes.Event`.
+        events: the changes so far, a list of `analysis.mirages.Event`.
 
     Raises:
         ValueError: if nothing is watched, or an argument is out of range; in

@@ -5,7 +5,6 @@ before they know which one is used.
 """
 
 import os
-import pickle
 import re
 import socket
 import tempfile
@@ -151,7 +150,7 @@ def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
             while waiting and len(running) < most:
                 work = waiting.pop()
                 if sees_store:
-                    sent = pickle.dumps(work), start, (*where, url)
+                    sent = [ray.put(work)], start, (*where, url)
                     running[in_store.remote(*sent)] = work, None
                     continue
                 held = Held(store, work)
@@ -159,7 +158,8 @@ def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
                     yield held.done()
                     continue
                 most = min(most, MOST_LEASES // len(held.leases))
-                sent = _pack(store, work, held), start, where[1]
+                saved = _saved_files(store, work, held)
+                sent = [ray.put((work, saved))], start, where[1]
                 running[apart.remote(*sent)] = work, held
             if running:
                 (reference,), _ = ray.wait(list(running))
@@ -205,8 +205,10 @@ def _receive(ray, reference, work, held) -> "Done":
     return held.done(error)
 
 
-def _pack(store: "Store", work: "Work", held: "Held") -> bytes:
-    """Returns a work with the saved files of its runs, by their names."""
+def _saved_files(
+    store: "Store", work: "Work", held: "Held"
+) -> dict[int, dict[str, bytes]]:
+    """Returns the saved files of the runs of a work, by seed and name."""
     saved = {}
     for seed in held.leases:
         record = store.record(work.key, seed)
@@ -214,38 +216,46 @@ def _pack(store: "Store", work: "Work", held: "Held") -> bytes:
             path.name: path.read_bytes()
             for path in record.parent.glob(f"{record.name}.*")
         }
-    return pickle.dumps((work, saved))
+    return saved
 
 
-def _start(start: tuple[str, str], precision: str) -> None:
+def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
+    """Sets a worker up, and only then reads what was sent to it.
+
+    Ray reads arguments before the task begins, and a work imports keras; a
+    reference inside a list it leaves alone.
+    """
     # Before keras is imported, and JAX is used.
     os.environ["KERAS_BACKEND"], os.environ["NPROC"] = start
     from tiny_gpt.devices import make_deterministic, set_precision
 
     set_precision(precision)
     make_deterministic()
+    import ray
+
+    return ray.get(sent[0])
 
 
 def _do_in_store(
-    pickled: bytes, start: tuple[str, str], where: Where
+    sent: Sequence[Any], start: tuple[str, str], where: Where
 ) -> "Done":
     """Does a work in a worker of Ray that sees the store."""
-    _start(start, where[1])
+    work = _start(sent, start, where[1])
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do
 
-    return do(Store(*where), pickle.loads(pickled))
+    return do(Store(*where), work)
 
 
 def _do_apart(
-    pickled: bytes, start: tuple[str, str], precision: str
+    sent: Sequence[Any], start: tuple[str, str], precision: str
 ) -> tuple[dict[int, bytes], str | None]:
     """Does a work in a worker of Ray, in a folder of its node.
 
     Returns:
         Files of the finished runs by seed, and what a run raised, if any.
     """
-    _start(start, precision)
+    work, saved = _start(sent, start, precision)
     import dataclasses
 
     from tiny_gpt.files import write_whole
@@ -253,7 +263,6 @@ def _do_apart(
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.work import do
 
-    work, saved = pickle.loads(pickled)
     work = dataclasses.replace(work, seeds=tuple(saved))
     user = os.getuid() if hasattr(os, "getuid") else ""
     name = f"tiny_gpt_sweep_{user}_{FORMAT}"

@@ -1,0 +1,1 @@
+"""Known events, and methods that find them: see `benchmarks/detection.py`."""
