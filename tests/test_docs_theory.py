@@ -77,6 +77,21 @@ def test_the_page_says_the_same():
     assert f"{num_intervals(THEORY)} intervals" in PAGE
 
 
+def test_distances_by_epoch_are_those_of_the_frame(folder):
+    frame = pd.read_csv(DOCS / folder / "metrics.csv.gz")
+    is_it = (
+        (frame["condition"] == "contexts_by_epoch")
+        & (frame["metric"] == "kl_from_bayes")
+        & (frame["prompt"] == "2_demonstrations_of_A->C")
+    )
+    by_epoch = frame[is_it].pivot(index="epoch", columns="seed", values="value")
+    assert by_epoch.shape == (15, 10)
+    for values in (by_epoch.loc[1], by_epoch.max(), by_epoch.loc[15]):
+        low, high = values.min(), values.max()
+        said = rf"{values.mean():.2f} (nats )?\({low:.2f} to {high:.2f}\)"
+        assert re.search(said, PAGE), said
+
+
 NUMBERS = {3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven"}
 
 
