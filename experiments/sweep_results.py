@@ -128,7 +128,10 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
     Raises:
         ValueError: if it holds something else.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    # Another command may be about to write its first file.
+    if not folder.exists() or all(
+        path.name.startswith("saving_") for path in folder.iterdir()
+    ):
         return
     owner = _collected(folder).get("name")
     if owner != sweep.name:

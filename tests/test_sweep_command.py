@@ -239,6 +239,14 @@ def test_two_that_share_a_store_may_end_at_one_moment(sweep, tmp_path):
     assert not list((tmp_path / "out").glob("saving_*"))
 
 
+def test_a_folder_with_the_first_file_half_written_is_nobodys(sweep, tmp_path):
+    assert sweep(action="run") == 0
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/saving_1_manifest.json").write_text("{")
+    assert sweep(action="collect") == 0
+    assert files(tmp_path / "out") >= FILES
+
+
 def test_a_collection_that_was_killed_is_made_again(
     sweep, tmp_path, monkeypatch
 ):
