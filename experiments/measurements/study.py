@@ -11,6 +11,7 @@ from experiments.measurements import (
     alignment,
     contexts,
     contexts_by_epoch,
+    inside,
     perturbation,
     pivot,
     reuse,
@@ -32,6 +33,7 @@ MEASUREMENTS = (
     perturbation,
     shift,
     contexts_by_epoch,
+    inside,
 )
 
 
