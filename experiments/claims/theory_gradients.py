@@ -30,7 +30,7 @@ from tiny_gpt.analysis.statistics import Interval
 DOMINATES = math.log(2)
 
 
-def _log_ratios(
+def log_ratios(
     evidence: Evidence, condition: str, shares: dict[str, float]
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Returns updates, and ln of A->C's gradient over the majority's."""
@@ -48,7 +48,7 @@ def _log_ratios(
     return ratios
 
 
-def _shares(condition: str) -> dict[str, float]:
+def shares_of(condition: str) -> dict[str, float]:
     mixture = theory.build_experiment("quick", condition).mixture
     return {
         m: mixture.component(m).num_shown / mixture.num_shown for m in TASKS
@@ -79,7 +79,7 @@ def _while_it_is_learned(
 
 def gradients(evidence: Evidence) -> Decision:
     """Whose gradient leads, at first and while A->C is learned."""
-    ratios = _log_ratios(evidence, "count_50", _shares("count_50"))
+    ratios = log_ratios(evidence, "count_50", shares_of("count_50"))
     first = {seed: float(values[0]) for seed, (_, values) in ratios.items()}
     later = _while_it_is_learned(evidence, "count_50", ratios)
     at_first, at_last = evidence.mean(first, FREE), evidence.mean(later, FREE)
@@ -143,7 +143,7 @@ def _plain(interval: Interval) -> str:
 def printed_loss(evidence: Evidence) -> Decision:
     """The same under the loss as printed, in which counts cancel."""
     equal = dict.fromkeys(TASKS, 1.0)
-    ratios = _log_ratios(evidence, "balanced_50", equal)
+    ratios = log_ratios(evidence, "balanced_50", equal)
     first = evidence.mean(
         {seed: float(v[0]) for seed, (_, v) in ratios.items()}, FREE
     )
@@ -157,12 +157,12 @@ def printed_loss(evidence: Evidence) -> Decision:
     groups = {
         kind: {
             seed: float(v[0])
-            for seed, (_, v) in _log_ratios(
+            for seed, (_, v) in log_ratios(
                 evidence, f"{kind}_50", shares
             ).items()
         }
         for kind, shares in (
-            ("count", _shares("count_50")),
+            ("count", shares_of("count_50")),
             ("balanced", equal),
         )
     }

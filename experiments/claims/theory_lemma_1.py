@@ -42,7 +42,9 @@ def _perturbed(
     return by_seed(rows)
 
 
-def _departures(evidence: Evidence, labels: dict[str, str], prompt: str):
+def _departures(
+    evidence: Evidence, labels: dict[str, str], prompt: str, of: str
+):
     parts = [
         series(
             evidence,
@@ -60,7 +62,7 @@ def _departures(evidence: Evidence, labels: dict[str, str], prompt: str):
         "kind": "curve",
         "unit": "ratio",
         "axis": "Departure from linearity (share of the first-order change)",
-        "x_axis": "epsilon, relative to f",
+        "x_axis": f"epsilon, relative to {of}",
         "log_x": True,
         "series": parts,
         "lines": {"a tenth": TENTH},
@@ -126,6 +128,7 @@ def lsa_is_linear(evidence: Evidence) -> Decision:
                 "trained_4": "4 layers",
             },
             "uniform",
+            "f",
         ),
     )
 
@@ -190,6 +193,7 @@ def softmax_is_linear(evidence: Evidence) -> Decision:
                 "softmax_1": "random, spread 1",
             },
             "per_pair",
+            "the spread of the logits",
         ),
     )
 

@@ -96,7 +96,7 @@ def order(evidence: Evidence) -> Decision:
             lag.low > 0 and slope.high < 0, lag.high < 0 or slope.low > 0
         ),
         f"With 50 pairs A->C is learned {in_updates(lag)} after the slower of "
-        "A->B and B->C; each e-fold of pairs changes that by "
+        "A->B and B->C; each e-fold of pairs moves A->C itself by "
         f"{in_updates(slope)}.",
         [
             effect("A->C after the majority, 50 pairs, updates", lag, "count"),
