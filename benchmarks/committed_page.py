@@ -1,10 +1,10 @@
 """The page of a committed reproduction, made again from its frames.
 
 Question  What does today's report show of runs whose frames are committed,
-          with the maps of the sweeps beside them?
+          with the theory and the maps of the sweeps beside them?
 Run       KERAS_BACKEND=jax python -m benchmarks.committed_page \
-              docs/reproduce_quick docs/sweeps
-Time      half a minute
+              docs/reproduce_quick docs/theory docs/sweeps
+Time      a minute
 
 Verdicts and numbers are those of claims.json; the logs of each run are read
 back from metrics.csv.gz, six digits each, and its events are found in them:
@@ -19,13 +19,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments import controls, four_languages, triangle
+from experiments import controls, four_languages, theory, triangle
 from experiments.sweep_words import load_maps
+from experiments.verdicts import FAMILY, summarise
 from tiny_gpt.frames import columns_of, events_frame
 from tiny_gpt.report import render_report
 from tiny_gpt.results import write_text
 
-MODULES = {m.NAME: m for m in (triangle, controls, four_languages)}
+MODULES = {m.NAME: m for m in (triangle, controls, four_languages, theory)}
 
 
 def logs_of(experiment, rows: pd.DataFrame) -> list[dict[str, float]]:
@@ -55,12 +56,32 @@ def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
 
 def main() -> None:
     """Writes the page."""
-    folder, maps = map(Path, sys.argv[1:])
-    ledger = json.loads((folder / "claims.json").read_text())
+    folder, of_theory, maps = map(Path, sys.argv[1:])
+    ledger, studied = (
+        json.loads((each / "claims.json").read_text())
+        for each in (folder, of_theory)
+    )
     manifest = json.loads((folder / "manifest.json").read_text())
-    metrics = pd.read_csv(folder / "metrics.csv.gz")
-    events = events_of(metrics, manifest["config"]["preset"])
-    page = render_report(ledger, metrics, events, manifest, load_maps(maps))
+    metrics, measured = (
+        pd.read_csv(each / "metrics.csv.gz", low_memory=False)
+        for each in (folder, of_theory)
+    )
+    # The controls that it shares are in the other frame.
+    measured = measured[measured["experiment"] == theory.NAME]
+    runs = measured[measured["condition"].isin(theory.CONDITIONS)]
+    preset = manifest["config"]["preset"]
+    events = events_of(pd.concat([metrics, runs]), preset)
+    for key in ("claims", "conditions"):
+        ledger[key] += studied[key]
+    counted = summarise(ledger["claims"], preset, tuple(ledger["seeds"]))
+    ledger["summary"] = f"{counted} {FAMILY}"
+    page = render_report(
+        ledger,
+        pd.concat([metrics, measured]),
+        events,
+        manifest,
+        load_maps(maps),
+    )
     write_text(folder / "report.html", page)
 
 

@@ -28,6 +28,10 @@ from tiny_gpt.typeset import format_effect
 ROOT = Path(__file__).parent.parent
 PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
 RULES = Path(__file__).parent / "claims"
+FAMILY = (
+    f"The {len(THEORY)} of section 2 are a family of their own, of "
+    f"{num_intervals(THEORY)} intervals at {interval_level(THEORY):.4f} each."
+)
 
 
 def build_ledger(
@@ -72,10 +76,7 @@ def build_ledger(
             dataclasses.replace(evidence, level=level),
             _command(first, "theory"),
         )
-        family = (
-            f" The {len(THEORY)} of section 2 are a family of their own, of "
-            f"{num_intervals(THEORY)} intervals at {level:.4f} each."
-        )
+        family = f" {FAMILY}"
     for entry in entries:
         entry["more_figures"] = more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
@@ -96,7 +97,7 @@ def build_ledger(
             f"{place}: seeds {', '.join(map(str, seeds))}"
             for place, seeds in missing.items()
         ],
-        "summary": _summary(entries, first) + family,
+        "summary": summarise(entries, first.preset, first.seeds) + family,
         "claims": entries,
         "conditions": conditions,
     }
@@ -112,15 +113,17 @@ def _command(plan: Plan, target: str = "reproduce") -> str:
     return " ".join(parts)
 
 
-def _summary(entries: list[dict[str, Any]], plan: Plan) -> str:
+def summarise(
+    entries: list[dict[str, Any]], preset: str, seeds: tuple[int, ...]
+) -> str:
+    """Counts the verdicts, in a sentence."""
     counts = pd.Series([e["verdict"] for e in entries]).value_counts()
     listed = "; ".join(
         f"{count} {verdict}" for verdict, count in counts.items()
     )
     return (
-        f"{len(entries)} claims of Sinha 2024, preset {plan.preset}, "
-        f"{count_seeds(plan.seeds)}: "
-        f"{listed}."
+        f"{len(entries)} claims of Sinha 2024, preset {preset}, "
+        f"{count_seeds(seeds)}: {listed}."
     )
 
 
