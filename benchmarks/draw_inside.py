@@ -24,7 +24,7 @@ def main() -> None:
     frame = frame[frame["condition"] == "inside"]
     places = frame[frame["metric"] == "place"]
     named = {
-        int(v): p.replace("_", " ")
+        int(v): str(p).replace("_", " ")
         for p, v in places.groupby("prompt")["value"].first().items()
     }
     is_place = ~frame["prompt"].str.contains("head")

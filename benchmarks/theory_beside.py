@@ -11,7 +11,6 @@ the level of the rules (99.91 %), so that they compare with theirs. Into
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.theory_rows import (
+    Row,
+    Rows,
+    alone,
+    by_seed_max,
+    half,
+    minus,
+    never,
+    product,
+)
 from experiments import theory
 from experiments.claims.claim import num_intervals
-from experiments.claims.evidence import BySeed, Evidence, by_seed
+from experiments.claims.evidence import BySeed, Evidence
 from experiments.claims.rule import MASTERED, crossing
 from experiments.claims.theory_gradients import log_ratios, shares_of
 from experiments.claims.theory_ledger import THEORY
@@ -35,42 +44,12 @@ from experiments.claims.theory_majority import (
 from experiments.drawing import PUBLISHED
 from tiny_gpt.results import write_frame
 
-FREE = (-math.inf, math.inf)
-# Topics whose numbers are shares, but for differences, losses and cosines.
-SHARES = (
-    *("samples", "parts", "contexts", "prior", "lens", "use", "heads"),
-    *("patched", "alignment", "delta", "one layer"),
-)
-Row = tuple[str, str, float, float, float]
 # Tiers of softmax attention: two blocks of a GPT, and random logits.
 LOGITS = ("gpt_0", "gpt_1", *(f"softmax_{s}" for s in (0.25, 0.5, 1, 2, 4, 8)))
 
 
-class Beside:
-    """Rows of one frame."""
-
-    def __init__(self, evidence: Evidence):
-        self.evidence = evidence
-
-    def of(self, place: str, **columns: object) -> BySeed:
-        """Returns one number of each seed."""
-        return by_seed(self.evidence.rows(f"theory/{place}", **columns))
-
-    def row(self, topic: str, what: str, values: BySeed) -> Row:
-        """Returns a mean with its interval, in [0, 1] if it is of shares."""
-        is_share = topic in SHARES and not re.search(
-            " - |nats|cosine|loss", what
-        )
-        bounds = (0.0, 1.0) if is_share else FREE
-        if what.split(",")[0].endswith("_loss"):  # of accuracy
-            bounds = (-1.0, 1.0)
-        found = self.evidence.mean(values, bounds)
-        return topic, what, found.value, found.low, found.high
-
-    def times(self, topic: str, what: str, logs: BySeed) -> Row:
-        """Returns a factor, from logarithms."""
-        found = self.evidence.mean(logs, FREE)
-        return topic, what, *map(math.exp, (found.value, found.low, found.high))
+class Beside(Rows):
+    """Rows of one frame, topic by topic."""
 
     def __iter__(self) -> Iterator[Row]:
         yield from self.order()
@@ -316,7 +295,7 @@ class Beside:
             ("lsa", ("none", "shuffled", "solved", "mean")),
         ):
             for prompt in prompts:
-                found = {
+                by_kind = {
                     kind: self.of(
                         "shift",
                         tier=tier,
@@ -325,12 +304,12 @@ class Beside:
                     )
                     for kind in kinds
                 }
-                for kind, values in found.items():
+                for kind, values in by_kind.items():
                     what = f"C words, {tier}, {prompt}, {kind}"
                     yield self.row("delta", what, values)
-                if "solved" in found:
+                if "solved" in by_kind:
                     what = f"C words, {tier}, {prompt}, solved - none"
-                    added = minus(found["solved"], found["none"])
+                    added = minus(by_kind["solved"], by_kind["none"])
                     yield self.row("delta", what, added)
         cosine = self.of("shift", tier="lsa", metric="cosine_to_mean")
         yield self.row("delta", "cosine of solved to mean, lsa", cosine)
@@ -346,43 +325,6 @@ class Beside:
                 metric="accuracy_teacher_forced",
             )
             yield self.row("one layer", f"A->C, {tier}", found)
-
-
-def minus(first: BySeed, second: BySeed) -> BySeed:
-    """Returns differences, seed by seed."""
-    return {seed: first[seed] - second[seed] for seed in first}
-
-
-def product(first: BySeed, second: BySeed) -> BySeed:
-    """Returns products, seed by seed."""
-    return {seed: first[seed] * second[seed] for seed in first}
-
-
-def half(first: BySeed, second: BySeed) -> BySeed:
-    """Returns means of two, seed by seed."""
-    return {seed: (first[seed] + second[seed]) / 2 for seed in first}
-
-
-def by_seed_max(rows: pd.DataFrame) -> BySeed:
-    """Returns the greatest value of each seed."""
-    return {
-        int(str(seed)): float(part["value"].max())
-        for seed, part in rows.groupby("seed")
-    }
-
-
-def never(times: BySeed, place: str) -> int:
-    """Returns how many seeds ended without having learned."""
-    from tiny_gpt.experiment import updates_per_epoch
-
-    experiment = theory.build_experiment("quick", place)
-    last = updates_per_epoch(experiment) * experiment.train.num_epochs
-    return sum(time >= last for time in times.values())
-
-
-def alone(count: float) -> tuple[float, float, float]:
-    """Returns a count, which has no interval."""
-    return float(count), math.nan, math.nan
 
 
 def main() -> None:
