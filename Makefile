@@ -64,23 +64,23 @@ test: $(VENV)/test  ## all tests, on both backends
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(TEST_WORKERS) -m backend
 
 test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends
-	$(BIN)/python -m pytest -m devices tests/test_many_devices.py
+	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
-	$(BIN)/python -m pytest -m browser tests/test_report_in_browser.py
+	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
 
 test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/test_faults.py tests/test_sweep_faults.py
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/test_faults.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py tests/benchmarks/test_sweep_faults.py
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py
 
 test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m ray tests/test_sweep_ray.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m ray tests/sweep/test_ray.py
 
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
-	$(BIN)/python -m benchmarks.light_import --tests-only
+	$(BIN)/python -m benchmarks.pages.light_import --tests-only
 
 test-notebooks: $(VENV)/test $(COLAB_VENV)/colab  ## run the notebooks, with the newest versions and with Colab's
-	for each in "$(BIN)" "$(COLAB_VENV)/bin"; do KERAS_BACKEND=jax "$$each/python" -m pytest -m notebooks tests/test_notebooks.py || exit 1; done
+	for each in "$(BIN)" "$(COLAB_VENV)/bin"; do KERAS_BACKEND=jax "$$each/python" -m pytest -m notebooks tests/docs/test_notebooks.py || exit 1; done
 
 lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -88,10 +88,10 @@ lint: $(VENV)/test  ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/bench  ## speed against peers, profile, growth
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.peers "$(or $(OUT),results/bench)"
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.profile_update "$(or $(OUT),results/bench)/profile"
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.growth "$(or $(OUT),results/bench)/growth"
-	for each in tensorflow jax; do KERAS_BACKEND=$$each $(BIN)/python -m benchmarks.evaluation "$(or $(OUT),results/bench)/evaluation" || exit 1; done
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.peers "$(or $(OUT),results/bench)"
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.profile_update "$(or $(OUT),results/bench)/profile"
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.growth "$(or $(OUT),results/bench)/growth"
+	for each in tensorflow jax; do KERAS_BACKEND=$$each $(BIN)/python -m benchmarks.speed.evaluation "$(or $(OUT),results/bench)/evaluation" || exit 1; done
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from experiments.options import EXPERIMENTS, parse_arguments
+from tiny_gpt.commands.running.options import EXPERIMENTS, parse_arguments
 
 BACKENDS = ("jax", "tensorflow")
 LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
 
 def _explain_memory(error: Exception) -> str | None:
     """Says what to reduce, if an error says that memory is used up."""
-    from tiny_gpt.devices import is_out_of_memory
+    from tiny_gpt.runtime.environment import is_out_of_memory
 
     if not is_out_of_memory(error):
         return None
@@ -110,21 +110,21 @@ def _explain_memory(error: Exception) -> str | None:
 def _do(options: argparse.Namespace, command: list[str]) -> int:
     """Checks and claims all that is asked for, then does it."""
     if options.experiment == "sweep":
-        from experiments import sweep
+        from tiny_gpt.commands.sweeping.command import do
 
-        return sweep.do(options, command)
+        return do(options, command)
     if options.experiment in EXPERIMENTS:
-        from experiments.plan import Plan, choose_placement
-        from experiments.runner import execute
-        from tiny_gpt.results import hold_folder
+        from tiny_gpt.commands.running.plan import Plan, choose_placement
+        from tiny_gpt.commands.running.runner import execute
+        from tiny_gpt.runtime.results_folder import hold_folder
 
         plan = Plan.from_options(options, command, choose_placement(options))
         with hold_folder(plan.folder):
             plan.claim()
             execute(plan)
         return 0
-    from experiments.reproduce import Reproduction
-    from tiny_gpt.results import hold_folder
+    from tiny_gpt.commands.reporting.reproduce import Reproduction
+    from tiny_gpt.runtime.results_folder import hold_folder
 
     reproduction = Reproduction.from_options(options, command)
     if options.experiment == "theory":

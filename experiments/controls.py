@@ -16,11 +16,15 @@ conditions the same words, the same sentences and the same initial weights.
 import dataclasses
 from dataclasses import dataclass
 
-from experiments.quick import build_quick
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.mixture import LETTERS_DIGITS_PUNCTUATION, Component, Mixture
-from tiny_gpt.model import GPTConfig, check_choice
-from tiny_gpt.vocabulary import vocabulary_size
+from tiny_gpt.models.gpt import GPTConfig, check_choice
+from tiny_gpt.tasks.translation.mixture import (
+    LETTERS_DIGITS_PUNCTUATION,
+    Component,
+    Mixture,
+)
+from tiny_gpt.tasks.translation.quick import build_quick
+from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 
 NAME = "controls"
 GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")

@@ -11,11 +11,15 @@ Time      4 minutes for quick with 5 seeds, on 2 CPU cores
 
 import dataclasses
 
-from experiments.quick import build_quick
-from tiny_gpt.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
-from tiny_gpt.mixture import LETTERS_DIGITS_PUNCTUATION, Component, Mixture
-from tiny_gpt.model import GPTConfig, check_choice
+from tiny_gpt.models.gpt import GPTConfig, check_choice
+from tiny_gpt.tasks.translation.mixture import (
+    LETTERS_DIGITS_PUNCTUATION,
+    Component,
+    Mixture,
+)
+from tiny_gpt.tasks.translation.quick import build_quick
 
 NAME = "four_languages"
 MAPPINGS = ("A->B", "A->C", "A->D", "D->B", "D->C", "B->C")  # table 1

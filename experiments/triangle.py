@@ -14,10 +14,10 @@ not fill a vocabulary of 30; here every condition has one token per letter.
 
 import dataclasses
 
-from experiments.quick import build_quick
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.model import check_choice
+from tiny_gpt.models.gpt import check_choice
+from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.quick import build_quick
 
 NAME = "triangle"
 MAPPINGS = ("A->B", "B->C", "A->C")

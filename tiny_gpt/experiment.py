@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
-from tiny_gpt.decode import check_fits
-from tiny_gpt.evaluate import EvaluationConfig
-from tiny_gpt.languages import find_route
-from tiny_gpt.mixture import MOST_SENTENCES, Mixture
-from tiny_gpt.model import GPTConfig
-from tiny_gpt.vocabulary import (
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.greedy import check_fits
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.tasks.translation.languages import find_route
+from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
+from tiny_gpt.tasks.translation.vocabulary import (
     tokens_per_pair,
     tokens_per_word,
     vocabulary_size,

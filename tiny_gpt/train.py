@@ -6,14 +6,12 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from tiny_gpt.evaluate import Asker
+from tiny_gpt.evaluation.evaluate import Asker
 from tiny_gpt.experiment import Experiment, TrainConfig
-from tiny_gpt.files import DamagedFileError, hash_arrays
-from tiny_gpt.model import build_gpt
-from tiny_gpt.placement import Placement
-from tiny_gpt.preparation import Preparation, Run, frames_of, prepare
-from tiny_gpt.record import Record, state_of
-from tiny_gpt.replicas import (
+from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
+from tiny_gpt.training.replicas import (
     LOSS_METRIC,
     AskedOfACopy,
     ClipAfterSum,
@@ -22,6 +20,8 @@ from tiny_gpt.replicas import (
     copy_weights,
     fitting,
 )
+from tiny_gpt.training.run_files import Record, state_of
+from tiny_gpt.training.run_setup import Preparation, Run, frames_of, prepare
 
 
 def compile_gpt(
@@ -128,11 +128,11 @@ def run(
     keeps_weights: bool = False,
     placement: Placement | None = None,
 ) -> Run:
-    """Runs one condition with one seed, through `model.fit`.
+    """Runs one condition with one seed, through `gpt.fit`.
 
     The seed fixes languages, sentences, initial weights, order of the
     windows and prompts, all drawn in NumPy and so the same on each backend.
-    `multi_seed.run_seeds` does the same for many seeds, faster, on JAX.
+    `many_seeds.run_seeds` does the same for many seeds, faster, on JAX.
 
     Args:
         experiment: what to run.

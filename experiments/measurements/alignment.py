@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.measurements.questions import Questions, ask
-from experiments.measurements.trained import Trained
 from tiny_gpt.analysis.similarity import centred_cosine, linear_cka, varies
-from tiny_gpt.model import build_gpt, initialise_weights
+from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.probes import Reader
-from tiny_gpt.stream import sample_sentences
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation.stream import sample_sentences
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "alignment"
 SPARSE, ALONE, UNRELATED = NEEDS = (

@@ -7,13 +7,13 @@ from functools import cache, cached_property
 import numpy as np
 from keras import ops
 
-from experiments.measurements.trained import Trained
 from tiny_gpt.analysis import contexts as theory
 from tiny_gpt.analysis.loss_floor import Packing
-from tiny_gpt.backend import compile_for_model
-from tiny_gpt.languages import split_label
-from tiny_gpt.model import GPTConfig, build_gpt
-from tiny_gpt.vocabulary import PADDING_ID
+from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from tiny_gpt.runtime.backend import compile_for_model
+from tiny_gpt.tasks.translation.languages import split_label
+from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
+from tiny_gpt.training.trained import Trained
 
 LEAST = float(np.finfo("float32").tiny)  # what a float32 can hold
 Named = tuple[str, str, np.ndarray]  # mapping, metric, values by question

@@ -19,8 +19,6 @@ from experiments.measurements.context_words import (
     most_demonstrations,
     next_word_probabilities,
 )
-from experiments.measurements.trained import Trained
-from tiny_gpt import languages
 from tiny_gpt.analysis import contexts as theory
 from tiny_gpt.analysis.bayes import WeightedMapping, bayes_log_probabilities
 from tiny_gpt.analysis.loss_floor import (
@@ -28,9 +26,15 @@ from tiny_gpt.analysis.loss_floor import (
     inferring_floor_by_mapping,
 )
 from tiny_gpt.experiment import packing_of
-from tiny_gpt.languages import SEPARATOR, scramble, split_label
-from tiny_gpt.stream import fresh_windows, sample_sentences
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation import languages
+from tiny_gpt.tasks.translation.languages import (
+    SEPARATOR,
+    scramble,
+    split_label,
+)
+from tiny_gpt.tasks.translation.stream import fresh_windows, sample_sentences
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "contexts"
 SPARSE, LONG = "controls/sparse_a_to_c", "theory/long_window"

@@ -19,16 +19,16 @@ from experiments.measurements.pivot_use import (
     without,
 )
 from experiments.measurements.questions import Questions, ask
-from experiments.measurements.trained import Trained
-from tiny_gpt.model import build_gpt
+from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.probes import (
     Reader,
     head_patching_effect,
     lens_rank,
     patching_effect,
 )
-from tiny_gpt.stream import Stream, sample_sentences
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation.stream import Stream, sample_sentences
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "inside"
 QUESTION = "Which positions, layers and heads carry the answer, and which B?"

@@ -16,10 +16,17 @@ from keras import ops
 
 from tiny_gpt.analysis.linear_attention import LinearWeights
 from tiny_gpt.experiment import TrainConfig
-from tiny_gpt.linear_attention import LinearSelfAttention, build_linear_gpt
-from tiny_gpt.model import initialise_weights
-from tiny_gpt.prompts import encode_prompts
-from tiny_gpt.stream import Stream, all_sentences, sample_sentences
+from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.models.linear_attention import (
+    LinearSelfAttention,
+    build_linear_gpt,
+)
+from tiny_gpt.tasks.translation.prompts import encode_prompts
+from tiny_gpt.tasks.translation.stream import (
+    Stream,
+    all_sentences,
+    sample_sentences,
+)
 from tiny_gpt.train import compile_gpt
 
 TRAIN = TrainConfig(batch_size=32, learning_rate=1e-2)

@@ -17,7 +17,6 @@ from experiments.measurements.linear_models import (
     train_linear_gpt,
     weights_of,
 )
-from experiments.measurements.trained import Trained
 from tiny_gpt.analysis.linear_attention import (
     LinearWeights,
     lsa_output,
@@ -40,10 +39,11 @@ from tiny_gpt.analysis.linearity import (
     log_log_slope,
     norm,
 )
-from tiny_gpt.layers import TransformerBlock
-from tiny_gpt.linear_attention import LinearSelfAttention
+from tiny_gpt.models.layers import TransformerBlock
+from tiny_gpt.models.linear_attention import LinearSelfAttention
 from tiny_gpt.probes import Reader
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "perturbation"
 NEEDS = ("controls/sparse_a_to_c",)

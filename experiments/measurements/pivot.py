@@ -19,13 +19,13 @@ from experiments.measurements.pivot_use import (
     without,
 )
 from experiments.measurements.questions import Questions, ask
-from experiments.measurements.trained import Trained
-from tiny_gpt.languages import Mapping as Translation
-from tiny_gpt.languages import scramble
-from tiny_gpt.model import build_gpt
+from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.probes import Patch, Reader, ablate_head, attention_to, lens_rank
-from tiny_gpt.stream import sample_sentences
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation.languages import Mapping as Translation
+from tiny_gpt.tasks.translation.languages import scramble
+from tiny_gpt.tasks.translation.stream import sample_sentences
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "pivot"
 # Condition -> the mapping to C that was learned from thousands of pairs.

@@ -30,7 +30,7 @@ from keras import ops
 
 from experiments.measurements.questions import Questions
 from tiny_gpt.analysis.directions import remove_direction, word_effects
-from tiny_gpt.metrics import rank_of_target
+from tiny_gpt.evaluation.scores import rank_of_target
 from tiny_gpt.probes import Patch, Reader, Reading
 
 # Rows of `Questions.places`: word asked for, and where its answer is given.

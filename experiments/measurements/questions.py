@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiny_gpt.probes import Reading
-from tiny_gpt.prompts import encode_prompts
-from tiny_gpt.stream import Stream
+from tiny_gpt.tasks.translation.prompts import encode_prompts
+from tiny_gpt.tasks.translation.stream import Stream
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import keras
 import numpy as np
 
 from experiments import controls
-from experiments.measurements.trained import Trained
-from tiny_gpt.evaluate import Asker
-from tiny_gpt.exact import ExactEvaluator, Prompt
+from tiny_gpt.evaluation.evaluate import Asker
+from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.model import build_gpt, initialise_weights
-from tiny_gpt.preparation import Preparation, prepare
-from tiny_gpt.record import set_state, state_of
-from tiny_gpt.tiers import Row, exact_rows
+from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.tasks.translation.tiers import Row, exact_rows
 from tiny_gpt.train import compile_gpt
+from tiny_gpt.training.run_files import set_state, state_of
+from tiny_gpt.training.run_setup import Preparation, prepare
+from tiny_gpt.training.trained import Trained
 
 NAME = "reuse"
 QUESTION = "Which part of a model that knows A->B and B->C is used for A->C?"

@@ -30,7 +30,6 @@ from experiments.measurements.shifted_prompts import (
     token_table,
     word_shifts,
 )
-from experiments.measurements.trained import Trained
 from tiny_gpt.analysis.linear_attention import (
     lsa_output,
     pair_weights,
@@ -42,8 +41,9 @@ from tiny_gpt.analysis.shifts import (
     residual_over_f,
     solve_shift,
 )
-from tiny_gpt.stream import Stream, build_stream
-from tiny_gpt.tiers import Row
+from tiny_gpt.tasks.translation.stream import Stream, build_stream
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.trained import Trained
 
 NAME = "shift"
 NEEDS = ("controls/sparse_a_to_c",)

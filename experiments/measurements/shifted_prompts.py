@@ -14,10 +14,10 @@ from experiments.measurements.linear_models import (
     weights_of,
 )
 from tiny_gpt.analysis.linear_attention import lsa_output, pair_weights
-from tiny_gpt.exact import readable_ids
+from tiny_gpt.evaluation.every_sentence import readable_ids
 from tiny_gpt.probes import Patch, Reader
-from tiny_gpt.prompts import encode_prompts
-from tiny_gpt.stream import Stream
+from tiny_gpt.tasks.translation.prompts import encode_prompts
+from tiny_gpt.tasks.translation.stream import Stream
 
 # From token ids (B, T) and what is added to their embeddings to logits.
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -11,7 +11,11 @@ import numpy as np
 from tiny_gpt.callbacks.events import LossDropLogger
 from tiny_gpt.callbacks.schedule import Clock, Schedule, from_config
 from tiny_gpt.callbacks.tasks import epochs_only
-from tiny_gpt.files import hash_arrays, read_checkpoint, write_checkpoint
+from tiny_gpt.runtime.files import (
+    hash_arrays,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 QUARTERS = Schedule(per_decade=4)
 

@@ -20,7 +20,7 @@ from tiny_gpt.analysis.changes import (
 from tiny_gpt.analysis.events import find_loss_drops
 from tiny_gpt.analysis.mirages import Event, mark_mirages
 from tiny_gpt.callbacks.schedule import from_config
-from tiny_gpt.files import write_whole
+from tiny_gpt.runtime.files import write_whole
 
 METHODS = ("cusum", "threshold")
 FIELDS = (

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from tiny_gpt.callbacks.schedule import from_config
-from tiny_gpt.files import hash_arrays, write_whole
+from tiny_gpt.runtime.files import hash_arrays, write_whole
 
 PACKAGES = (
     "keras",

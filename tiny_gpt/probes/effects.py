@@ -6,9 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.backend import Snapshot
-from tiny_gpt.metrics import rank_of_target
-from tiny_gpt.model import check_choice
+from tiny_gpt.evaluation.scores import rank_of_target
+from tiny_gpt.models.gpt import check_choice
 from tiny_gpt.probes.patches import (
     HeadPatch,
     Patch,
@@ -16,6 +15,7 @@ from tiny_gpt.probes.patches import (
     rows_of_positions,
 )
 from tiny_gpt.probes.reader import Reader, Reading
+from tiny_gpt.runtime.backend import Snapshot
 
 ABLATIONS = ("zero", "mean")
 
@@ -208,7 +208,7 @@ def lens_rank(
 
     Returns:
         Ranks, 1 for the most probable, shape (..., B, T, N); ties count half
-        (`metrics.rank_of_target`).
+        (`scores.rank_of_target`).
 
     Raises:
         ValueError: if there is not one row of ids for each sentence, or an

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.backend import Snapshot, compile_for_model
-from tiny_gpt.decode import Network
-from tiny_gpt.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.evaluation.greedy import Network
+from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 from tiny_gpt.probes.patches import (
     HeadPatch,
     Patch,
@@ -18,6 +17,7 @@ from tiny_gpt.probes.patches import (
     check_number,
     index_of,
 )
+from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def _check_model(model):
         and "head" in layers
     ):
         raise ValueError(
-            "`model` must be one of `tiny_gpt.model.build_gpt`, with layers "
-            "'embedding', 'block_0', ... and 'head'. Received: layers "
+            "`model` must be one of `tiny_gpt.models.gpt.build_gpt`, with "
+            "layers 'embedding', 'block_0', ... and 'head'. Received: layers "
             f"{list(layers)}"
         )

@@ -14,7 +14,7 @@ from tiny_gpt.sweep.grid import Cell, Sweep
 from tiny_gpt.sweep.rows import row_reader
 from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange, execute
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.work import Done, Work
+from tiny_gpt.sweep.tasks import Done, Work
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from tiny_gpt.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
-from tiny_gpt.mixture import Component, Mixture
-from tiny_gpt.model import GPTConfig
-from tiny_gpt.vocabulary import vocabulary_size
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 
 # Axes by name; any other is a field, e.g. "train.batch_size".
 FIELD_BY_AXIS = {

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 
 from tiny_gpt.experiment import Experiment, config_of
-from tiny_gpt.files import DamagedFileError, unseal
-from tiny_gpt.tiers import Row
+from tiny_gpt.runtime.files import DamagedFileError, unseal
+from tiny_gpt.tasks.translation.tiers import Row
 
 FORMAT = 1  # to be raised when the same config gives other numbers
 SEED_FILE = re.compile(r"seed_(\d+)\.json")

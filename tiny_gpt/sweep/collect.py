@@ -16,7 +16,7 @@ from tiny_gpt.analysis.thresholds import (
     fit_threshold,
     median_intervals,
 )
-from tiny_gpt.frames import metrics_frame
+from tiny_gpt.metrics.frames import metrics_frame
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.cell import Finished
 from tiny_gpt.sweep.grid import Cell, Sweep
@@ -52,7 +52,7 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
         store: where they are.
 
     Returns:
-        Columns `metrics.COLUMNS`, then the axes, words as text; no column
+        Columns `scores.COLUMNS`, then the axes, words as text; no column
         without a run.
     """
     axes = [axis for axis in sweep.axes if axis != CONDITION]

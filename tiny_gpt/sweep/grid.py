@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiny_gpt.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.axes import CONDITION, NAMED, has_field, with_values
-from tiny_gpt.tiers import METRICS, TIERS
+from tiny_gpt.tasks.translation.tiers import METRICS, TIERS
 
 
 @dataclass(frozen=True)

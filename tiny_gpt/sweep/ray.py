@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.work import Done, Held, Work
+    from tiny_gpt.sweep.tasks import Done, Held, Work
 
 MOST_RETRIES = 20  # of a work whose worker or node dies
 MOST_LEASES = 500  # of a driver at once; each is an open file
@@ -133,7 +133,7 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
-    from tiny_gpt.sweep.work import Held, count_threads
+    from tiny_gpt.sweep.tasks import Held, count_threads
 
     start = _backend(), count_threads()
     where = store.folder.resolve(), store.precision
@@ -181,8 +181,8 @@ def _backend() -> str:
 
 def _receive(ray, reference, work, held) -> "Done":
     """Keeps what a task has sent; None of `held`: it did so itself."""
-    from tiny_gpt.files import DamagedFileError
-    from tiny_gpt.sweep.work import Done, in_a_line
+    from tiny_gpt.runtime.files import DamagedFileError
+    from tiny_gpt.sweep.tasks import Done, in_a_line
 
     try:
         found = ray.get(reference)
@@ -227,7 +227,7 @@ def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
     """
     # Before keras is imported, and JAX is used.
     os.environ["KERAS_BACKEND"], os.environ["NPROC"] = start
-    from tiny_gpt.devices import make_deterministic, set_precision
+    from tiny_gpt.runtime.environment import make_deterministic, set_precision
 
     set_precision(precision)
     make_deterministic()
@@ -242,7 +242,7 @@ def _do_in_store(
     """Does a work in a worker of Ray that sees the store."""
     work = _start(sent, start, where[1])
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.work import do
+    from tiny_gpt.sweep.tasks import do
 
     return do(Store(*where), work)
 
@@ -258,10 +258,10 @@ def _do_apart(
     work, saved = _start(sent, start, precision)
     import dataclasses
 
-    from tiny_gpt.files import write_whole
+    from tiny_gpt.runtime.files import write_whole
     from tiny_gpt.sweep.cell import FORMAT
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.work import do
+    from tiny_gpt.sweep.tasks import do
 
     work = dataclasses.replace(work, seeds=tuple(saved))
     user = os.getuid() if hasattr(os, "getuid") else ""

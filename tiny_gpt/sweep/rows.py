@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiny_gpt.analysis.times import time_to_threshold
-from tiny_gpt.evaluate import task_name
+from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.cell import Finished

@@ -1,9 +1,9 @@
 """Runs what a sweep has not run yet, wherever; the store knows what it has.
 
 An executor is a function of a store and of works, which yields what came of
-each: `work.in_process`, a `pool.Pool`, a `ray.Cluster`. Whoever executes calls
-`work.do`, which takes a lease on each run, so that any number of drivers, of
-any kind, share one store.
+each: `tasks.in_process`, a `processes.Pool`, a `ray.Cluster`. Whoever executes
+calls `tasks.do`, which takes a lease on each run, so that any number of
+drivers, of any kind, share one store.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.work import Done, Work
+from tiny_gpt.sweep.tasks import Done, Work
 
 POLL_S = 1.0
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tiny_gpt.devices import PRECISIONS, describe
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.files import (
+from tiny_gpt.runtime.environment import PRECISIONS, describe
+from tiny_gpt.runtime.files import (
     DamagedFileError,
     is_sealed,
     seal,
@@ -35,9 +35,9 @@ from tiny_gpt.sweep.cell import (
     key_of,
     read_cell,
 )
-from tiny_gpt.sweep.claim import claim_folder, names_in
 from tiny_gpt.sweep.lease import Lease, is_leased, take_lease
-from tiny_gpt.sweep.shared import Shared, writer
+from tiny_gpt.sweep.locks import claim_folder, names_in
+from tiny_gpt.sweep.remote_store import Shared, writer
 
 RECORD_FILE = re.compile(r"([0-9a-f]{64})_seed_(\d+)\..*")
 
@@ -47,7 +47,7 @@ class Store:
 
     Args:
         folder: made if missing; a new or empty one, or a store.
-        precision: see `devices.set_precision`; part of each key, as is the
+        precision: see `environment.set_precision`; part of each key, as is the
             backend.
         shared: URL of a place where other machines find finished runs, and
             this one theirs (`Shared`); leases are of this folder alone, so

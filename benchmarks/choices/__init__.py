@@ -1,0 +1,1 @@
+"""Measurements behind a choice that was made."""

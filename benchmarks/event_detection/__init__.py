@@ -1,1 +1,0 @@
-"""Known events, and methods that find them: see `benchmarks/detection.py`."""

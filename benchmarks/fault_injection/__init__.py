@@ -1,1 +1,0 @@
-"""Faults injected into the command line: see `benchmarks/faults.py`."""

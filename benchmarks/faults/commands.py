@@ -1,0 +1,122 @@
+"""In the process of the benchmark: starts commands, and ends them."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.fault import Ended, Fault, Step
+from benchmarks.faults.miniature import serve_command, serve_loading
+
+SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+DEADLINE_S = 480.0  # of a command that takes seconds
+HANGS = 99  # exit code of a command that came to no end
+
+
+class Commands:
+    """Starts commands of one backend, forked from a process that has imported.
+
+    Args:
+        folder: where logs of the commands and compiled programs go.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._number = 0
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "programs")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        self._context = multiprocessing.get_context("forkserver")
+        modules = ["tiny_gpt.commands.running.runner", "experiments.triangle"]
+        if "pytest" in sys.modules:
+            modules.append("pytest")
+        self._context.set_forkserver_preload(modules)
+
+    def start(
+        self, path: str, folder: Path, fault: Fault | None = None
+    ) -> "Command":
+        """Starts the command of a path, with a fault."""
+        reader, writer = self._context.Pipe(duplex=False)
+        output = self._new_output()
+        arguments = (path, folder, fault or Fault(), writer, output)
+        process = self._context.Process(target=serve_command, args=arguments)
+        process.start()
+        writer.close()
+        return Command(process, reader, output, fault or Fault())
+
+    def run(self, path: str, folder: Path, fault: Fault | None = None) -> Ended:
+        """Runs a command to its end."""
+        return self.start(path, folder, fault).end()
+
+    def load(self, folders: Sequence[Path]) -> Ended:
+        """Loads the weights of all runs of some folders."""
+        output = self._new_output()
+        process = self._context.Process(
+            target=serve_loading, args=(folders, output)
+        )
+        process.start()
+        process.join(DEADLINE_S)
+        code = 1 if process.exitcode is None else process.exitcode
+        return Ended(code, output.read_text(), ())
+
+    def _new_output(self) -> Path:
+        self._number += 1
+        return self._folder / f"output_{self._number}.txt"
+
+
+class Command:
+    """A command that runs; the fault's signal is sent by `end`."""
+
+    def __init__(self, process: Any, reader: Any, output: Path, fault: Fault):
+        self._process, self._reader = process, reader
+        self._output, self._fault = output, fault
+        self._steps: list[Step] = []
+        self._rest = b""
+
+    def wait_for(self, phase: str) -> None:
+        """Waits until a phase begins."""
+        while not any(step.phase == phase for step in self._steps):
+            if not self._read():
+                return
+
+    def end(self) -> Ended:
+        """Waits for the end, and sends the signal when it is time."""
+        fault = self._fault
+        deadline = time.perf_counter() + DEADLINE_S
+        sent = False
+        while self._read(deadline - time.perf_counter()):
+            met = [s for s in self._steps if fault.is_at(s.phase, s.name)]
+            if not sent and len(met) > fault.occurrence:
+                sent = True
+                if fault.action == "kill" or fault.action in SIGNALS:
+                    time.sleep(fault.delay_s)
+                    self._send(SIGNALS.get(fault.action, signal.SIGKILL))
+        self._process.join(max(1.0, deadline - time.perf_counter()))
+        code = self._process.exitcode
+        if code is None:  # it hangs, and says where
+            self._send(signal.SIGUSR1)
+            time.sleep(1.0)
+            self._process.kill()
+            self._process.join()
+            code = HANGS
+        self._reader.close()
+        output = self._output.read_text() if self._output.exists() else ""
+        return Ended(code, output, tuple(self._steps))
+
+    def _send(self, number: int) -> None:
+        if self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+    def _read(self, timeout_s: float = DEADLINE_S) -> bool:
+        """Reads what the command says; False at its end."""
+        if not self._reader.poll(max(0.0, timeout_s)):
+            return False
+        data = os.read(self._reader.fileno(), 2**16)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._steps += [Step(*json.loads(line)) for line in lines]
+        return bool(data)

@@ -1,0 +1,207 @@
+"""What survives when a command is killed, stopped, or finds damaged files.
+
+Question  Does the same command, started again, end with the same bytes as one
+          that was never stopped?
+Run       python -m benchmarks.faults.commands_killed docs/faults
+Time      13 minutes on 2 CPU cores, shared with other work
+
+The real command line, `python -m experiments triangle`, on a miniature of two
+conditions, two seeds and `NUM_EPOCHS` epochs, saved after each. It says
+through a pipe what it is about to do; that is where it is killed, stopped,
+or given an error. Then the same command is started again. Survived means:
+exit code 0, the bytes of `metrics.csv`, `events.csv` and the logs and the hash
+of the weights of every run are those of a command never stopped, the saved
+weights have that hash, and no other file is left over. Detected means: the
+command said what was wrong, or a damaged file was set aside or written anew;
+empty where there is nothing to detect. Lost is what did not survive, was not
+detected, or left a file with its final name that is not whole.
+
+Kills are SIGKILL at a random moment of each phase; in the phase "writing" the
+process is held between two system calls while it is killed. A few are killed
+again in the next attempt. A full disk is an injected ENOSPC at each
+kind of write, and a limit on the size of files, which cuts a write in the
+middle. Damaged weights are found by who loads them; then the files of their
+run are removed, and it is trained again.
+
+`fit` has no compiled programs to keep, and is slow to start; so its command
+finds three of the four runs finished, as if it had been killed before. The
+command line uses `fit` on TensorFlow alone; on JAX it is put in place of the
+compiled path.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.faults.commands import SIGNALS, Commands
+from benchmarks.faults.fault import PHASES
+from benchmarks.faults.miniature import PATHS
+from benchmarks.faults.trials import Trials
+
+KILLS = 20  # on each path
+MOMENTS = ("half written", "written", "renaming", "renamed", "removed")
+DAMAGES = ("cut", "flip", "empty")
+COLUMNS = (
+    "path",
+    "kind",
+    "phase",
+    "point",
+    "seed",
+    "survived",
+    "detected",
+    "lost",
+    "seconds",
+)
+
+
+# What is written, and at which moment it fails.
+WRITES = (
+    "half written saving_manifest.json",
+    "making runs",
+    "half written .jsonl",
+    "half written .checkpoint",
+    "opening .weights.h5",
+    "renaming .weights.h5",
+    "half written saving_seed_4.json",
+    "half written saving_metrics.csv",
+    "half written saving_events.csv",
+    "half written saving_summary.json",
+    "opening figure_2.png.tmp",
+    "half written saving_table_1.md",
+    "renaming manifest.json",
+)
+LIMITS = (5_000, 7_000, 20_000, 60_000, 150_000)  # bytes
+MIDWAY = (
+    ("run.checkpoint",),
+    ("run.previous.checkpoint",),
+    ("run.checkpoint", "run.previous.checkpoint"),
+    ("run.jsonl",),
+    ("manifest.json",),
+)
+FINISHED = (
+    ("run.json",),
+    ("run.weights.h5",),
+    ("run.jsonl",),
+    ("metrics.csv",),
+    ("events.csv",),
+    ("manifest.json",),
+)
+
+
+def try_all(trials: Trials) -> None:
+    """Tries every fault on one path; the slower paths get fewer errors."""
+    seeds = itertools.count()
+    is_fast = trials.path == "compiled, many seeds"
+    trials.repeat(next(seeds))
+    for i in range(KILLS):
+        phase = PHASES[i % len(PHASES)]
+        moment = MOMENTS[i // len(PHASES) % len(MOMENTS)]
+        trials.signal(
+            "kill", phase, next(seeds), moment if phase == "writing" else ""
+        )
+    for i, phase in enumerate(PHASES):
+        for action in SIGNALS if is_fast else [list(SIGNALS)[i % 2]]:
+            trials.signal(action, phase, next(seeds))
+    for name in WRITES if is_fast else WRITES[2:5]:
+        trials.error("ENOSPC", name, next(seeds))
+    for limit in LIMITS if is_fast else LIMITS[2:3]:
+        trials.limit(next(seeds), limit)
+    denied = ("renaming manifest.json", "making runs", "renaming .checkpoint")
+    for name in denied if is_fast else denied[2:]:
+        trials.error("EACCES", name, next(seeds))
+    if is_fast:
+        trials.no_folder(next(seeds))
+    for how in DAMAGES if is_fast else ["flip"]:
+        for names in MIDWAY if is_fast else MIDWAY[::2]:
+            trials.damage(names, how, False, next(seeds))
+        for names in FINISHED if is_fast else FINISHED[:3]:
+            trials.damage(names, how, True, next(seeds))
+    for phase in ("", "compiling", "writing") if is_fast else [""]:
+        trials.race(phase, next(seeds))
+    trials.load_all(next(seeds))
+
+
+def main() -> None:
+    """Tries all paths, or those of one backend in this process."""
+    folder = Path(sys.argv[1])
+    if len(sys.argv) == 3:
+        rows = []
+        with tempfile.TemporaryDirectory() as temporary:
+            commands = Commands(Path(temporary))
+            for i, path in enumerate(PATHS):
+                if PATHS[path] == sys.argv[2]:
+                    of_path = Path(temporary) / str(i)
+                    of_path.mkdir()
+                    trials = Trials(path, commands, of_path)
+                    try_all(trials)
+                    rows += trials.rows
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    # Side by side, on a core each.
+    running = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "benchmarks.faults.commands_killed",
+                str(folder),
+                backend,
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": backend},
+        )
+        for backend in dict.fromkeys(PATHS.values())
+    ]
+    outputs = [process.communicate()[0] for process in running]
+    rows = [row for text in outputs for row in json.loads(text)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    _write(folder, frame, time.perf_counter() - start)
+
+
+def _write(folder: Path, frame: pd.DataFrame, seconds: float) -> None:
+    from tiny_gpt.runtime import results_folder
+    from tiny_gpt.runtime.environment import describe
+
+    results_folder.write_frame(folder / "faults.csv", frame)
+    table = tabulate(frame)
+    results_folder.write_text(folder / "table.md", table)
+    unused = ("backend", "precision")
+    manifest = {
+        "command": f"python -m benchmarks.faults.commands_killed {folder}",
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "wall_s": round(seconds, 1),
+        "load": os.getloadavg(),
+        "backends": list(dict.fromkeys(PATHS.values())),
+        # Of this process, which computed nothing.
+        **{k: v for k, v in describe().items() if k not in unused},
+    }
+    results_folder.write_json(folder / "manifest.json", manifest)
+    sys.stdout.write(table)
+
+
+def tabulate(frame: pd.DataFrame) -> str:
+    """Returns a Markdown table: injected, survived, lost by path and kind."""
+    headings = ("path", "fault", "injected", "survived", "lost")
+    rulers = ("---", "---", "---:", "---:", "---:")
+    is_kill = frame["kind"] == "killed"
+    kinds = frame["kind"].where(~is_kill, "killed, " + frame["phase"])
+    lines: list[Sequence[str]] = [headings, rulers]
+    for names, rows in frame.groupby(["path", kinds], sort=False):
+        counts = len(rows), rows["survived"].sum(), rows["lost"].sum()
+        lines.append([*map(str, names), *map(str, counts)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Claims of the paper's theory, a family of their own."""

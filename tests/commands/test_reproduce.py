@@ -1,0 +1,238 @@
+"""`make reproduce` over scripted records: nothing is trained here."""
+
+import json
+import multiprocessing
+import os
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from experiments import triangle
+from experiments.__main__ import main
+from experiments.claims.families import CLAIMS
+from tests.helpers.scripted_runs import write_records
+from tiny_gpt import train
+from tiny_gpt.claims import evidence
+from tiny_gpt.commands.reporting import reproduce
+from tiny_gpt.commands.reporting.verdicts import verdict_table
+from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.report import schema
+from tiny_gpt.runtime.results_folder import write_manifest
+from tiny_gpt.train import load_finished
+from tiny_gpt.training import many_seeds
+from tiny_gpt.training.many_seeds import Job
+from tiny_gpt.training.processes import run_all, share_cores
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_environment(monkeypatch):
+    # `main` sets them for the process that it is started in.
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _never_train(monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a finished run was started again")
+
+    monkeypatch.setattr(train, "prepare", refuse)
+    monkeypatch.setattr(many_seeds, "prepare", refuse)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Returns a folder in which every run is there, and its report."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    claim(folder)
+    write_records(folder, seeds=SEEDS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("KERAS_BACKEND", "JAX_COMPILATION_CACHE_DIR"):
+            patch.setenv(name, "jax" if name == "KERAS_BACKEND" else "")
+        assert main(arguments("reproduce", folder)) == 0
+    return folder
+
+
+def arguments(command, folder, seeds=SEEDS):
+    return [command, "--out", str(folder), "--seeds", str(len(seeds))]
+
+
+def claim(folder):
+    options = reproduce_options(folder)
+    reproduce.Reproduction.from_options(options, ["test"]).claim()
+
+
+def reproduce_options(folder):
+    from experiments.__main__ import parse_arguments
+
+    return parse_arguments(arguments("reproduce", folder))
+
+
+def test_it_leaves_everything_that_a_reader_needs(finished):
+    ours = {p.name for p in finished.iterdir() if p.is_file()}
+    assert ours == {
+        "metrics.csv",
+        "events.csv",
+        ".lock",
+        "claims.json",
+        "manifest.json",
+        "report.html",
+        "verdicts.md",
+    }
+    frame = pd.read_csv(finished / "metrics.csv")
+    assert tuple(frame.columns) == COLUMNS
+    assert set(frame["experiment"]) == {
+        "triangle",
+        "controls",
+        "four_languages",
+    }
+    found = json.loads((finished / "claims.json").read_text())
+    schema.check_ledger(found)
+    assert [c["name"] for c in found["claims"]] == [c.name for c in CLAIMS]
+    assert found["missing"] == []
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["rules_commit"] == found["rules_commit"]
+    assert manifest["versions"]["keras"]
+
+
+def test_the_report_shows_every_claim_and_condition(finished):
+    page = (finished / "report.html").read_text()
+    for each in CLAIMS:
+        assert f'id="{each.name}"' in page
+    found = json.loads((finished / "claims.json").read_text())
+    for condition in found["conditions"]:
+        assert condition["condition"] in page
+
+
+def test_the_verdict_table_sets_runs_side_by_side(finished):
+    found = json.loads((finished / "claims.json").read_text())
+    alone = (finished / "verdicts.md").read_text()
+    assert alone == verdict_table({"verdict": found})
+    assert len(alone.splitlines()) == 2 + len(CLAIMS)
+    other = json.loads((finished / "claims.json").read_text())
+    for entry in other["claims"]:
+        entry["verdict"] = evidence.UNDECIDED
+    both = verdict_table({"ours": found, "theirs": other})
+    assert both.splitlines()[0] == "| claim | paper | effect | ours | theirs |"
+    fig_2c = next(c for c in found["claims"] if c["name"] == "fig_2c")
+    assert (
+        f"| {fig_2c['title'].replace('->', ' → ')} | fig. 2c and sec. 3.1.3 | "
+        in both
+    )
+    assert f"| {fig_2c['verdict']} | undecided |" in both
+
+
+def test_a_second_command_trains_nothing_and_says_the_same(finished):
+    before = json.loads((finished / "claims.json").read_text())
+    assert main(arguments("reproduce", finished)) == 0
+    assert json.loads((finished / "claims.json").read_text()) == before
+
+
+def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
+    before = json.loads((finished / "claims.json").read_text())
+    assert main(["report", "--out", str(finished)]) == 0
+    after = json.loads((finished / "claims.json").read_text())
+    assert after["seeds"] == before["seeds"] == list(SEEDS)
+    printed = capsys.readouterr().out  # the verdicts
+    assert "reproduced" in printed
+    assert "not tested at this" in printed
+    assert "report.html" in printed
+
+
+def test_a_partial_report_says_what_is_missing(tmp_path):
+    claim(tmp_path)
+    skip = {("controls/no_route_to_c", 1), ("triangle/no_a_to_c", 2)}
+    write_records(tmp_path, seeds=SEEDS, skip=skip)
+    assert main(arguments("report", tmp_path)) == 0
+    found = json.loads((tmp_path / "claims.json").read_text())
+    assert found["missing"] == [
+        "triangle/no_a_to_c: seeds 2",
+        "controls/no_route_to_c: seeds 1",
+    ]
+    by_name = {c["name"]: c for c in found["claims"]}
+    assert by_name["composition"]["verdict"] == evidence.UNDECIDED
+    assert by_name["fig_2c"]["verdict"] == evidence.REPRODUCED
+    page = (tmp_path / "report.html").read_text()
+    assert "controls/no_route_to_c: seeds 1" in page
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["status"] == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["reproduce", "--conditions", "sparse_a_to_c"], "claims need all"),
+        (["report"], "needs the folder of a reproduction"),
+        (["reproduce", "--preset", "huge"], "preset='huge'"),
+    ],
+)
+def test_bad_commands_end_before_anything_is_written(
+    options, rule, tmp_path, capsys
+):
+    folder = tmp_path / "new"
+    assert main([*options, "--out", str(folder)]) == 2
+    assert rule in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_a_report_of_nothing_is_refused(tmp_path, capsys):
+    claim(tmp_path)
+    assert main(arguments("report", tmp_path)) == 2
+    assert "needs a finished run" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"config": {"experiment": "triangle"}}, "of 'triangle'"),
+    ],
+)
+def test_a_report_of_something_else_is_refused(change, rule, tmp_path, capsys):
+    claim(tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    write_manifest(tmp_path, {**manifest, **change})
+    assert main(arguments("report", tmp_path)) == 2
+    assert rule in capsys.readouterr().err
+
+
+def test_another_preset_does_not_take_the_folder(finished, capsys):
+    command = [*arguments("reproduce", finished), "--preset", "paper"]
+    assert main(command) == 2
+    assert "preset: quick, now paper" in capsys.readouterr().err
+
+
+def test_cores_are_shared_evenly(monkeypatch):
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False
+    )
+    assert share_cores(2) == [{0, 2}, {1, 3}]
+    assert share_cores(4) == [{0}, {1}, {2}, {3}]
+    # More processes than cores: each has at least one.
+    assert all(share_cores(6))
+
+
+def test_jobs_run_in_processes_of_their_own(tmp_path):
+    quick = triangle.build_experiment("quick", "a_to_c_alone")
+    tiny = replace(
+        quick,
+        eval_mappings=("A->C",),
+        pivots=(),
+        train=replace(quick.train, num_epochs=1),
+        evaluation=replace(
+            quick.evaluation, num_sentences=2, exact_demonstrations=()
+        ),
+    )
+    jobs = [Job(tiny, seed, tmp_path / f"seed_{seed}") for seed in (0, 1)]
+    done = {job.seed for job in run_all(jobs, 2, "float32")}
+    assert done == {0, 1}
+    for job in jobs:
+        assert load_finished(tiny, job.seed, job.record) is not None
+    assert not multiprocessing.active_children()

@@ -1,0 +1,168 @@
+"""`make theory`: what it runs, measures and decides."""
+
+import dataclasses
+import json
+import time
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from experiments import controls, theory
+from experiments.__main__ import main
+from experiments.claims.families import CLAIMS
+from experiments.claims.section_2.family import THEORY
+from tests.helpers.scripted_runs import write_records
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.claims.claim import interval_level, num_intervals
+from tiny_gpt.claims.evidence import UNDECIDED
+from tiny_gpt.commands.reporting import study
+from tiny_gpt.commands.running.plan import Plan
+from tiny_gpt.report import schema
+from tiny_gpt.runtime.results_folder import (
+    FORMAT,
+    read_manifest,
+    write_manifest,
+)
+
+SEEDS = (0, 1)
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_environment(monkeypatch):
+    # `main` sets them for the process that it is started in.
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+
+
+def tiny_plan(module, folder, conditions):
+    evaluation = dataclasses.replace(TINY.evaluation, exact_demonstrations=(1,))
+    experiments = tuple(
+        dataclasses.replace(
+            TINY, name=module.NAME, condition=c, evaluation=evaluation
+        )
+        for c in conditions
+    )
+    return Plan(
+        module=module,
+        preset="quick",
+        experiments=experiments,
+        seeds=SEEDS,
+        precision="float32",
+        folder=folder / module.NAME,
+        overwrite=False,
+        command=("test",),
+        commit="test",
+    )
+
+
+def test_it_runs_what_is_measured_and_no_more(tmp_path, monkeypatch):
+    ours = tiny_plan(theory, tmp_path, ("count_50",))
+    names = ("sparse_a_to_c", "a_to_c_alone_equal_tokens", "held_out_1")
+    other = tiny_plan(controls, tmp_path, names)
+    for plan in (ours, other):
+        plan.claim()
+    asked = []
+
+    def measure(trained, seed):
+        asked.append((seed, {p: t.experiment for p, t in trained.items()}))
+        return [("A->C", "all", "all", "number", float(seed))]
+
+    places = ("controls/sparse_a_to_c", "theory/count_50")
+    module = SimpleNamespace(NAME="scripted", NEEDS=places, measure=measure)
+    monkeypatch.setattr(study, "MEASUREMENTS", (module,))
+    study.run_study(ours, [other], Console(quiet=True))
+
+    trained = {p.name for p in (tmp_path / "controls/runs").iterdir()}
+    assert trained == set(names[:2])
+    assert (tmp_path / "theory/metrics.csv").exists()
+    assert [seed for seed, _ in asked] == [0, 1]
+    experiments = asked[0][1]
+    assert experiments["controls/sparse_a_to_c"] == other.experiments[0]
+    assert experiments["theory/count_50"] == ours.experiments[0]
+    frame = pd.read_csv(tmp_path / "theory/measured.csv")
+    assert frame["value"].tolist() == [0.0, 1.0]
+    done = study.collect_study(ours)
+    assert done.missing == {}
+    assert "scripted" in set(pd.concat(done.metrics)["condition"])
+    # Once more: nothing is left to do.
+    study.run_study(ours, [other], Console(quiet=True))
+    assert len(asked) == 2
+
+
+def report(folder):
+    arguments = ["--out", str(folder), "--seeds", str(len(SEEDS))]
+    assert main(["report", *arguments]) == 0
+    return json.loads((folder / "claims.json").read_text())
+
+
+@pytest.fixture
+def reproduced(tmp_path):
+    """Returns the folder of a reproduction without the theory."""
+    write_records(tmp_path, seeds=SEEDS)
+    config = {
+        "experiment": "reproduce",
+        "preset": "quick",
+        "seeds": list(SEEDS),
+        "backend": "jax",
+        "precision": "float32",
+    }
+    manifest = {"format": FORMAT, "status": "finished", "config": config}
+    write_manifest(tmp_path, manifest)
+    return tmp_path
+
+
+def test_the_theory_joins_the_report_when_it_is_there(reproduced):
+    for name in ("triangle", "controls", "four_languages"):
+        write_manifest(reproduced / name, {"format": FORMAT, "config": {}})
+    names = [c["name"] for c in report(reproduced)["claims"]]
+    assert names == [c.name for c in CLAIMS]
+    (reproduced / "theory").mkdir()
+    write_manifest(reproduced / "theory", {"format": FORMAT, "config": {}})
+    found = report(reproduced)
+    schema.check_ledger(found)
+    entries = {c["name"]: c for c in found["claims"]}
+    assert list(entries) == [c.name for c in (*CLAIMS, *THEORY)]
+    assert f"of {num_intervals(THEORY)} intervals" in found["summary"]
+    # Without its runs nothing is decided but arithmetic.
+    for claim in THEORY:
+        entry = entries[claim.name]
+        assert entry["command"].startswith("make theory")
+        if claim.conditions:
+            assert entry["verdict"] == UNDECIDED, claim.name
+            assert "Runs are missing" in entry["because"]
+    assert any("theory/pivot" in line for line in found["missing"])
+
+
+def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[-1])
+    monkeypatch.setattr(
+        "tiny_gpt.commands.reporting.reproduce.run_study",
+        lambda *given: clock.append(1800.0),
+    )
+    arguments = ["--out", str(reproduced), "--seeds", str(len(SEEDS))]
+    assert main(["theory", *arguments]) == 0
+    assert read_manifest(reproduced)["last_command_s"] == 1800.0
+
+
+def test_the_theory_has_a_level_of_its_own():
+    expected = 1 - 0.05 / num_intervals(THEORY)
+    assert interval_level(THEORY) == pytest.approx(expected)
+    names = [c.name for c in (*CLAIMS, *THEORY)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "paper"], "preset"),
+        (["--conditions", "count_50"], "claims need all"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(tmp_path, capsys, arguments, message):
+    assert main(["theory", "--out", str(tmp_path / "x"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()

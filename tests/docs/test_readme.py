@@ -1,0 +1,177 @@
+"""What the README shows is what committed runs printed."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.claims.families import CLAIMS
+from tiny_gpt.claims.claim import decide_all
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.reporting.verdicts import PAPER_FRAME, verdict_table
+from tiny_gpt.commands.running.outputs import PUBLISHED
+from tiny_gpt.metrics.summary import summarise
+from tiny_gpt.report.typeset import format_effect
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+RUNS = sorted(p.parent for p in (ROOT / "docs").glob("*/summary.json"))
+
+
+def test_every_table_stands_in_a_committed_folder():
+    tables = [
+        (ROOT / "docs" / name / "table_1.md").read_text()
+        for name in ("triangle_quick", "four_languages_quick")
+    ]
+    assert all(table in README for table in tables)
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 15
+    for link in links:
+        if not link.startswith("http"):
+            assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
+def test_committed_summaries_follow_from_their_frames(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    metrics = pd.read_csv(folder / "metrics.csv.gz")
+    again = summarise(metrics, summary["metric"], summary["preset"])
+    values, expected = (pd.json_normalize(s).iloc[0] for s in (again, summary))
+    numbers = [key for key in expected.index if key.startswith("conditions.")]
+    assert len(numbers) >= 6
+    assert values[numbers].to_list() == pytest.approx(
+        expected[numbers].to_list(), rel=1e-12
+    )
+    assert summary["seeds"] == manifest["config"]["seeds"]
+    assert manifest["commit"]
+    assert not manifest["commit"].endswith("-dirty")
+
+
+def test_backends_agree_as_far_as_the_readme_says():
+    jax, tensorflow = (
+        pd.read_csv(ROOT / "docs" / name / "metrics.csv.gz")
+        for name in ("triangle_quick", "triangle_quick_tensorflow")
+    )
+    assert jax.drop(columns="value").equals(tensorflow.drop(columns="value"))
+    difference = (jax["value"] - tensorflow["value"]).abs()
+    by_metric = difference.groupby(jax["metric"]).max()
+    assert by_metric["loss"] == pytest.approx(1e-4, abs=5e-5)
+    assert by_metric["accuracy_aligned"] == 1 / 1024
+
+
+def test_the_papers_table_follows_from_committed_frames():
+    frame = pd.read_csv(ROOT / "docs" / "triangle_paper" / "metrics.csv.gz")
+
+    def values(condition, metric, mapping="A->C"):
+        rows = frame[
+            (frame["condition"] == condition)
+            & (frame["metric"] == metric)
+            & (frame["mapping"] == mapping)
+        ]
+        assert rows["epoch"].to_list() == list(range(1, 101))
+        return rows["value"].to_numpy()
+
+    sparse, absent, alone = (
+        values(c, "accuracy_published")
+        for c in ("sparse_a_to_c", "no_a_to_c", "a_to_c_alone")
+    )
+    losses = [
+        values(c, "loss", "all")[-1] for c in ("sparse_a_to_c", "no_a_to_c")
+    ]
+    table = [line for line in README.splitlines() if line.startswith("| `")]
+    ours = [line.split("|")[-2].strip() for line in table]
+    for percent in (sparse[-10:].mean(), sparse[-1], sparse.max()):
+        assert f"{100 * percent:.1f} %" in ours
+    assert f"{100 * absent[-10:].mean():.1f} %" in ours
+    assert f"{100 * alone[-10:].mean():.1f} %" in ours
+    for loss in losses:
+        assert f"{loss:.3f}" in ours
+    five = values("sparse_a_to_c", "accuracy_published_5")[50:]
+    jumps = f"between {100 * five.min():.0f} % and {100 * five.max():.0f} %"
+    assert jumps in README.replace("\n", " ")
+
+
+def ledger(name):
+    return json.loads((ROOT / "docs" / name / "claims.json").read_text())
+
+
+def test_the_verdicts_are_those_of_both_reproductions():
+    table = verdict_table(
+        {
+            "seeds 0 to 9": ledger("reproduce_quick"),
+            "seeds 100 to 109": ledger("reproduce_quick_fresh"),
+        }
+    )
+    assert table in README
+
+
+def test_the_table_of_controls_is_that_of_the_ledger():
+    conditions = {
+        each["condition"]: each
+        for each in ledger("reproduce_quick")["conditions"]
+        if each["experiment"] == "controls"
+    }
+    lines = README.splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if "| `" in line]
+    shown = {
+        row[1].strip("`"): row[2]
+        for row in rows
+        if len(row) == 3 and row[1].strip("`") in conditions
+    }
+    assert len(shown) >= 6
+    for name, text in shown.items():
+        (effect,) = (
+            each
+            for each in conditions[name]["effects"]
+            if each["name"] == "A->C: accuracy, unseen sentences"
+        )
+        mean, low, high = (100 * effect[k] for k in ("value", "low", "high"))
+        assert text == f"{mean:.1f} ({low:.1f}–{high:.1f})"
+
+
+@pytest.mark.parametrize("name", ["reproduce_quick", "reproduce_quick_fresh"])
+def test_committed_verdicts_follow_from_their_frames(name):
+    # The same rules, applied to the committed frame, say the same again.
+    folder = ROOT / "docs" / name
+    found = ledger(name)
+    evidence = Evidence(
+        pd.read_csv(folder / "metrics.csv.gz"),
+        tuple(found["seeds"]),
+        pd.read_csv(PAPER_FRAME),
+        pd.concat(
+            pd.read_csv(PUBLISHED / f"{name}.csv")
+            for name in ("triangle", "four_languages")
+        ),
+        found["corrected_level"],
+    )
+    again = {e["name"]: e for e in decide_all(CLAIMS, evidence, "")}
+    assert found["missing"] == []
+    for claim in found["claims"]:
+        assert again[claim["name"]]["verdict"] == claim["verdict"]
+        assert again[claim["name"]]["because"] == claim["because"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rules_commit"] == found["rules_commit"]
+    assert not found["rules_commit"].endswith("-dirty")
+
+
+@pytest.mark.parametrize(
+    ("name", "effect"),
+    [
+        ("composition", "real - scrambled, 4 to 25 pairs"),
+        ("assumption_2", "related - unrelated majority"),
+        ("fig_2a", "alone, equal tokens"),
+        ("fig_2a", "alone, equal updates"),
+        ("out_of_distribution", "held-out words in A->C"),
+    ],
+)
+def test_the_first_screen_has_the_numbers_of_the_ledger(name, effect):
+    claims = {c["name"]: c for c in ledger("reproduce_quick")["claims"]}
+    (found,) = (e for e in claims[name]["effects"] if e["name"] == effect)
+    first_screen = README[: README.index("make exp-triangle")]
+    assert format_effect(found).replace("\u00a0", " ") in first_screen

@@ -1,0 +1,102 @@
+"""docs/theory.md says what the committed frame says by the rules."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.claims.section_2.family import THEORY
+from tiny_gpt.claims.claim import decide_all, num_intervals
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.reporting.verdicts import verdict_table
+from tiny_gpt.commands.running.outputs import PUBLISHED
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "theory.md").read_text()
+FOLDERS = ("theory", "theory_fresh")
+LEDGERS = {
+    name: json.loads((DOCS / name / "claims.json").read_text())
+    for name in FOLDERS
+}
+LEDGER, FRESH = LEDGERS.values()
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def folder(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def decided(folder):
+    evidence = Evidence(
+        pd.read_csv(DOCS / folder / "metrics.csv.gz"),
+        tuple(LEDGERS[folder]["seeds"]),
+        None,
+        pd.read_csv(PUBLISHED / "triangle.csv"),
+        1 - 0.05 / num_intervals(THEORY),
+    )
+    return {e["name"]: e for e in decide_all(THEORY, evidence, "")}
+
+
+def test_verdicts_follow_from_the_frame(decided, folder):
+    assert list(decided) == [c["name"] for c in LEDGERS[folder]["claims"]]
+    for claim in LEDGERS[folder]["claims"]:
+        again = decided[claim["name"]]
+        assert again["verdict"] == claim["verdict"], claim["name"]
+        assert again["because"] == claim["because"]
+        assert again["rule"] == claim["rule"]
+
+
+def test_the_page_says_the_same():
+    columns = {
+        f"seeds {ledger['seeds'][0]} to {ledger['seeds'][-1]}": ledger
+        for ledger in LEDGERS.values()
+    }
+    assert verdict_table(columns) in PAGE
+    verdicts = {c["name"]: c["verdict"] for c in LEDGER["claims"]}
+    changed = [
+        c for c in FRESH["claims"] if c["verdict"] != verdicts[c["name"]]
+    ]
+    assert len(changed) == 3
+    assert "fourteen verdicts are the same, three" in PAGE
+    for claim in [*LEDGER["claims"], *changed]:
+        title, because = (
+            re.sub(r"(?<=[A-Z])->(?=[A-Z])", " → ", claim[key])
+            for key in ("title", "because")
+        )
+        assert f"**{title}: {claim['verdict']}.** {because}" in PAGE
+    before, after = (
+        sum(c["verdict"] == "undecided" for c in ledger["claims"])
+        for ledger in LEDGERS.values()
+    )
+    assert f"{NUMBERS[before]} of seventeen stay undecided" in PAGE
+    assert f"{NUMBERS[after].lower()} on seeds 100 to 109" in PAGE
+    assert len(LEDGER["claims"]) == 17
+    assert f"{num_intervals(THEORY)} intervals" in PAGE
+
+
+def test_distances_by_epoch_are_those_of_the_frame(folder):
+    frame = pd.read_csv(DOCS / folder / "metrics.csv.gz")
+    is_it = (
+        (frame["condition"] == "contexts_by_epoch")
+        & (frame["metric"] == "kl_from_bayes")
+        & (frame["prompt"] == "2_demonstrations_of_A->C")
+    )
+    by_epoch = frame[is_it].pivot(index="epoch", columns="seed", values="value")
+    assert by_epoch.shape == (15, 10)
+    for values in (by_epoch.loc[1], by_epoch.max(), by_epoch.loc[15]):
+        low, high = values.min(), values.max()
+        said = rf"{values.mean():.2f} (nats )?\({low:.2f} to {high:.2f}\)"
+        assert re.search(said, PAGE), said
+
+
+NUMBERS = {3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven"}
+
+
+def test_its_pictures_and_links_are_there():
+    links = re.findall(r"\]\(([^)#]+)\)", PAGE)
+    assert len(links) > 10
+    for link in links:
+        assert (DOCS / link).exists(), link

@@ -1,0 +1,162 @@
+"""Tests for experiments/measurements: re-use, and what is kept."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from experiments.measurements import reuse
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.commands.reporting.measured import (
+    collect,
+    measure_all,
+    path_of,
+)
+from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.tasks.translation.mixture import Component
+from tiny_gpt.train import run
+from tiny_gpt.training.trained import Trained
+
+ALONE = dataclasses.replace(
+    TINY,
+    mixture=dataclasses.replace(
+        TINY.mixture, components=(Component("A->C", 4, 5),)
+    ),
+    eval_mappings=("A->C",),
+    evaluation=dataclasses.replace(TINY.evaluation, exact_demonstrations=(1,)),
+    pivots=(),
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    record = tmp_path_factory.mktemp("reuse") / "seed_3"
+    run(TINY, 3, record)
+    return Trained.load(TINY, 3, record)
+
+
+def test_every_weight_belongs_to_a_part():
+    parts = [reuse.part_of(v.path) for v in build_gpt(TINY.model).weights]
+    assert set(parts) == set(reuse.PARTS)
+    assert reuse.part_of("block_1/attention_norm/gamma") == "attention"
+    assert reuse.part_of("block_0/feed_forward_norm/beta") == "feed_forward"
+    assert reuse.part_of("head/kernel") == "embeddings"
+
+
+@pytest.mark.parametrize("frozen", [*reuse.PARTS, ""])
+def test_a_frozen_part_keeps_its_weights(before, frozen):
+    model, _ = reuse.learn(ALONE, 3, before.model, frozen)
+    for variable, other in zip(
+        model.weights, before.model.weights, strict=True
+    ):
+        is_frozen = reuse.part_of(variable.path) == frozen
+        is_same = np.array_equal(*map(np.asarray, (variable, other)))
+        # What starts at zero and gets no gradient: the bias of the keys.
+        assert is_same == is_frozen or "key/bias" in variable.path
+
+
+def test_a_fresh_part_starts_anew(before):
+    model, untouched = build_gpt(TINY.model), build_gpt(TINY.model)
+    untouched.set_weights(model.get_weights())
+    reuse.set_parts(model, before.model, ("attention",))
+    for variable, mine, theirs in zip(
+        model.weights, untouched.weights, before.model.weights, strict=True
+    ):
+        is_fresh = reuse.part_of(variable.path) == "attention"
+        np.testing.assert_array_equal(
+            *map(np.asarray, (variable, mine if is_fresh else theirs))
+        )
+
+
+def test_the_fresh_variant_is_a_run_of_its_own(before):
+    model, _ = reuse.learn(ALONE, 3, before.model, "", reuse.PARTS)
+    alone = run(ALONE, 3).model
+    for variable, other in zip(model.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(
+            *map(np.asarray, (variable, other)), atol=1e-6
+        )
+    # The optimizer starts anew, too.
+    again, _ = reuse.learn(ALONE, 3, before.model, "", reuse.PARTS)
+    for variable, other in zip(again.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(
+            *map(np.asarray, (variable, other)), atol=1e-6
+        )
+
+
+def test_each_variant_is_measured(monkeypatch, before):
+    monkeypatch.setattr(
+        reuse.controls, "build_experiment", lambda *names: ALONE
+    )
+    rows = reuse.measure({reuse.BEFORE: before}, 3)
+    found = {
+        prompt
+        for mapping, tier, prompt, metric, value in rows
+        if (mapping, tier, metric)
+        == ("A->C", "unseen_sentences", "accuracy_aligned")
+    }
+    assert found == set(reuse.VARIANTS)
+
+
+def scripted(name, needs=(), value=1.0, calls=None):
+    def measure(trained, seed):
+        if calls is not None:
+            calls.append((name, seed, tuple(trained.values())))
+        return [("A->C", "all", "all", "number", value + seed)]
+
+    return SimpleNamespace(NAME=name, NEEDS=needs, measure=measure)
+
+
+def measured(modules, folder, seeds=(0, 1)):
+    loaded, told = [], []
+
+    def load(place, seed):
+        loaded.append((place, seed))
+        return f"{place} {seed}"
+
+    measure_all(modules, seeds, folder, load, lambda *done: told.append(done))
+    return loaded, told
+
+
+def test_measurements_are_kept_and_not_made_again(tmp_path):
+    calls = []
+    modules = [
+        scripted("one", ("x/y",), 1.0, calls),
+        scripted("two", ("x/y",), 5.0, calls),
+    ]
+    loaded, told = measured(modules, tmp_path)
+    assert loaded == [("x/y", 0), ("x/y", 1)]  # shared by both
+    assert calls[0] == ("one", 0, ("x/y 0",))
+    assert [was_there for _, _, was_there in told] == [False] * 4
+    loaded, told = measured(modules, tmp_path)
+    assert loaded == []
+    assert len(calls) == 4
+    assert [was_there for _, _, was_there in told] == [True] * 4
+    found = collect(modules, (0, 1, 2), tmp_path)
+    frame = found.metrics
+    assert tuple(frame.columns) == COLUMNS
+    assert frame["value"].tolist() == [1.0, 2.0, 5.0, 6.0]
+    assert set(frame["experiment"]) == {"theory"}
+    assert found.missing == {"one": [2], "two": [2]}
+    assert set(found.wall_s) == {"one", "two"}
+
+
+def test_a_damaged_measurement_is_made_again(tmp_path):
+    module = scripted("one")
+    measured([module], tmp_path)
+    path = path_of(tmp_path, module, 1)
+    path.write_text(path.read_text().replace("2.0", "3.0"))
+    assert collect([module], (0, 1), tmp_path).missing == {"one": [1]}
+    assert path.with_name(path.name + ".damaged").exists()
+    _, told = measured([module], tmp_path)
+    assert told == [("one", 0, True), ("one", 1, False)]
+    metrics = collect([module], (0, 1), tmp_path).metrics
+    assert metrics["value"].tolist() == [1, 2]
+
+
+def test_a_number_that_is_named_twice_is_refused(tmp_path):
+    module = scripted("one")
+    module.measure = lambda trained, seed: [("a", "b", "c", "d", 1.0)] * 2
+    with pytest.raises(ValueError, match="twice, of 'one'"):
+        measured([module], tmp_path)

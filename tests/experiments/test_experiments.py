@@ -1,0 +1,281 @@
+"""Tests for the modules in experiments/ and their command line."""
+
+import importlib
+import math
+import sys
+
+import pandas as pd
+import pytest
+
+from experiments.__main__ import EXPERIMENTS, check_installed, main
+from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.commands.running import runner
+from tiny_gpt.commands.running.outputs import PUBLISHED
+from tiny_gpt.experiment import updates_per_epoch
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_backend(monkeypatch):
+    # `main` sets them for the process that it is started in.
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+
+
+ALL_MODULES = [
+    importlib.import_module(f"experiments.{name}") for name in EXPERIMENTS
+]
+MODULES = [module for module in ALL_MODULES if module.NAME != "controls"]
+ALL = [
+    (module, preset, condition)
+    for module in ALL_MODULES
+    for preset in module.PRESETS
+    for condition in module.CONDITIONS
+]
+
+
+@pytest.mark.parametrize(("module", "preset", "condition"), ALL)
+def test_every_condition_builds(module, preset, condition):
+    experiment = module.build_experiment(preset, condition)
+    assert (experiment.name, experiment.condition) == (module.NAME, condition)
+    assert set(module.SPARSE) <= set(experiment.eval_mappings)
+    assert module.describe(condition)
+    paper = module.PAPER_ACCURACY.get(condition, {})
+    assert set(paper) <= set(experiment.eval_mappings)
+    assert "Question" in module.__doc__
+    assert "Run       make exp-" in module.__doc__
+
+
+def pairs_of(experiment):
+    return [(c.mapping, c.num_pairs) for c in experiment.mixture.components]
+
+
+def test_the_published_mixtures():
+    triangle, four = MODULES
+    for preset in triangle.PRESETS:
+        by_condition = {
+            name: pairs_of(triangle.build_experiment(preset, name))
+            for name in triangle.CONDITIONS
+        }
+        # Sec. 3.1.1, 3.1.2 and 3.1.3, in corpus order.
+        assert by_condition == {
+            "a_to_c_alone": [("A->B", 0), ("B->C", 0), ("A->C", 50)],
+            "no_a_to_c": [("A->B", 2500), ("B->C", 2500), ("A->C", 0)],
+            "sparse_a_to_c": [("A->B", 2500), ("B->C", 2500), ("A->C", 50)],
+        }
+        # Table 1; the corpus has A->D before A->C.
+        assert pairs_of(four.build_experiment(preset, "sparse_pairs")) == [
+            ("A->B", 5000),
+            ("A->D", 4500),
+            ("A->C", 4000),
+            ("D->B", 100),
+            ("D->C", 200),
+            ("B->C", 300),
+        ]
+
+
+def test_the_published_network_and_training():
+    triangle, four = (
+        m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES
+    )
+    shared = {
+        "sequence_length": 45,
+        "intermediate_ratio": 5,
+        "dropout": 0.0,
+        "dropout_placement": "logits",
+        "normalization": "post",
+        "layer_norm_epsilon": 1e-6,
+        "logit_scale": "hidden_dim",
+        "activation": "gelu",
+        "output_activation": "gelu",
+        "positions": "learned",
+        "num_unused_classes": 1,
+        "embedding_gradient": "dense",
+    }
+    sizes = ("vocabulary_size", "num_layers", "num_heads", "head_dim")
+    for experiment, values in (
+        (triangle, (30, 2, 20, 20)),
+        (four, (54, 3, 30, 30)),
+    ):
+        expected = {**shared, **dict(zip(sizes, values, strict=True))}
+        assert vars(experiment.model) == expected
+        assert experiment.tokens == "characters"
+        assert experiment.train.learning_rate == 1e-4
+        assert experiment.train.clipnorm == 1.0
+    assert (triangle.train.num_epochs, triangle.train.batch_size) == (100, 256)
+    assert (four.train.num_epochs, four.train.batch_size) == (200, 1024)
+    asked = triangle.evaluation
+    assert (asked.decoding, asked.num_demonstrations) == ("published", 6)
+    assert asked.num_fresh_sentences == 5
+    assert four.evaluation.num_sentences == 100
+
+
+def test_the_paper_preset_has_the_published_counts():
+    triangle, four = (
+        m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES
+    )
+    # Sec. 3.1: 9 updates an epoch, 100 epochs; sec. 3.2: 6 and 200.
+    assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
+    assert updates_per_epoch(four) * four.train.num_epochs == 1200
+    # ceil(14100 pairs * 20 tokens / 46) = 6131 windows.
+    total = sum(c.num_pairs for c in four.mixture.components)
+    assert math.ceil(total * 20 / 46) == 6131
+    assert four.mixture.num_sentences == 11880
+
+
+def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
+    module = MODULES[0]
+    for preset in module.PRESETS:
+        one, *others = (
+            vars(module.build_experiment(preset, c)) for c in module.CONDITIONS
+        )
+        for other in others:
+            differing = {k for k in one if one[k] != other[k]}
+            assert differing == {"condition", "mixture"}
+
+
+def test_published_curves_are_whole():
+    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    sizes = triangle.groupby(["condition", "task", "metric"]).size()
+    assert set(sizes) == {100}
+    assert set(triangle["condition"]) == set(MODULES[0].CONDITIONS)
+    # Fig. 2c: last ten epochs mean 0.565, best 0.85, last 0.10.
+    sparse = triangle.query("condition == 'sparse_a_to_c' and task == 'A->C'")
+    values = sparse["value"].to_numpy()
+    assert values[-10:].mean() == pytest.approx(0.565, abs=5e-4)
+    assert (values.max(), values[-1]) == (0.85, 0.10)
+    loss = pd.read_csv(PUBLISHED / "four_languages.csv")["value"]
+    assert (len(loss), loss.iloc[-1]) == (200, 0.2547)
+
+
+def test_the_published_loss_falls_in_steps():
+    # The default rule on fig. 2c: a run that starts at 3 nats and ends at
+    # 0.476 has drops, the first of them at the first epoch that can count.
+    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    rows = triangle.query("condition == 'sparse_a_to_c' and metric == 'loss'")
+    drops = find_loss_drops(rows["value"].to_list())
+    assert drops[0].epoch == 6
+    assert all(d.before - d.after == pytest.approx(d.size) for d in drops)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--preset", "huge"], "preset='huge'"),
+        (["--conditions", "b_to_a"], "condition='b_to_a'"),
+        (["--seeds", "0"], "`--seeds` must be at least 1"),
+        (["--jobs", "0"], "`--jobs` must be at least 1"),
+        (["--first-seed", "-1"], "`--first-seed` cannot be negative"),
+        (["--pack-size", "0"], "`--pack-size` must be at least 1"),
+        (["--num-devices", "0"], "num_devices=0"),
+        (["--num-devices", "4096"], "num_devices=4096, of which there are"),
+        (["--devices", "tpu"], "devices='tpu' on jax"),
+        (["--tpu", "local"], "tpu='local' on jax"),
+        (["--clipping", "per_replica"], "clipping='per_replica' on jax"),
+        (["--backend", "numpy"], "backend='numpy'"),
+        (["--backend", "tensorflow"], "while keras runs on 'jax'"),
+    ],
+)
+def test_bad_options_end_before_anything_is_written(
+    options, rule, tmp_path, capsys
+):
+    out = tmp_path / "results"
+    assert main(["triangle", "--out", str(out), *options]) == 2
+    error = capsys.readouterr().err
+    assert rule in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no_such"],
+        ["triangle", "--seeds", "x"],
+    ],
+)
+def test_what_argparse_refuses_ends_with_2(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_a_used_folder_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert main(["triangle", "--out", str(tmp_path)]) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_missing_backend_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jax", None)  # as if not installed
+    assert main(["triangle", "--backend", "jax"]) == 2
+    assert "pip install -e '.[jax]'" in capsys.readouterr().err
+
+
+def test_a_missing_lab_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(ValueError, match=r"lab extra.*rich"):
+        check_installed("jax")
+
+
+def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
+    def fail(plan):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\nmore")
+
+    monkeypatch.setattr(runner, "execute", fail)
+    assert main(["triangle", "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "Received: RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\n" in error
+    for remedy in ("--pack-size 1", "--jobs 1", "batch_size", "--preset"):
+        assert remedy in error
+
+
+def test_other_errors_are_not_explained_away(tmp_path, monkeypatch):
+    def fail(plan):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(runner, "execute", fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        main(["triangle", "--out", str(tmp_path / "out")])
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for option in (
+        "--preset",
+        "--seeds",
+        "--out",
+        "--backend",
+        "--devices",
+        "--num-devices",
+        "--tpu",
+        "--distributed",
+        "--overwrite",
+    ):
+        assert option in text
+
+
+def test_used_up_memory_is_explained(monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes\nmore")
+
+    monkeypatch.setattr("experiments.__main__._do", fail)
+    assert main(["triangle"]) == 1
+    said = capsys.readouterr().err
+    assert "Reduce" in said
+    assert "--pack-size 1" in said
+    assert "Received: RESOURCE_EXHAUSTED: allocating 9 bytes\n" in said
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr("experiments.__main__._do", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        main(["triangle"])

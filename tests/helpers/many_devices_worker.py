@@ -1,0 +1,142 @@
+"""Trains on virtual devices of a CPU, in a process of its own.
+
+Usage: many_devices_worker.py FILE ACTION:NUM_DEVICES ...
+
+Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
+the last of an epoch of 3, and its gradients are clipped hard.
+"""
+
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
+from tiny_gpt.runtime.devices import Placement, choose_devices
+from tiny_gpt.runtime.environment import make_deterministic, set_precision
+from tiny_gpt.tasks.translation.mixture import Component
+from tiny_gpt.train import run
+
+# 92 pairs of 6 tokens in rows of 21: 27 windows, 5 updates an epoch.
+EXPERIMENT = dataclasses.replace(
+    TINY,
+    mixture=dataclasses.replace(
+        TINY.mixture, components=(Component("A->B", 60), Component("A->C", 32))
+    ),
+    train=dataclasses.replace(TINY.train, clipnorm=0.02),
+    evaluation=EvaluationConfig(
+        "cached",
+        num_sentences=8,
+        num_demonstrations=1,
+        num_fresh_sentences=0,
+        num_loss_windows=0,
+        exact_demonstrations=(),
+    ),
+    pivots=(),
+)
+PROBE = np.random.default_rng(0).integers(1, 15, (8, 20)).astype("int32")
+
+
+def divide_the_cpu(num_devices: int) -> None:
+    """Makes several devices of the CPU, before the backend uses it."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", num_devices)
+        return
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    part = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [part] * num_devices)
+
+
+def results(runs) -> dict[str, np.ndarray]:
+    """Returns losses and norms of all epochs, (R, E), and logits of runs."""
+    losses, norms = (
+        [r.metrics.query(f"metric == '{name}'")["value"] for r in runs]
+        for name in ("loss", "weight_norm")
+    )
+    return {
+        "losses": np.array(losses),
+        "norms": np.array(norms),
+        "logits": np.array([r.model.predict_on_batch(PROBE) for r in runs]),
+    }
+
+
+def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
+    """Trains seeds by the compiled program, and notes where it runs."""
+    from tiny_gpt.training import compiled_runs, epoch_program, many_seeds
+
+    used, told = set(), []
+
+    class Program(epoch_program.EpochProgram):
+        def __call__(self, *args):
+            state, loss = super().__call__(*args)
+            used.update(state[0].devices())
+            return state, loss
+
+    compiled_runs.EpochProgram = Program
+    compiled_runs.forget_programs()
+    runs = many_seeds.run_seeds(
+        EXPERIMENT, range(num_seeds), on_start=told.append, placement=placement
+    )
+    (packs,) = told
+    facts = packs.num_devices, packs.is_divided, len(used)
+    return {**results(runs), "facts": np.array(facts)}
+
+
+def fit(placement: Placement, **changes: object) -> dict[str, np.ndarray]:
+    """Trains one seed by `fit`, with some other `TrainConfig`."""
+    train = dataclasses.replace(EXPERIMENT.train, **changes)
+    experiment = dataclasses.replace(EXPERIMENT, train=train)
+    return results([run(experiment, 0, placement=placement)])
+
+
+def fit_continued(placement: Placement) -> dict[str, np.ndarray]:
+    """Trains one seed by `fit`, stopped after 2 epochs and after the last."""
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch + 1 in (2, EXPERIMENT.train.num_epochs):
+                raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "run"
+        for _ in range(2):
+            with contextlib.suppress(KeyboardInterrupt):
+                run(EXPERIMENT, 0, record, [Stop()], 0.0, placement=placement)
+        return results([run(EXPERIMENT, 0, record, placement=placement)])
+
+
+ACTIONS = {
+    "eight_seeds": lambda placement: train_seeds(8, placement),
+    "one_seed": lambda placement: train_seeds(1, placement),
+    "fit": fit,
+    "fit_continued": fit_continued,
+    "fit_per_replica": lambda placement: fit(placement, clipping="per_replica"),
+    "fit_unclipped": lambda placement: fit(placement, clipnorm=None),
+}
+
+
+def main(path: str, actions: list[str]) -> None:
+    """Divides the CPU, trains, and saves what came out."""
+    cases = [action.rsplit(":", 1) for action in actions]
+    divide_the_cpu(max(int(number) for _, number in cases))
+    set_precision("float32")
+    make_deterministic()
+    found = {}
+    for action, number in cases:
+        placement = choose_devices("cpu", int(number))
+        for name, value in ACTIONS[action](placement).items():
+            found[f"{action}:{number}:{name}"] = value
+    np.savez(path, **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,178 @@
+"""Metrics frames that say what a test wants the runs to have shown."""
+
+import itertools
+import math
+
+import pandas as pd
+
+from experiments import controls, four_languages, triangle
+from tiny_gpt.evaluation.evaluate import task_name
+from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.training.run_files import Record
+
+NUM_EPOCHS = 6
+TIERS = (
+    "all_sentences",
+    "seen_sentences",
+    "unseen_sentences",
+    "held_out_words",
+)
+PROMPTS = (
+    "2_demonstrations",
+    "1_demonstrations",
+    "0_demonstrations",
+    "2_demonstrations_of_A->B",
+    "1_demonstrations_of_A->B",  # preset paper
+)
+# What every condition shows unless a test says otherwise.
+DEFAULTS = {
+    "accuracy_aligned": 0.95,
+    "error_other_language": 0.0,
+    "error_pivot_word": 0.0,
+    "bayes_probability": 0.02,
+    "log_probability": -0.2,
+    "brier_score": 0.2,
+    "rank": 1.0,
+    "probability": 0.8,
+}
+
+
+def scripted_metrics(
+    overrides=None, seeds=(0, 1, 2, 3, 4), places=None, preset="quick"
+):
+    """Returns a frame of all conditions; a little spread over seeds.
+
+    Args:
+        overrides: value by (place, mapping, metric, tier, prompt), where a
+            "*" stands for anything; later ones win. Curves have the tier
+            "all" or of windows, and may have a list of one value per epoch.
+        seeds: seeds of the frame.
+        places: conditions to script, e.g. "triangle/no_a_to_c"; None: all.
+        preset: preset of the experiments.
+    """
+    rules = dict(overrides or {})
+    rows = []
+    for module in (triangle, controls, four_languages):
+        for condition in module.CONDITIONS:
+            experiment = module.build_experiment(preset, condition)
+            mappings = (*experiment.eval_mappings, *experiment.pivots)
+            place = f"{module.NAME}/{condition}"
+            if places is not None and place not in places:
+                continue
+            keys = itertools.product(mappings, DEFAULTS, TIERS, PROMPTS)
+            for mapping, metric, tier, prompt in keys:
+                key = (place, mapping, metric, tier, prompt)
+                value = look_up(rules, key, DEFAULTS[metric])
+                rows += [
+                    (
+                        *head(module, condition, seed, NUM_EPOCHS),
+                        *key[1:2],
+                        tier,
+                        prompt,
+                        metric,
+                        value + 1e-3 * (seed % 10),
+                    )
+                    for seed in seeds
+                ]
+            rows += curves(rules, module, condition, experiment, seeds)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def curves(rules, module, condition, experiment, seeds):
+    place = f"{module.NAME}/{condition}"
+    falling = [3.0, 1.5, 0.5, 0.3, 0.3, 0.3]
+    later = [3.0, 2.5, 2.0, 1.5, 0.5, 0.3]
+    rising = [0.1, 0.2, 0.5, 0.7, 0.9, 0.9]
+    asked = experiment.evaluation
+    for mapping in experiment.eval_mappings:
+        loss = later if mapping == "A->C" else falling
+        shown = {
+            (asked.metrics[0], "all", asked.prompt): rising,
+            (asked.metrics[1], "all", asked.prompt): rising,
+            ("loss_answer_words", "fresh_windows", "all"): loss,
+            ("loss_all_tokens", "training_windows", "all"): loss,
+            ("loss_all_tokens", "fresh_windows", "all"): [
+                x + 0.2 for x in loss
+            ],
+        }
+        for (metric, tier, prompt), default in shown.items():
+            key = (place, mapping, metric, tier, prompt)
+            values = look_up(rules, key, default)
+            if not isinstance(values, list):
+                values = [values] * NUM_EPOCHS
+            for seed, epoch in itertools.product(seeds, range(NUM_EPOCHS)):
+                yield (
+                    *head(module, condition, seed, epoch + 1),
+                    mapping,
+                    tier,
+                    prompt,
+                    metric,
+                    values[epoch] + 1e-3 * (seed % 10),
+                )
+    for seed, epoch in itertools.product(seeds, range(NUM_EPOCHS)):
+        yield (
+            *head(module, condition, seed, epoch + 1),
+            "all",
+            "all",
+            "all",
+            "loss",
+            3.0 * math.exp(-epoch),
+        )
+
+
+def head(module, condition, seed, epoch):
+    return module.NAME, condition, seed, epoch, 26 * epoch
+
+
+def look_up(rules, key, default):
+    for pattern, value in reversed(rules.items()):
+        if all(p in ("*", k) for p, k in zip(pattern, key, strict=True)):
+            return value
+    return default
+
+
+def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
+    """Writes finished records, as if all experiments had run.
+
+    Args:
+        folder: folder of a reproduction.
+        overrides: see `scripted_metrics`.
+        seeds: seeds of every condition.
+        skip: (place, seed) that stay unfinished.
+    """
+    frame = scripted_metrics(overrides, seeds)
+    runs = frame.groupby(["experiment", "condition", "seed"])
+    for (name, condition, seed), rows in runs:
+        if (f"{name}/{condition}", seed) in skip:
+            continue
+        module = {m.NAME: m for m in (triangle, controls, four_languages)}[name]
+        experiment = module.build_experiment("quick", condition)
+        path = folder / name / "runs" / condition / f"seed_{seed}"
+        record = Record(experiment, int(seed), path)
+        is_exact = rows["tier"].isin(TIERS)
+        for _, of_epoch in rows[~is_exact].groupby("epoch"):
+            record.logs.append(
+                {log_key(row): row.value for row in of_epoch.itertuples()}
+            )
+        columns = ["mapping", "tier", "prompt", "metric", "value"]
+        exact = rows[is_exact][columns].itertuples(index=False, name=None)
+        record.finish(NoModel(), list(exact))
+
+
+def log_key(row):
+    if row.metric == "loss":
+        return "loss"
+    if row.tier == "all":
+        return f"{task_name(row.mapping)}_{row.metric}"
+    kind = row.metric.removeprefix("loss_")
+    return f"{task_name(row.mapping)}_{row.tier}_{kind}_loss"
+
+
+class NoModel:
+    """Stands in for a trained model, of which only the weights are kept."""
+
+    def get_weights(self):
+        return []
+
+    def save_weights(self, path):
+        path.write_bytes(b"")

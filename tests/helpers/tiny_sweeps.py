@@ -1,0 +1,26 @@
+"""Sweeps that run in seconds."""
+
+import dataclasses
+
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.sweep.grid import Success, Sweep
+
+SUCCESS = Success("A->C", threshold=0.5)
+SCRAMBLED = dataclasses.replace(
+    TINY, mixture=dataclasses.replace(TINY.mixture, scrambled=("A->C",))
+)
+
+
+def tiny_sweep(axes=None, seeds=(1, 2), **options):
+    """Returns a sweep of a tiny base; two cells by default."""
+    defaults = {
+        "name": "small",
+        "bases": {"real": TINY},
+        "success": SUCCESS,
+        "fixed": {"evaluation.num_loss_windows": 0, "epochs": 2},
+    }
+    return Sweep(
+        axes=axes or {"sparse_pairs": [4, 10]},
+        seeds=seeds,
+        **{**defaults, **options},
+    )

@@ -1,0 +1,232 @@
+"""The report opened in headless Chromium: `make test-report`.
+
+A report that exists is looked at with
+
+    python -m tests.report.test_in_browser REPORT FOLDER
+
+which prints what is wrong with it, and leaves pictures in the folder.
+"""
+
+import base64
+import itertools
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+
+from tests.helpers.scripted_report import scripted_report
+from tiny_gpt.report.page import render_report
+
+BINARY, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"  # Debian's
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+# WCAG 2.2, 1.4.3: contrast of text at level AA, and 1.4.6: at level AAA.
+MIN_CONTRAST = {
+    "body": 7.0,
+    ".claim h3 a": 7.0,
+    ".verdict": 4.5,
+    ".counts li": 4.5,
+    ".warning h2": 4.5,
+    ".note": 4.5,
+    ".finding p": 4.5,
+    "nav a": 4.5,
+    "figure svg text": 7.0,
+}
+READ_COLOURS = """
+const solid = c => c !== "transparent" && !/, 0\\)$/.test(c);
+return [...document.querySelectorAll(arguments[0])].map(element => {
+  const style = getComputedStyle(element);
+  const colour = element.closest("figure svg") ? style.fill : style.color;
+  let below = element;
+  while (below && !solid(getComputedStyle(below).backgroundColor))
+    below = below.parentElement;
+  return [colour, getComputedStyle(below || document.body).backgroundColor];
+});
+"""
+MAX_HEIGHT = 8000  # of one picture; Chromium repeats itself beyond 16384
+
+pytestmark = pytest.mark.browser
+
+
+def open_browser(profile):
+    """Starts Chromium with an empty profile, its console and its network."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = BINARY
+    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    logs = {"browser": "ALL", "performance": "ALL"}
+    options.set_capability("goog:loggingPrefs", logs)
+    return webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+
+
+def find_problems(browser, path, width, scheme):
+    """Opens a report and lists what is wrong with it, in words."""
+    browser.get("about:blank")
+    for log in ("browser", "performance"):
+        browser.get_log(log)  # of the page before
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1}
+    screen["mobile"] = width < 600
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    scheme = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [scheme]}
+    )
+    address = path.resolve().as_uri()
+    browser.get(address)
+    problems = [entry["message"] for entry in browser.get_log("browser")]
+    problems += [
+        f"asks for {url}"
+        for url in requested(browser, address)
+        if url != address and not url.startswith("data:")
+    ]
+    headings = browser.find_elements("css selector", ".claim h3")
+    problems += [f"hidden: {h.text}" for h in headings if not is_visible(h)]
+    if not headings:
+        problems.append("no claim")
+    scrolled, seen = browser.execute_script(
+        "const page = document.documentElement;"
+        "return [page.scrollWidth, page.clientWidth]"
+    )
+    if scrolled > seen:
+        problems.append(f"{scrolled} pixels wide where {seen} are seen")
+    for selector, least in MIN_CONTRAST.items():
+        pairs = browser.execute_script(READ_COLOURS, selector)
+        low = [pair for pair in pairs if contrast(*pair) < least]
+        problems += [f"contrast of {selector}: {pair}" for pair in low[:1]]
+    return problems
+
+
+def requested(browser, page):
+    """Yields the addresses that a page asked for; not those of Chromium."""
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        request = message["params"]
+        if (
+            message["method"] == "Network.requestWillBeSent"
+            and request["documentURL"] == page
+        ):
+            yield request["request"]["url"]
+
+
+def is_visible(element):
+    size = element.size
+    return element.is_displayed() and size["width"] > 0 < size["height"]
+
+
+def contrast(first, second):
+    """Contrast of two CSS colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+
+    def luminance(colour):
+        channels = [int(c) / 255 for c in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in channels
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def save_pictures(browser, folder, name):
+    """Saves the whole page, in one picture or as many as it needs."""
+    width, height = browser.execute_script(
+        "const page = document.documentElement;"
+        "return [page.clientWidth, page.scrollHeight]"
+    )
+    for n, top in enumerate(range(0, height, MAX_HEIGHT)):
+        clip = {"x": 0, "y": top, "width": width, "scale": 1}
+        clip["height"] = min(MAX_HEIGHT, height - top)
+        picture = browser.execute_cdp_cmd(
+            "Page.captureScreenshot",
+            {"captureBeyondViewport": True, "clip": clip},
+        )
+        path = folder / f"{name}_{n}.png"
+        path.write_bytes(base64.b64decode(picture["data"]))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = open_browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def html():
+    return render_report(**scripted_report())
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_report_is_sound(browser, html, tmp_path, width, scheme):
+    path = tmp_path / "report.html"
+    path.write_text(html)
+    assert find_problems(browser, path, width, scheme) == []
+    assert len(browser.find_elements("css selector", ".claim h3")) == 5
+    save_pictures(browser, tmp_path, f"{width}_{scheme}")
+    assert (tmp_path / f"{width}_{scheme}_0.png").stat().st_size > 10_000
+
+
+def test_the_colour_scheme_reaches_page_and_figures(browser, html, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(html)
+    grounds, letters = [], []
+    for scheme in SCHEMES:
+        find_problems(browser, path, 1280, scheme)
+        script = "figure svg text"
+        ((letter, ground), *_) = browser.execute_script(READ_COLOURS, script)
+        grounds.append(contrast(ground, "rgb(0, 0, 0)"))
+        letters.append(contrast(letter, "rgb(0, 0, 0)"))
+    assert grounds[0] > 15 > 2 > grounds[1]
+    assert letters[0] < 2 < 15 < letters[1]
+
+
+@pytest.mark.parametrize(
+    ("broken", "with_what", "problem"),
+    [
+        ("</main>", "<script>throw 1</script>", "Uncaught"),
+        ("</main>", "<img src='file:///nowhere.png'>", "asks for file:///no"),
+        ("</main>", "<pre style='width: 3000px'>", "pixels wide where"),
+        (".claim, .condition {", ".claim { display: none } x {", "hidden: "),
+        ("--ink: #1d1c1a", "--ink: #bbb", "contrast of body"),
+        ('class="claim"', "", "no claim"),
+    ],
+)
+def test_what_is_broken_is_found(
+    browser, html, tmp_path, broken, with_what, problem
+):
+    assert broken in html
+    path = tmp_path / "report.html"
+    path.write_text(html.replace(broken, with_what))
+    problems = find_problems(browser, path, 390, "light")
+    assert any(problem in each for each in problems), problems
+
+
+def main(report, folder):
+    """Looks at a report that exists; returns the number of problems."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    found = 0
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        open_browser(profile) as browser,
+    ):
+        for width, scheme in itertools.product(WIDTHS, SCHEMES):
+            problems = find_problems(browser, Path(report), width, scheme)
+            save_pictures(browser, Path(folder), f"{width}_{scheme}")
+            for problem in problems:
+                sys.stdout.write(f"{width} {scheme}: {problem}\n")
+            found += len(problems)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]) > 0)

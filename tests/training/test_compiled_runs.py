@@ -1,0 +1,91 @@
+"""Tests for compiled_runs.py: what is compiled once, and for how long."""
+
+import dataclasses
+
+import keras
+import pytest
+
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.runtime import backend
+from tiny_gpt.runtime.environment import current_precision, set_precision
+from tiny_gpt.training import compiled_runs
+from tiny_gpt.training.compiled_runs import (
+    forget_programs,
+    programs_for,
+    round_up,
+)
+from tiny_gpt.training.many_seeds import run_seeds
+from tiny_gpt.training.run_setup import prepare
+
+if keras.backend.backend() != "jax":
+    pytest.skip("programs of whole epochs need JAX", allow_module_level=True)
+
+import jax
+
+
+@pytest.fixture(autouse=True)
+def made(monkeypatch):
+    """Returns the shapes of which programs were made."""
+    shapes = []
+
+    class Programs:
+        def __init__(self, like, devices):
+            shapes.append(compiled_runs.shape_of(like.experiment))
+
+    monkeypatch.setattr(compiled_runs, "Programs", Programs)
+    forget_programs()
+    yield shapes
+    forget_programs()
+
+
+def ready(**changes):
+    """Returns a run whose training differs in some fields."""
+    train = dataclasses.replace(TINY.train, **changes)
+    return prepare(dataclasses.replace(TINY, train=train), 1)
+
+
+def test_runs_of_a_shape_share_what_is_made_once(made):
+    one = programs_for(ready())
+    assert programs_for(ready(learning_rate=0.5, num_epochs=7)) is one
+    assert programs_for(ready(batch_size=3)) is not one
+    assert programs_for(ready(weight_decay=0.1)) is not one
+    assert len(made) == 3
+
+
+def test_another_precision_or_other_devices_have_their_own(made):
+    before = current_precision()
+    found = []
+    try:
+        for precision in ("float32", "default", "mixed_bfloat16"):
+            set_precision(precision)
+            found += [programs_for(ready()), programs_for(ready(), ("a", "b"))]
+        with jax.default_matmul_precision("bfloat16"):
+            found.append(programs_for(ready()))
+    finally:
+        set_precision(before)
+    assert len(set(map(id, found))) == len(made) == 7
+    assert programs_for(ready()) in found
+
+
+def test_the_shapes_asked_for_last_are_kept(made, monkeypatch):
+    monkeypatch.setattr(compiled_runs, "MOST_SHAPES", 2)
+    sizes = [programs_for(ready(batch_size=size)) for size in (2, 3)]
+    assert programs_for(ready(batch_size=2)) is sizes[0]
+    programs_for(ready(batch_size=4))  # in the place of 3
+    assert programs_for(ready(batch_size=2)) is sizes[0]
+    assert programs_for(ready(batch_size=3)) is not sizes[1]
+    assert len(made) == 4
+
+
+def test_a_second_call_compiles_nothing(monkeypatch):
+    monkeypatch.undo()  # the real ones
+    first, compiled = run_seeds(TINY, [1]), []
+    monkeypatch.setattr(backend, "_compile", compiled.append)
+    second = run_seeds(TINY, [1])
+    assert compiled == []
+    for a, b in zip(first, second, strict=True):
+        assert list(a.metrics["value"]) == list(b.metrics["value"])
+
+
+def test_numbers_are_rounded_up_to_a_multiple():
+    assert [round_up(n, 8) for n in (0, 1, 8, 9)] == [0, 8, 8, 16]

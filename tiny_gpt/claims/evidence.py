@@ -1,0 +1,274 @@
+"""What the claims are decided on: frames, with checks and intervals."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from tiny_gpt.analysis.statistics import (
+    Interval,
+    paired_difference,
+    t_interval,
+)
+from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.report.schema import VERDICTS
+
+REPRODUCED, EXPLAINED, REFUTED, UNDECIDED, NOT_TESTED = VERDICTS
+
+BySeed = dict[int, float]
+
+
+@dataclass
+class Decision:
+    """What a rule says of the evidence.
+
+    Attributes:
+        verdict: one of `VERDICTS`.
+        because: the reason, in a sentence with numbers.
+        effects: name, value, low, high and unit of each number that counts.
+        figure: what to draw, as `report.page` reads it; None for nothing.
+        num_seeds: seeds behind it.
+    """
+
+    verdict: str
+    because: str
+    effects: list[dict[str, Any]] = field(default_factory=list)
+    figure: dict[str, Any] | None = None
+    num_seeds: int = 0
+
+
+class MissingRunsError(ValueError):
+    """A claim needs runs that are not there yet."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Frames of the runs, and the level at which rules compare.
+
+    Attributes:
+        metrics: metrics frame of the runs under test.
+        seeds: seeds that every condition should have.
+        paper: metrics frame at the published size; None if there is none.
+        published: the published curves: experiment, condition, epoch, task,
+            metric, value.
+        level: of each interval, corrected for their number.
+        num_demonstrations: of the main prompt of the runs under test.
+        accuracy: metric of the fixed sample that is asked in every epoch.
+
+    Raises:
+        ValueError: if a frame lacks columns or holds a number that is not
+            finite.
+    """
+
+    metrics: pd.DataFrame
+    seeds: tuple[int, ...]
+    paper: pd.DataFrame | None
+    published: pd.DataFrame
+    level: float
+    num_demonstrations: int = 2
+    accuracy: str = "accuracy_aligned"
+    _by_place: dict[Any, pd.DataFrame] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self):
+        for frame in (self.metrics, self.paper):
+            if frame is None:
+                continue
+            missing = set(COLUMNS) - set(frame.columns)
+            if missing:
+                raise ValueError(
+                    f"A metrics frame has the columns {COLUMNS}. "
+                    f"Received: a frame without {sorted(missing)}"
+                )
+            bad = frame[~frame["value"].map(math.isfinite)]
+            if len(bad):
+                raise ValueError(
+                    "Metrics must be finite numbers. Received: "
+                    f"{bad.iloc[0].to_dict()}"
+                )
+        # Rules ask hundreds of times for rows of one condition.
+        places = self.metrics.groupby(["experiment", "condition"], sort=False)
+        object.__setattr__(self, "_by_place", dict(list(places)))
+
+    def rows(self, place: str, **columns: object) -> pd.DataFrame:
+        """Returns rows of one condition, which must hold every seed.
+
+        Args:
+            place: experiment and condition, e.g. "triangle/no_a_to_c".
+            **columns: what other columns must equal.
+
+        Raises:
+            MissingRunsError: if the condition or a seed is missing.
+        """
+        experiment, condition = place.split("/")
+        found = self._by_place.get((experiment, condition), self.metrics[:0])
+        for name, value in columns.items():
+            found = found[found[name] == value]
+        missing = sorted(set(self.seeds) - set(found["seed"]))
+        if missing:
+            raise MissingRunsError(
+                f"{place}: seeds {', '.join(map(str, missing))}"
+            )
+        return found[found["seed"].isin(self.seeds)]
+
+    def final(
+        self,
+        place: str,
+        mapping: str = "A->C",
+        metric: str = "accuracy_aligned",
+        tier: str = "unseen_sentences",
+        prompt: str | None = None,
+    ) -> BySeed:
+        """Returns a number of the exact evaluation, by seed.
+
+        Args:
+            place: experiment and condition.
+            mapping: mapping asked for.
+            metric: one of `tiers.exact_rows`.
+            tier: words that count.
+            prompt: name of the prompt; None for the main one.
+        """
+        rows = self.rows(
+            place,
+            mapping=mapping,
+            metric=metric,
+            tier=tier,
+            prompt=prompt or f"{self.num_demonstrations}_demonstrations",
+        )
+        last = rows[rows["epoch"] == rows["epoch"].max()]
+        return by_seed(last)
+
+    def curves(
+        self, place: str, metric: str, mapping: str, tier: str
+    ) -> dict[int, pd.Series]:
+        """Returns a number of each epoch, by seed."""
+        rows = self.rows(place, metric=metric, mapping=mapping, tier=tier)
+        return {
+            int(str(seed)): group.set_index("epoch")["value"].sort_index()
+            for seed, group in rows.groupby("seed")
+        }
+
+    def mean(
+        self, values: BySeed, bounds: tuple[float, float] = (0.0, 1.0)
+    ) -> Interval:
+        """Returns the mean over seeds with its interval."""
+        return t_interval(list(values.values()), self.level, bounds)
+
+    def difference(self, first: BySeed, second: BySeed) -> Interval:
+        """Returns the mean paired difference with its interval."""
+        return paired_difference(first, second, self.level)[0]
+
+
+def by_seed(rows: pd.DataFrame) -> BySeed:
+    """Returns value by seed of rows that hold each seed once.
+
+    Raises:
+        ValueError: if a seed occurs twice.
+    """
+    if rows["seed"].duplicated().any():
+        raise ValueError(
+            "Each seed has one row. Received: "
+            f"{rows[rows['seed'].duplicated()].iloc[0].to_dict()}"
+        )
+    ordered = rows.sort_values("seed")
+    return {
+        int(seed): float(value)
+        for seed, value in zip(ordered["seed"], ordered["value"], strict=True)
+    }
+
+
+def average(parts: Sequence[BySeed]) -> BySeed:
+    """Returns the mean over parts of each seed."""
+    return {
+        seed: sum(part[seed] for part in parts) / len(parts)
+        for seed in parts[0]
+    }
+
+
+def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
+    """Returns one effect as the report reads it; NaN and inf become None."""
+
+    def number(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    if unit == "difference":
+        interval = within_bounds(interval)
+    return {
+        "name": name,
+        "value": number(interval.value),
+        "low": number(interval.low),
+        "high": number(interval.high),
+        "unit": unit,
+    }
+
+
+def within_bounds(difference: Interval) -> Interval:
+    """Cuts the interval of a difference of two fractions at -1 and 1."""
+    return Interval(
+        difference.value, max(difference.low, -1.0), min(difference.high, 1.0)
+    )
+
+
+def points(interval: Interval) -> str:
+    """Returns an interval in percent, e.g. "87.2 % (80.1 to 93.0)"."""
+    if math.isnan(interval.low):
+        return f"{100 * interval.value:.1f} %"
+    return (
+        f"{100 * interval.value:.1f} % "
+        f"({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+    )
+
+
+def strip(
+    evidence: Evidence,
+    axis: str,
+    groups: Mapping[str, BySeed],
+    lines: Mapping[str, float] | None = None,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, Any]:
+    """Describes a figure with one dot per seed and group."""
+    described = []
+    for label, values in groups.items():
+        interval = evidence.mean(values, bounds)
+        described.append(
+            {
+                "label": label,
+                "values": list(values.values()),
+                **_numbers(interval),
+            }
+        )
+    return {
+        "kind": "strip",
+        "axis": axis,
+        "groups": described,
+        "lines": dict(lines or {}),
+    }
+
+
+def series(
+    evidence: Evidence,
+    label: str,
+    x: Sequence[float],
+    values: Sequence[BySeed],
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, Any]:
+    """Describes one line of a figure: values by seed at each x."""
+    means = [_numbers(evidence.mean(v, bounds)) for v in values]
+    return {
+        "label": label,
+        "x": list(x),
+        "values": [list(v.values()) for v in values],
+        **{key: [m[key] for m in means] for key in ("mean", "low", "high")},
+    }
+
+
+def _numbers(interval: Interval) -> dict[str, float | None]:
+    numbers = effect("", interval, "")
+    return {
+        "mean": numbers["value"],
+        "low": numbers["low"],
+        "high": numbers["high"],
+    }

@@ -1,0 +1,1 @@
+"""All experiments, the verdicts and the report."""

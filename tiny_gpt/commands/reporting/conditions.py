@@ -1,0 +1,190 @@
+"""What every condition of a reproduction says, and what it showed."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from tiny_gpt.analysis.baseline import memorisation_accuracy
+from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
+from tiny_gpt.analysis.statistics import (
+    bootstrap_interval,
+    is_bimodal,
+    wilson_interval,
+)
+from tiny_gpt.analysis.times import median_time, time_to_threshold
+from tiny_gpt.claims.evidence import Evidence, by_seed, effect
+from tiny_gpt.claims.verdict import LEARNED
+from tiny_gpt.commands.running.plan import Plan, count_seeds
+from tiny_gpt.experiment import Experiment, packing_of
+
+TIERS = (
+    "all_sentences",
+    "seen_sentences",
+    "unseen_sentences",
+    "unseen_word_positions",
+    "held_out_words",
+)
+ERRORS = (
+    "pivot_word",
+    "composed_word",
+    "other_target_word",
+    "source_copy",
+    "other_language",
+    "broken_format",
+)
+# Metric, tiers, unit and least and greatest value of what is shown.
+SHOWN = (
+    ("accuracy_aligned", TIERS, "fraction", (0.0, 1.0)),
+    ("exact_match_aligned", TIERS[2:3], "fraction", (0.0, 1.0)),
+    ("log_probability", TIERS[2:3], "nats", (-math.inf, 0.0)),
+    ("brier_score", TIERS[2:3], "count", (0.0, 2.0)),
+    *((f"error_{kind}", TIERS[2:3], "fraction", (0.0, 1.0)) for kind in ERRORS),
+)
+
+
+def describe_condition(
+    plan: Plan,
+    experiment: Experiment,
+    missing: dict[str, list[int]],
+    evidence: Evidence,
+) -> dict[str, Any]:
+    """Describes one condition: question, floors, baselines, exact results.
+
+    Args:
+        plan: what it belongs to.
+        experiment: the condition.
+        missing: seeds missing, by experiment and condition.
+        evidence: frames of the runs.
+
+    Returns:
+        An entry of the ledger's "conditions".
+    """
+    place = f"{experiment.name}/{experiment.condition}"
+    absent = missing.get(place, [])
+    packing, shown = packing_of(experiment)
+    mixture = experiment.mixture
+    chance = 1 / mixture.alphabet_size
+    return {
+        "experiment": experiment.name,
+        "condition": experiment.condition,
+        "question": plan.module.describe(experiment.condition),
+        "mappings": list(experiment.eval_mappings),
+        "accuracy_metric": experiment.evaluation.accuracy,
+        "seeds": [seed for seed in plan.seeds if seed not in absent],
+        "missing_seeds": absent,
+        "floor": {
+            "told": told_floor(packing),
+            "inferred": inferring_floor(packing, shown),
+        },
+        "chance": dict.fromkeys(experiment.eval_mappings, chance),
+        "memoriser": {
+            label: memorisation_accuracy(mixture.coverage(label), chance)
+            for label in experiment.eval_mappings
+        },
+        "sparse": list(plan.module.SPARSE),
+        "num_epochs": experiment.train.num_epochs,
+        "effects": [] if absent else _effects(plan, experiment, evidence),
+    }
+
+
+def _effects(
+    plan: Plan, experiment: Experiment, evidence: Evidence
+) -> list[dict[str, Any]]:
+    """Returns exact results of the sparse mappings, and the loss."""
+    rows = evidence.rows(f"{experiment.name}/{experiment.condition}")
+    last = rows[rows["epoch"] == rows["epoch"].max()]
+    effects = []
+    main = f"{evidence.num_demonstrations}_demonstrations"
+    asked = last[last["prompt"] == main]
+    for mapping in (*plan.module.SPARSE, *experiment.pivots):
+        of_mapping = asked[asked["mapping"] == mapping]
+        for metric, tiers, unit, bounds in SHOWN:
+            for tier in tiers:
+                found = of_mapping[
+                    (of_mapping["metric"] == metric)
+                    & (of_mapping["tier"] == tier)
+                ]
+                if found.empty:
+                    continue
+                mean = evidence.mean(by_seed(found), bounds)
+                if metric == "error_composed_word" and mean.high == 0:
+                    continue  # no scrambled mapping
+                words = f"{metric.removesuffix('_aligned')}, {tier}"
+                name = f"{mapping}: {words.replace('_', ' ')}"
+                if len(found) < len(evidence.seeds):  # others have none
+                    name += f" ({count_seeds(tuple(found['seed']))})"
+                effects.append(effect(name, mean, unit))
+    for mapping in plan.module.SPARSE:
+        effects += _over_seeds(rows, asked, mapping, experiment, evidence)
+    losses = by_seed(last[(last["metric"] == "loss")])
+    floor = inferring_floor(*packing_of(experiment))
+    excess = {seed: loss - floor for seed, loss in losses.items()}
+    free = (-math.inf, math.inf)
+    name = "training loss, last epoch, above its floor"
+    return [*effects, effect(name, evidence.mean(excess, free), "nats")]
+
+
+def _over_seeds(
+    rows: pd.DataFrame,
+    asked: pd.DataFrame,
+    mapping: str,
+    experiment: Experiment,
+    evidence: Evidence,
+) -> list[dict[str, Any]]:
+    """Returns how seeds of one mapping are spread, and when they learn it."""
+    level = evidence.level
+    final = by_seed(
+        asked[
+            (asked["mapping"] == mapping)
+            & (asked["metric"] == "accuracy_aligned")
+            & (asked["tier"] == "unseen_sentences")
+        ]
+    )
+    values = list(final.values())
+    num_learned = sum(value > LEARNED for value in values)
+    groups = "two groups" if is_bimodal(values) else "one group"
+    sample = rows[
+        (rows["mapping"] == mapping)
+        & (rows["metric"] == evidence.accuracy)
+        & (rows["tier"] == "all")
+    ]
+    times = [
+        time_to_threshold(
+            curve["epoch"].to_list(), curve["value"].to_list(), LEARNED
+        )
+        for _, curve in sample.sort_values("epoch").groupby("seed")
+    ]
+    last = float(sample["epoch"].max())
+    spread = [
+        (
+            f"{mapping}: median over seeds, bootstrap interval",
+            bootstrap_interval(values, "median", level),
+            "fraction",
+        ),
+        (
+            f"{mapping}: seeds above 50 %, Wilson interval ({groups})",
+            wilson_interval(num_learned, len(values), level),
+            "fraction",
+        ),
+        (
+            f"{mapping}: median time to 50 %, {times.count(math.inf)} of "
+            f"{len(times)} seeds never",
+            median_time(times, last, level),
+            "epochs",
+        ),
+    ]
+    place = f"{experiment.name}/{experiment.condition}"
+    if experiment.mixture.num_pairs(mapping):
+        fresh, read = (
+            {
+                seed: float(curve.iloc[-1])
+                for seed, curve in evidence.curves(
+                    place, "loss_all_tokens", mapping, tier
+                ).items()
+            }
+            for tier in ("fresh_windows", "training_windows")
+        )
+        gap = evidence.difference(fresh, read)
+        spread.append((f"{mapping}: loss, fresh - training text", gap, "nats"))
+    return [effect(*each) for each in spread]

@@ -1,0 +1,144 @@
+"""Measures trained models seed by seed, and keeps what was measured."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.runtime.files import DamagedFileError, seal, set_aside, unseal
+from tiny_gpt.runtime.results_folder import write_text
+from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.repeated import NotRepeatedError
+from tiny_gpt.training.trained import Trained
+
+# Epoch and step, then a row as of any other measurement.
+RowOfEpoch = tuple[int, int, str, str, str, str, float]
+Load = Callable[[str, int], Trained]  # of "experiment/condition" and seed
+OnDone = Callable[[str, int, bool], None]  # name, seed, whether it was there
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What has been measured.
+
+    Attributes:
+        metrics: metrics frame, columns `scores.COLUMNS`, the measurement in
+            place of the condition; epoch 0 where it is of the end of a run.
+        wall_s: seconds of all seeds together, by measurement.
+        missing: seeds that are missing, by measurement.
+    """
+
+    metrics: pd.DataFrame
+    wall_s: Mapping[str, float]
+    missing: Mapping[str, list[int]]
+
+
+def measure_all(
+    modules: Sequence[ModuleType],
+    seeds: Sequence[int],
+    folder: Path,
+    load: Load,
+    on_done: OnDone,
+) -> list[str]:
+    """Makes every measurement that is not there yet.
+
+    One that cannot make its run again stays missing, and stops no other.
+
+    Args:
+        modules: what to measure, see `experiments.measurements`.
+        seeds: seeds of the trained models.
+        folder: where each (measurement, seed) has one file, written in one
+            move; a damaged one is set aside and measured again.
+        load: loads a trained model.
+        on_done: called after each.
+
+    Returns:
+        What stays missing, and why, a line each.
+    """
+    missing = []
+    for seed in seeds:
+        trained: dict[str, Trained] = {}
+        for module in modules:
+            path = path_of(folder, module, seed)
+            if read(path) is not None:
+                on_done(module.NAME, seed, True)
+                continue
+            for place in module.NEEDS:
+                if place not in trained:
+                    trained[place] = load(place, seed)
+            needed = {place: trained[place] for place in module.NEEDS}
+            start = time.perf_counter()
+            try:
+                rows = check_rows(module.measure(needed, seed), module)
+            except NotRepeatedError as error:
+                missing.append(f"{module.NAME}: seed {seed} missing. {error}")
+                continue
+            seconds = round(time.perf_counter() - start, 1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, seal({"rows": rows, "wall_s": seconds}))
+            on_done(module.NAME, seed, False)
+    return missing
+
+
+def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
+    """Returns the file of one measurement of one seed."""
+    return folder / module.NAME / f"seed_{seed}.json"
+
+
+def read(path: Path) -> tuple[list[Row | RowOfEpoch], float] | None:
+    """Reads a measurement and its seconds; None if not there, or damaged."""
+    try:
+        found = unseal(path)
+        # The first measurements were kept without their seconds.
+        return [(*row,) for row in found["rows"]], found.get("wall_s", 0.0)
+    except FileNotFoundError:
+        return None
+    except DamagedFileError:
+        set_aside(path)
+        return None
+
+
+def check_rows(
+    rows: Sequence[Row | RowOfEpoch], module: ModuleType
+) -> list[Any]:
+    """Checks that each number is named once.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    counts = Counter(row[:-1] for row in rows)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            "Each number of a measurement has a name of its own. Received: "
+            f"{min(twice)} twice, of {module.NAME!r}"
+        )
+    return [[*row[:-1], float(row[-1])] for row in rows]
+
+
+def collect(
+    modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
+) -> Measured:
+    """Reads what has been measured."""
+    rows: list[tuple[Any, ...]] = []
+    wall_s: dict[str, float] = {}
+    missing: dict[str, list[int]] = {}
+    for module in modules:
+        for seed in seeds:
+            found = read(path_of(folder, module, seed))
+            if found is None:
+                missing.setdefault(module.NAME, []).append(seed)
+                continue
+            place = "theory", module.NAME, seed
+            for row in found[0]:
+                rows.append((*place, *(row[:-5] or (0, 0)), *row[-5:]))
+            seconds = wall_s.get(module.NAME, 0.0) + found[1]
+            wall_s[module.NAME] = round(seconds, 1)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return Measured(frame, wall_s, missing)

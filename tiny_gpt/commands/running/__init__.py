@@ -1,0 +1,1 @@
+"""One experiment: options, plan, runs, outputs."""

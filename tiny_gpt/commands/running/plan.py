@@ -1,0 +1,255 @@
+"""What one command asks for: conditions, seeds, folder."""
+
+import argparse
+import dataclasses
+import importlib
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from tiny_gpt.experiment import Experiment, config_of
+from tiny_gpt.runtime import results_folder
+from tiny_gpt.runtime.devices import (
+    Placement,
+    choose_devices,
+    host_index,
+    join_hosts,
+)
+from tiny_gpt.train import check_clipping
+from tiny_gpt.training.many_seeds import Job
+
+UNKNOWN = "unknown"  # a commit, outside a checkout
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one command asks for.
+
+    Attributes:
+        module: module of the experiment.
+        preset: name of its preset.
+        experiments: its conditions.
+        seeds: seeds of each.
+        precision: see `environment.set_precision`.
+        folder: where results go.
+        overwrite: whether other results there may be replaced.
+        command: the command, for the manifest.
+        commit: commit of the checkout when the command started.
+        num_jobs: runs at once; None for as many as suit (JAX), or one.
+        keeps_weights: whether weights are kept at events and in between.
+        pack_size: runs in one batch of a program (JAX); None for as many as
+            suit.
+        placement: the devices; None for those that the backend offers first.
+    """
+
+    module: ModuleType
+    preset: str
+    experiments: tuple[Experiment, ...]
+    seeds: tuple[int, ...]
+    precision: str
+    folder: Path
+    overwrite: bool
+    command: tuple[str, ...]
+    commit: str
+    num_jobs: int | None = None
+    keeps_weights: bool = False
+    pack_size: int | None = None
+    placement: Placement | None = None
+
+    @classmethod
+    def from_options(
+        cls,
+        options: argparse.Namespace,
+        command: list[str],
+        placement: Placement | None = None,
+    ) -> "Plan":
+        """Builds the plan of a command line.
+
+        Args:
+            options: what `parse_arguments` returned.
+            command: the command, for the manifest.
+            placement: what `choose_placement` returned; None if nothing is
+                to be trained.
+
+        Raises:
+            ValueError: if a preset, condition or number is invalid, or the
+                devices do not allow what is asked for.
+        """
+        if options.seeds < 1:
+            raise ValueError(
+                f"`--seeds` must be at least 1. Received: {options.seeds}"
+            )
+        if options.jobs is not None and options.jobs < 1:
+            raise ValueError(
+                f"`--jobs` must be at least 1. Received: {options.jobs}"
+            )
+        check_packs(options, placement)
+        if options.first_seed < 0:
+            raise ValueError(
+                "`--first-seed` cannot be negative. "
+                f"Received: {options.first_seed}"
+            )
+        _check_backend(options)
+        module = importlib.import_module(f"experiments.{options.experiment}")
+        folder = options.out or Path("results") / options.experiment
+        names = tuple(dict.fromkeys(options.conditions or module.CONDITIONS))
+        first = options.first_seed
+        experiments = tuple(
+            _clipped(module.build_experiment(options.preset, name), options)
+            for name in names
+        )
+        if placement is not None:
+            for experiment in experiments:
+                check_clipping(experiment.train, placement)
+        return cls(
+            module=module,
+            preset=options.preset,
+            experiments=experiments,
+            seeds=tuple(range(first, first + options.seeds)),
+            precision=options.precision,
+            folder=folder_of_host(folder) if placement else folder,
+            overwrite=options.overwrite,
+            command=tuple(map(shlex.quote, command)),
+            commit=current_commit(),
+            num_jobs=options.jobs,
+            keeps_weights=options.checkpoints,
+            pack_size=options.pack_size,
+            placement=placement,
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that the results depend on.
+
+        Devices are not part of it, unless each clips its own gradients.
+        """
+        clips_alone = any(
+            e.train.clipping == "per_replica" for e in self.experiments
+        )
+        replicas = {}
+        if clips_alone and self.placement is not None:
+            replicas = {"num_replicas": self.placement.num_devices}
+        return {
+            **replicas,
+            "experiment": self.module.NAME,
+            "preset": self.preset,
+            "seeds": list(self.seeds),
+            "backend": keras.backend.backend(),
+            "precision": self.precision,
+            "conditions": {e.condition: config_of(e) for e in self.experiments},
+        }
+
+    def record(self, experiment: Experiment, seed: int) -> Path:
+        """Returns the path of a run's record, without suffix."""
+        return self.folder / "runs" / experiment.condition / f"seed_{seed}"
+
+    def job(self, experiment: Experiment, seed: int) -> Job:
+        """Returns one run and where its files go."""
+        record = self.record(experiment, seed)
+        return Job(experiment, seed, record, self.keeps_weights)
+
+    def claim(self) -> None:
+        """Claims the folder (`results_folder.claim_folder`)."""
+        results_folder.claim_folder(self.folder, self.config, self.overwrite)
+
+
+def choose_placement(options: argparse.Namespace) -> Placement:
+    """Chooses the devices of a command line, before anything is written.
+
+    Raises:
+        ValueError: if the backend is another one, or lacks what is asked for.
+    """
+    _check_backend(options)
+    if options.distributed:
+        join_hosts()
+    return choose_devices(options.devices, options.num_devices, options.tpu)
+
+
+def _check_backend(options: argparse.Namespace) -> None:
+    if keras.backend.backend() != options.backend:
+        raise ValueError(
+            "The backend is chosen when keras is imported; restart the "
+            f"process to change it. Received: backend={options.backend!r}"
+            f", while keras runs on {keras.backend.backend()!r}"
+        )
+
+
+def check_packs(
+    options: argparse.Namespace, placement: Placement | None
+) -> None:
+    """Checks what is asked of packs and of runs side by side.
+
+    Args:
+        options: of the command line.
+        placement: devices; None if they are not known yet.
+
+    Raises:
+        ValueError: if the backend or the devices cannot do it.
+    """
+    if options.pack_size is not None and options.backend != "jax":
+        raise ValueError(
+            "`--pack-size` is for JAX; elsewhere each run is a batch of its "
+            f"own. Received: --pack-size {options.pack_size} with "
+            f"backend={options.backend!r}"
+        )
+    if options.pack_size is not None and options.pack_size < 1:
+        raise ValueError(
+            f"`--pack-size` must be at least 1. Received: {options.pack_size}"
+        )
+    if placement is None or options.backend != "tensorflow":
+        return
+    if placement.is_replicated and (options.jobs or 1) > 1:
+        raise ValueError(
+            "On TensorFlow, several devices or a TPU train one run at a "
+            "time; choose --num-devices 1 or --jobs 1. Received: "
+            f"--jobs {options.jobs} with {placement.num_devices} devices"
+        )
+
+
+def _clipped(experiment: Experiment, options: argparse.Namespace) -> Experiment:
+    train = dataclasses.replace(experiment.train, clipping=options.clipping)
+    return dataclasses.replace(experiment, train=train)
+
+
+def folder_of_host(folder: Path) -> Path:
+    """Returns where this host writes; the first has the folder itself."""
+    index = host_index()
+    return folder.with_name(f"{folder.name}_host_{index}") if index else folder
+
+
+def count_seeds(seeds: tuple[int, ...]) -> str:
+    """Returns "1 seed" or "5 seeds"."""
+    return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
+
+
+def current_commit() -> str:
+    """Returns the commit of the checkout, marked if it was changed."""
+    return _git("describe", "--always", "--dirty", "--abbrev=12") or UNKNOWN
+
+
+def last_commit(folder: Path) -> str:
+    """Returns the last commit of a folder, marked if it was changed since."""
+    path = str(folder)
+    commit = _git("log", "-1", "--format=%h", "--abbrev=12", "--", path)
+    is_changed = bool(_git("status", "--porcelain", "--", path))
+    return f"{commit or UNKNOWN}{'-dirty' if is_changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    """Returns what git says; nothing outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,205 @@
+"""All conditions and seeds of one experiment, into one results folder."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+from rich.console import Console
+from rich.markdown import Markdown
+
+from tiny_gpt.callbacks import RunRecorder
+from tiny_gpt.commands.running.outputs import draw
+from tiny_gpt.commands.running.plan import Plan, count_seeds
+from tiny_gpt.commands.running.progress import Reporter
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.metrics.summary import summarise
+from tiny_gpt.runtime import results_folder
+from tiny_gpt.runtime.devices import choose_devices
+from tiny_gpt.runtime.environment import (
+    describe,
+    make_deterministic,
+    set_precision,
+)
+from tiny_gpt.train import load_finished, run
+from tiny_gpt.training.many_seeds import Packs, run_jobs
+from tiny_gpt.training.processes import run_all
+from tiny_gpt.training.run_files import Record
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the finished runs of a plan left.
+
+    Attributes:
+        metrics: metrics frames, one per run.
+        events: events frames, one per run.
+        wall_s: seconds of all seeds together, by condition.
+        missing: seeds without a finished run, by condition.
+    """
+
+    metrics: list[pd.DataFrame]
+    events: list[pd.DataFrame]
+    wall_s: dict[str, float]
+    missing: dict[str, list[int]]
+
+
+def execute(
+    plan: Plan, console: Console | None = None, is_shown: bool = True
+) -> Collected:
+    """Runs what is not finished yet, then writes frames, summary, figure.
+
+    Args:
+        plan: what to run.
+        console: where to show progress; a new one by default.
+        is_shown: whether the table is shown at the end.
+
+    Returns:
+        Metrics and events of all conditions and seeds.
+    """
+    set_precision(plan.precision)
+    make_deterministic()
+    console = console or Console()
+    start = time.perf_counter()
+    with Reporter(console) as reporter:
+        packs = train_missing(plan, reporter)
+    done = collect(plan)
+    _write(plan, pd.concat(done.metrics), pd.concat(done.events))
+    # Drawing anew leaves the manifest of the runs as it is.
+    if packs is not None or not results_folder.is_finished(plan.folder):
+        _write_manifest(plan, done.wall_s, packs)
+    if is_shown:
+        _show(plan, console, time.perf_counter() - start)
+    return done
+
+
+def train_missing(plan: Plan, reporter: Reporter) -> Packs | None:
+    """Runs what is not finished; None if there was nothing."""
+    jobs = []
+    lines = {}
+    for experiment in plan.experiments:
+        line = reporter.condition(experiment, len(plan.seeds))
+        lines[experiment.condition] = line
+        for seed in plan.seeds:
+            record = plan.record(experiment, seed)
+            if load_finished(experiment, seed, record) is None:
+                jobs.append(plan.job(experiment, seed))
+            else:
+                _write_log(experiment, seed, record)
+                line.finish(seed, "already there")
+    if not jobs:
+        return None
+    placement = plan.placement or choose_devices()
+    packs = Packs(
+        plan.num_jobs or 1,
+        (1,) * len(jobs),
+        is_split=False,
+        num_devices=placement.num_devices,
+        is_divided=placement.num_devices > 1,
+    )
+    if keras.backend.backend() == "jax":
+
+        def start(found: Packs) -> None:
+            nonlocal packs
+            packs = found
+            if packs.is_split:
+                reporter.console.print(
+                    f"The memory of the device holds {max(packs.sizes)} runs "
+                    f"at once: {len(packs.sizes)} packs."
+                )
+
+        for _ in run_jobs(
+            jobs,
+            plan.num_jobs,
+            plan.pack_size,
+            on_start=start,
+            on_epoch=lambda job, epoch, logs: lines[
+                job.experiment.condition
+            ].show(job.seed, epoch, logs),
+            placement=placement,
+        ):
+            pass
+    elif plan.num_jobs is not None and plan.num_jobs > 1:
+        for job in run_all(
+            jobs, plan.num_jobs, plan.precision, placement.asked
+        ):
+            lines[job.experiment.condition].finish(job.seed, "finished")
+    else:
+        for job in jobs:
+            line = lines[job.experiment.condition]
+            run(
+                job.experiment,
+                job.seed,
+                job.record,
+                [line.callback(job.seed)],
+                keeps_weights=job.keeps_weights,
+                placement=placement,
+            )
+            keras.utils.clear_session()
+    return packs
+
+
+def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
+    """Writes the log of a finished run anew, from its record."""
+    logs = Record(experiment, seed, record).logs
+    path = Path(f"{record}.jsonl")
+    log = RunRecorder(path, overwrite=True, earlier_logs=logs)
+    log.on_epoch_begin(len(logs))
+
+
+def collect(plan: Plan) -> Collected:
+    """Reads the runs of a plan that are finished, and trains nothing."""
+    done = Collected([], [], {}, {})
+    for experiment in plan.experiments:
+        seconds = 0.0
+        for seed in plan.seeds:
+            record = plan.record(experiment, seed)
+            frames = load_finished(experiment, seed, record)
+            if frames is None:
+                done.missing.setdefault(experiment.condition, []).append(seed)
+                continue
+            done.metrics.append(frames[0])
+            done.events.append(frames[1])
+            seconds += frames[2]
+        done.wall_s[experiment.condition] = round(seconds, 1)
+    return done
+
+
+def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
+    results_folder.write_frame(plan.folder / "metrics.csv", metrics)
+    results_folder.write_frame(plan.folder / "events.csv", events)
+    metric = plan.experiments[0].evaluation.accuracy
+    summary = summarise(metrics, metric, plan.preset)
+    results_folder.write_json(plan.folder / "summary.json", summary)
+    draw(plan, metrics, summary)
+
+
+def _write_manifest(
+    plan: Plan, wall_s: dict[str, float], packs: Packs | None
+) -> None:
+    manifest = {
+        "format": results_folder.FORMAT,
+        "status": "finished",
+        "config": plan.config,
+        "seeds": list(plan.seeds),
+        "command": " ".join(plan.command),
+        "commit": plan.commit,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "jobs": packs and packs.num_workers,
+        "pack_sizes": packs and list(packs.sizes),
+        "is_batch_divided": packs and packs.is_divided,
+        "wall_s": wall_s,
+        **describe(plan.placement),
+        "precision": plan.precision,
+    }
+    results_folder.write_manifest(plan.folder, manifest)
+
+
+def _show(plan: Plan, console: Console, seconds: float) -> None:
+    table = (plan.folder / "table_1.md").read_text()
+    console.print(Markdown(table))
+    console.print(
+        f"{count_seeds(plan.seeds)}, preset {plan.preset}, {seconds:.0f} s. "
+        f"Accuracy in percent: mean (lowest to highest seed). See {plan.folder}"
+    )

@@ -1,0 +1,142 @@
+"""A sweep as a TOML file -> `Sweep`.
+
+experiment = "controls"            # a module of `experiments`
+preset = "quick"
+condition = "sparse_a_to_c"        # unless "condition" is an axis
+seeds = 10                         # 0 to 9; or a list
+
+[success]                          # see `grid.Success`
+mapping = "A->C"
+threshold = 0.8
+
+[axes]                             # see `grid.Sweep`
+sparse_pairs = [4, 8, 16, 32, 64]
+majority_pairs = [250, 2500]
+
+[fixed]
+"evaluation.every" = 5
+"""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from tiny_gpt.commands.running.options import EXPERIMENTS
+from tiny_gpt.models.gpt import check_choice
+from tiny_gpt.sweep.axes import CONDITION
+from tiny_gpt.sweep.grid import Success, Sweep
+
+MODULES = (*EXPERIMENTS, "theory")
+KEYS = ("experiment", "preset", CONDITION, "seeds", "success", "axes", "fixed")
+MOST_SEEDS = 10_000  # a typing error otherwise
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Reads a sweep, named after its file.
+
+    Raises:
+        ValueError: if the file is not there, is no TOML, has an unknown key,
+            or describes no valid sweep; it names the file.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(
+            "A sweep is a TOML file that can be read. "
+            f"Received: {path} ({error.strerror})"
+        ) from error
+    except ValueError as error:  # no TOML, or no text
+        raise ValueError(
+            f"A sweep is a TOML file. Received: {path}: {error}"
+        ) from error
+    try:
+        return sweep_of(path.stem, table)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def sweep_of(name: str, table: dict[str, Any]) -> Sweep:
+    """Builds a sweep from what a TOML file says.
+
+    Args:
+        name: name of the sweep.
+        table: tables, lists and values, as of `tomllib`.
+
+    Raises:
+        ValueError: if it is no valid sweep.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise ValueError(
+            "A sweep is named after its file, which may become the name of a "
+            f"folder: letters, digits, '_', '.' and '-'. Received: {name!r}"
+        )
+    unknown = sorted(set(table) - set(KEYS))
+    if unknown:
+        raise ValueError(
+            f"A sweep has the keys {KEYS}. Received: {', '.join(unknown)}"
+        )
+    axes = _table(table, "axes")
+    not_lists = [axis for axis, v in axes.items() if not isinstance(v, list)]
+    if not_lists:
+        raise ValueError(
+            "An axis has a list of values; a single one belongs to [fixed]. "
+            f"Received: {', '.join(not_lists)}"
+        )
+    name_of_module = str(table.get("experiment"))
+    check_choice("experiment", name_of_module, MODULES)
+    module = importlib.import_module(f"experiments.{name_of_module}")
+    preset = table.get("preset", "quick")
+    conditions = axes.get(CONDITION, [table.get(CONDITION)])
+    if CONDITION in axes and CONDITION in table:
+        raise ValueError(
+            "`condition` is an axis or one value, not both. "
+            f"Received: {table[CONDITION]!r} and {axes[CONDITION]}"
+        )
+    return Sweep(
+        name=name,
+        bases={c: module.build_experiment(preset, c) for c in conditions},
+        axes=axes,
+        seeds=_seeds(table.get("seeds")),
+        success=_success(_table(table, "success")),
+        fixed=_table(table, "fixed"),
+    )
+
+
+def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
+    found = table.get(name, {})
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"`{name}` is a table, [{name}]. Received: {name}={found!r}"
+        )
+    # 'mixture.sentence_length = 4' without quotes is a table in a table.
+    nested = [key for key, value in found.items() if isinstance(value, dict)]
+    if nested:
+        raise ValueError(
+            'The path of a field stands in quotes, "train.batch_size". '
+            f"Received: [{name}] with {', '.join(nested)}"
+        )
+    return found
+
+
+def _seeds(found: Any) -> list[int]:
+    if type(found) is int and 1 <= found <= MOST_SEEDS:
+        return list(range(found))
+    if isinstance(found, list):
+        return found
+    raise ValueError(
+        f"`seeds` is their number, at most {MOST_SEEDS}, or their list. "
+        f"Received: seeds={found!r}"
+    )
+
+
+def _success(table: dict[str, Any]) -> Success:
+    try:
+        return Success(**table)
+    except TypeError as error:  # a key too many, or none of a mapping
+        names = tuple(Success.__dataclass_fields__)
+        raise ValueError(
+            f"[success] has {names}, at least the mapping. "
+            f"Received: {sorted(table)}"
+        ) from error

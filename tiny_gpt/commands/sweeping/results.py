@@ -1,0 +1,284 @@
+"""What a sweep has come to: frames, thresholds and maps."""
+
+import gzip
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from tiny_gpt.commands.sweeping.words import FIGURES, describe_fit
+from tiny_gpt.plots.maps import plot_maps, plot_regimes
+from tiny_gpt.plots.thresholds import plot_thresholds
+from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.files import write_whole
+from tiny_gpt.sweep.collect import (
+    axes_of_map,
+    collect_metrics,
+    collect_runs,
+    describe_exponent,
+    describe_threshold,
+    fit_exponents,
+    fit_thresholds,
+    summarise_cells,
+)
+from tiny_gpt.sweep.contrasts import describe_contrast, fit_contrasts
+from tiny_gpt.sweep.grid import Sweep
+from tiny_gpt.sweep.remote_store import writer
+from tiny_gpt.sweep.rows import MADE_COLUMNS
+from tiny_gpt.sweep.store import Store
+
+MANIFEST, RUNS, CELLS = "manifest.json", "runs.csv", "cells.csv"
+MADE, METRICS = "made.csv", "metrics.csv.gz"
+THRESHOLDS = "thresholds.json"
+FORMAT = 1
+
+
+def collect(
+    sweep: Sweep,
+    store: Store,
+    folder: Path,
+    command: str,
+    commit: str,
+    console: Console,
+    has_metrics: bool = False,
+) -> None:
+    """Writes frames and thresholds of the runs that are there.
+
+    What an earlier collection of the same sweep wrote is replaced: it follows
+    from the store.
+
+    Args:
+        sweep: what is collected.
+        store: where its runs are.
+        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` go
+            (`check_folder`).
+        command: for the manifest.
+        commit: for the manifest.
+        console: where to show the thresholds.
+        has_metrics: whether `METRICS` is written, which is the one that is
+            large: all that `collect_metrics` returns.
+
+    Raises:
+        ValueError: if no run is there.
+    """
+    runs = collect_runs(sweep, store)
+    if runs.empty:
+        raise ValueError(
+            "There must be a finished run to collect. "
+            f"Received: {store.folder}, which has none of {sweep.name!r}"
+        )
+    fitted = fit(sweep, runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    # First, so that the folder has an owner if this is killed, and whole last.
+    described = {"format": FORMAT, "sweep": describe_sweep(sweep)}
+    _write_json(folder / MANIFEST, described)
+    made = [*sweep.axes, "seed", *MADE_COLUMNS]
+    _write_frame(folder / RUNS, runs.drop(columns=list(MADE_COLUMNS)))
+    _write_frame(folder / MADE, runs[made])
+    (folder / METRICS).unlink(missing_ok=True)  # of an earlier collection
+    if has_metrics:
+        text = collect_metrics(sweep, store).to_csv(index=False)
+        _write(folder / METRICS, gzip.compress(text.encode(), mtime=0))
+    _write_frame(folder / CELLS, summarise_cells(sweep, runs))
+    _write_json(folder / THRESHOLDS, fitted)
+    _write_json(
+        folder / MANIFEST,
+        {
+            **described,
+            "runs": len(runs),
+            "runs_wanted": len(sweep.cells) * len(sweep.seeds),
+            "wall_s": round(float(runs["wall_s"].sum()), 1),
+            "command": command,
+            "commit": commit,
+            "made_on": sorted(set(runs["made_on"])),
+            "collected": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **describe(),
+            "precision": store.precision,
+        },
+    )
+    for line in describe_fit(fitted):
+        console.print(line, highlight=False, soft_wrap=True)
+    wanted = len(sweep.cells) * len(sweep.seeds)
+    console.print(
+        f"{len(runs)} of {wanted} runs. See {folder}", highlight=False
+    )
+
+
+def describe_sweep(sweep: Sweep) -> dict[str, Any]:
+    """Returns what a sweep asks, JSON types."""
+    return {
+        "name": sweep.name,
+        "bases": list(sweep.bases),
+        "axes": {axis: list(values) for axis, values in sweep.axes.items()},
+        "fixed": dict(sweep.fixed),
+        "seeds": list(sweep.seeds),
+        "success": vars(sweep.success),
+    }
+
+
+def check_folder(sweep: Sweep, folder: Path) -> None:
+    """Checks that what is collected of a sweep may go into a folder.
+
+    Raises:
+        ValueError: if it holds something else.
+    """
+    # Another command may be about to write its first file.
+    if not folder.exists() or all(
+        path.name.startswith("saving_") for path in folder.iterdir()
+    ):
+        return
+    owner = _collected(folder).get("name")
+    if owner != sweep.name:
+        raise ValueError(
+            "What is collected goes into a new or empty folder, or one that "
+            "has the same sweep. "
+            f"Received: {folder}, for {sweep.name!r}, which holds "
+            f"{'other files' if owner is None else repr(owner)}"
+        )
+
+
+def _collected(folder: Path) -> dict[str, Any]:
+    """Returns the sweep that a folder has; empty if it has none."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text())["sweep"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
+    """Fits all that a sweep has; the content of `THRESHOLDS`.
+
+    Args:
+        sweep: whose runs.
+        runs: what `collect_runs` returned, or the content of `RUNS`.
+    """
+    numbers, _ = axes_of_map(sweep)
+    thresholds = fit_thresholds(sweep, runs)
+    exponents = fit_exponents(sweep, thresholds)
+    others = [axis for axis in sweep.axes if axis not in numbers[:1]]
+    rest = [axis for axis in others if axis not in numbers[:2]]
+    return {
+        "axis": numbers[0] if numbers else None,
+        "thresholds": [
+            {
+                "at": dict(zip(others, _plain(point), strict=True)),
+                **describe_threshold(found),
+            }
+            for point, found in thresholds.items()
+        ],
+        "exponent_axis": numbers[1] if len(numbers) > 1 else None,
+        "exponents": [
+            {
+                "at": dict(zip(rest, _plain(point), strict=True)),
+                **describe_exponent(found),
+            }
+            for point, found in exponents.items()
+        ],
+        "contrasts": [
+            describe_contrast(c) for c in fit_contrasts(sweep, thresholds)
+        ],
+    }
+
+
+def _plain(point: tuple[Any, ...]) -> list[Any]:
+    """Returns numbers of numpy as numbers of Python."""
+    return [v.item() if hasattr(v, "item") else v for v in point]
+
+
+def plot(sweep: Sweep, folder: Path, console: Console) -> None:
+    """Draws the maps of what was collected.
+
+    Raises:
+        ValueError: if nothing was.
+    """
+    check_folder(sweep, folder)
+    asked = json.loads(json.dumps(describe_sweep(sweep)))
+    if not (folder / THRESHOLDS).exists() or asked != _collected(folder):
+        raise ValueError(
+            "Maps are drawn from what was collected of the same sweep; "
+            f"collect it first. Received: {folder}, without it"
+        )
+    cells = pd.read_csv(folder / CELLS)
+    fitted = json.loads((folder / THRESHOLDS).read_text())
+    figures = _figures(sweep, cells, fitted)
+    for name in FIGURES.keys() - figures.keys():  # of an earlier collection
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    for name, figure in figures.items():
+        _save(figure, folder / f"{name}.png")
+        console.print(f"See {folder / name}.png", highlight=False)
+
+
+def _figures(
+    sweep: Sweep, cells: pd.DataFrame, fitted: dict[str, Any]
+) -> dict[str, Figure]:
+    numbers, words = axes_of_map(sweep)
+    if not numbers:
+        return {}
+    x: str = numbers[0]
+    y: str | None = numbers[1] if len(numbers) > 1 else None
+    facets = [*words, *numbers[2:]]
+    order = [*([y] if y else []), *facets]
+    lines = {
+        tuple(found["at"][axis] for axis in order): _line(found)
+        for found in fitted["thresholds"]
+    }
+    name = sweep.name.replace("_", " ")
+    title = f"{name}: {sweep.success.mapping}, {len(sweep.seeds)} seeds"
+    figures = {
+        "map": plot_maps(cells, x, y, facets, lines, title),
+        "regimes": plot_regimes(cells, x, y, facets, title),
+    }
+    laws = {
+        tuple(found["at"][axis] for axis in facets): found
+        for found in fitted["exponents"]
+    }
+    # Without a threshold in the grid there is no law to draw.
+    is_inside = (
+        found["censoring"] == "none" and found["at"][y] > 0
+        for found in fitted["thresholds"]
+    )
+    if y and any(is_inside):
+        figures["thresholds"] = plot_thresholds(
+            lines, x, y, facets, laws, title
+        )
+    return figures
+
+
+def _line(found: dict[str, Any]) -> tuple[float, float, float]:
+    nan, inf = float("nan"), float("inf")
+    value = {"none": found["value"], "below": 0.0, "above": inf}.get(
+        found["censoring"], nan
+    )
+    # Both are unknown with a single seed.
+    low = value if found["low"] is None else found["low"]
+    high = inf if found["high"] is None else found["high"]
+    high = value if found["low"] is None else high
+    return value, low, high
+
+
+def _save(figure: Figure, path: Path) -> None:
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format="png")
+    plt.close(figure)
+    _write(path, picture.getvalue())
+
+
+def _write_frame(path: Path, frame: pd.DataFrame) -> None:
+    _write(path, frame.to_csv(index=False).encode())
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    text = json.dumps(value, indent=2, allow_nan=False)
+    _write(path, f"{text}\n".encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes in one move: drivers that share a store end at one moment."""
+    write_whole(path, data, writer())

@@ -1,0 +1,1 @@
+"""The metrics frame: its columns, how logs become one, its summary."""

@@ -1,0 +1,1 @@
+"""Networks: a frozen configuration builds each."""

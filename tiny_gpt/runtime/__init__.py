@@ -1,0 +1,1 @@
+"""Backends, devices, files and folders."""

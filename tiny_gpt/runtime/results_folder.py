@@ -1,0 +1,274 @@
+"""The folder of one experiment: who may write into it, and what it holds.
+
+    metrics.csv    metrics frame of all conditions and seeds
+    events.csv     loss drops found in it
+    summary.json   accuracies over seeds
+    manifest.json  config, versions, device, command, wall seconds
+    runs/          one record per condition and seed; a run continues from it
+
+Files are written in one move; the manifest has the checksums of the frames and
+of itself.
+"""
+
+import hashlib
+import json
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiny_gpt.runtime.files import DamagedFileError, set_aside, write_whole
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+LOCK = ".lock"
+# What one config leaves beside the manifest and runs/.
+DATA_FILES = ("metrics.csv", "events.csv", "summary.json")
+OWN_FILES = (
+    *DATA_FILES,
+    "table_1.md",
+    "figure_2.png",
+    "curves.png",
+)
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keeps other processes from writing into a folder meanwhile.
+
+    The system releases the lock when a process ends, however it does.
+
+    Raises:
+        ValueError: if another process holds it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            "One command at a time may write into a results folder. "
+            f"Received: folder={folder}, which another process is using"
+        ) from error
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        yield
+    finally:
+        if not (folder / MANIFEST).exists():  # refused, and not ours
+            with suppress(OSError):
+                (folder / LOCK).unlink()
+        lock.release()
+
+
+def claim_folder(
+    folder: Path, config: dict[str, Any], overwrite: bool = False
+) -> None:
+    """Makes sure that a folder may hold the results of a config.
+
+    A new or empty folder is claimed by writing a manifest that says
+    "unfinished". A folder claimed by the same config is left as it is, so
+    that its runs continue; further seeds and conditions may join them. With
+    `overwrite`, the results of another config are removed, but never files
+    that are not ours.
+
+    Args:
+        folder: where results go; made if missing.
+        config: whatever the results depend on; JSON types.
+        overwrite: whether results of another config may be removed.
+
+    Raises:
+        ValueError: if the folder cannot be written, holds something that is
+            not ours, or results of another config or format.
+    """
+    config = json.loads(json.dumps(config))  # as it will be read back
+    try:
+        _claim(folder, config, overwrite)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(folder: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"The results folder must be writable. Received: folder={folder} "
+        f"({error.strerror})"
+    )
+
+
+def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
+    manifest_path = folder / MANIFEST
+    if manifest_path.exists() and (manifest := _read_or_set_aside(folder)):
+        if manifest["format"] == FORMAT and manifest["config"] == config:
+            write_text(manifest_path, manifest_path.read_text())  # can we?
+            return
+        grows = manifest["format"] == FORMAT and _grows(
+            manifest["config"], config
+        )
+        if not grows and not overwrite:
+            raise ValueError(
+                "A folder holds the results of one config; choose another "
+                "folder or allow overwriting. Received: "
+                f"folder={folder}, which differs in "
+                f"{_difference(manifest, config)}"
+            )
+        if not grows:
+            _remove_own(folder)
+    elif not manifest_path.with_name("runs").exists() and _has_files(folder):
+        raise ValueError(
+            f"Results go into a new or empty folder, or one with {MANIFEST}. "
+            f"Received: folder={folder}, which holds other files"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"format": FORMAT, "status": "unfinished", "config": config}
+    write_manifest(folder, manifest)
+
+
+def _read_or_set_aside(folder: Path) -> dict[str, Any] | None:
+    """Reads a manifest; one that is damaged makes room for a new one.
+
+    The runs stay: each record says itself what it is of.
+    """
+    try:
+        return read_manifest(folder)
+    except DamagedFileError:
+        if not any(folder.glob("runs")) and not any(folder.glob("*/runs")):
+            raise  # not ours
+        aside = set_aside(folder / MANIFEST)
+        warnings.warn(
+            f"The manifest of {folder} is damaged and was set aside as "
+            f"{aside.name}; its runs are used.",
+            stacklevel=2,
+        )
+        return None
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(p.name != LOCK for p in folder.iterdir())
+
+
+def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Tells whether a config only adds seeds or conditions to another."""
+    parts = ("seeds", "conditions")
+    if "seeds" not in old or "seeds" not in new:
+        return False
+    common = [name for name in {**old, **new} if name not in parts]
+    if any(old.get(name) != new.get(name) for name in common):
+        return False
+    conditions = new.get("conditions", {})
+    return set(old["seeds"]) <= set(new["seeds"]) and all(
+        conditions.get(name) == value
+        for name, value in old.get("conditions", {}).items()
+    )
+
+
+def _remove_own(folder: Path) -> None:
+    if (folder / "runs").exists():
+        shutil.rmtree(folder / "runs")
+    for name in OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def is_finished(folder: Path) -> bool:
+    """Tells whether the manifest of a folder is that of finished runs."""
+    return read_manifest(folder).get("status") == "finished"
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes a manifest with its own checksum and those of the files.
+
+    Args:
+        folder: the results folder.
+        manifest: JSON types.
+    """
+    files = {
+        name: _hash_file(folder / name)
+        for name in DATA_FILES
+        if (folder / name).exists()
+    }
+    manifest = {k: v for k, v in manifest.items() if k != "sha256"}
+    manifest = {**manifest, "files": files} if files else manifest
+    digest = _hash_manifest(manifest)
+    write_json(folder / MANIFEST, {**manifest, "sha256": digest})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Reads the manifest of a results folder.
+
+    Raises:
+        DamagedFileError: if it cannot be read, or is not as it was written.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+        manifest["config"], manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(
+            f"{MANIFEST} must be one that this package wrote. "
+            f"Received: {path}, which cannot be read"
+        ) from error
+    if manifest["format"] != FORMAT:
+        return manifest
+    digest = manifest.pop("sha256", None)
+    if digest != _hash_manifest(manifest):
+        raise DamagedFileError(
+            f"{MANIFEST} must be as it was written. "
+            f"Received: {path}, whose checksum does not fit"
+        )
+    return manifest
+
+
+def _hash_manifest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _difference(manifest: dict[str, Any], config: dict[str, Any]) -> str:
+    if manifest["format"] != FORMAT:
+        return f"format: {manifest['format']}, now {FORMAT}"
+    return differences(manifest["config"], config)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Says in a line what differs between two configs."""
+    old, new = _flatten(old), _flatten(new)
+    names = [n for n in {**old, **new} if old.get(n) != new.get(n)]
+    shown = (f"{n}: {old.get(n)}, now {new.get(n)}" for n in names[:3])
+    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def _flatten(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {name: value}
+    flat = {}
+    for key, item in value.items():
+        flat.update(_flatten(item, f"{name}.{key}" if name else key))
+    return flat
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in one move, so that no one sees half of it."""
+    write_whole(path, text.encode())
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as CSV in one move."""
+    write_text(path, frame.to_csv(index=False))
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes JSON in one move.
+
+    Raises:
+        ValueError: if a number is not finite, which JSON cannot hold.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,68 @@
+"""Which folder is a store: a new or empty one, or one that has the mark."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from tiny_gpt.runtime.files import write_whole
+from tiny_gpt.sweep.cell import FORMAT
+from tiny_gpt.sweep.remote_store import writer
+
+MARK = "store.json"
+PARTS = ("cells", "running", "leases")
+
+
+def claim_folder(folder: Path) -> None:
+    """Makes a folder a store, if it is not one.
+
+    Any number of processes may do so at one time.
+
+    Raises:
+        ValueError: if it holds something else, or a store of another format.
+        OSError: if it cannot be written.
+    """
+    mark, own = folder / MARK, {"format": FORMAT}
+    if not mark.exists():
+        _refuse_others(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not found: somebody was first, and has tidied.
+        with contextlib.suppress(FileNotFoundError):
+            write_whole(mark, json.dumps(own).encode(), writer())
+    for left in folder.glob(f"saving_*_{MARK}"):
+        left.unlink(missing_ok=True)
+    try:
+        found = json.loads(mark.read_text())
+    except ValueError:
+        found = None
+    if found != own:
+        is_known = isinstance(found, dict) and "format" in found
+        raise ValueError(
+            "A store is read and continued by the version that wrote it; "
+            f"choose another folder. Received: folder={folder}, of format "
+            f"{found['format'] if is_known else 'unreadable'}, now {FORMAT}"
+        )
+    for part in PARTS:
+        (folder / part).mkdir(exist_ok=True)
+
+
+def _refuse_others(folder: Path) -> None:
+    others = [
+        name
+        for name in names_in(folder)
+        if name not in PARTS and not name.startswith("saving_")
+    ]
+    if others and MARK not in others:
+        raise ValueError(
+            f"A store is a new or empty folder, or one with {MARK}. "
+            f"Received: folder={folder}, which holds other files: "
+            f"{', '.join(sorted(others)[:3])}"
+        )
+
+
+def names_in(folder: Path) -> list[str]:
+    """Returns the names in a folder; none if there is no such folder."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

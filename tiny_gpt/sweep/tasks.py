@@ -1,0 +1,267 @@
+"""A pack of runs, and how it is done: under leases, into the store."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import keras
+
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.environment import (
+    count_cores,
+    make_deterministic,
+    set_precision,
+)
+from tiny_gpt.runtime.files import DamagedFileError
+from tiny_gpt.sweep.store import Lease, Store
+from tiny_gpt.train import run
+from tiny_gpt.training.many_seeds import Job, run_jobs
+
+SAVE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """A pack of runs: one cell and some of its seeds.
+
+    Attributes:
+        key: of the cell.
+        experiment: what is run, labelled by the store.
+        seeds: seeds to run.
+    """
+
+    key: str
+    experiment: Experiment
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a work.
+
+    Attributes:
+        work: the work.
+        finished: seeds that are in the store now, and were not before.
+        taken: seeds that another process works at.
+        error: what a run raised, in a line; None if nothing.
+    """
+
+    work: Work
+    finished: tuple[int, ...] = ()
+    taken: tuple[int, ...] = ()
+    error: str | None = None
+
+
+class Stopped(Exception):
+    """A run was told to stop."""
+
+
+class Held:
+    """The runs of a work that are left to do, each under a lease.
+
+    Args:
+        store: where they go.
+        work: the work. Seeds that are there by now are passed over.
+
+    Attributes:
+        leases: by seed.
+        finished: seeds that came into the store since.
+        taken: seeds that another process works at.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+
+    def __init__(self, store: Store, work: Work):
+        self.leases: dict[int, Lease] = {}
+        self.finished: list[int] = []
+        self.taken: list[int] = []
+        self._store, self._work = store, work
+        try:
+            for seed in work.seeds:
+                self._take(seed)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, seed: int) -> None:
+        lease = self._store.lease(self._work.key, seed)
+        if lease is None:
+            self.taken.append(seed)
+            return
+        self.leases[seed] = lease
+        if self._store.has(self._work.key, seed):  # since it was planned
+            self.leases.pop(seed).release()
+        else:
+            self.keep(seed)  # of a process killed just before
+
+    def keep(self, seed: int) -> bool:
+        """Keeps the finished record of a run, if there is one."""
+        work = self._work
+        if not self._store.keep(work.key, work.experiment, seed):
+            return False
+        self.finish(seed)
+        return True
+
+    def receive(self, seed: int, data: bytes) -> None:
+        """Keeps the file of a run that was finished elsewhere."""
+        self._store.receive(self._work.key, seed, data)
+        self._store.send(self._work.key, seed)
+        self.finish(seed)
+
+    def finish(self, seed: int) -> None:
+        """Counts a run, and gives its lease back."""
+        self.finished.append(seed)
+        self.leases.pop(seed).release()
+
+    def release(self) -> None:
+        """Gives back all leases that are left."""
+        while self.leases:
+            self.leases.popitem()[1].release()
+
+    def done(self, error: str | None = None) -> Done:
+        """Returns what came of the work."""
+        return Done(self._work, tuple(self.finished), tuple(self.taken), error)
+
+
+def do(
+    store: Store,
+    work: Work,
+    placement: Placement | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Done:
+    """Does one work in this thread, under leases.
+
+    Args:
+        store: where it goes.
+        work: what to do. Seeds that are there by now are passed over.
+        placement: devices; None for the backend's first.
+        is_stopped: asked after each epoch whether to end there.
+
+    Raises:
+        Stopped: if it was told to stop.
+        OSError: if a file cannot be written.
+    """
+    held, error = Held(store, work), None
+    try:
+        jobs = [
+            Job(work.experiment, seed, store.record(work.key, seed))
+            for seed in held.leases
+        ]
+        if jobs:
+            for seed in _train(jobs, placement, is_stopped):
+                if not held.keep(seed):
+                    raise DamagedFileError(
+                        "A finished run must leave its record. Received: "
+                        f"{store.record(work.key, seed)}.json"
+                    )
+    except (Stopped, OSError):
+        raise
+    except Exception as caught:
+        error = in_a_line(caught)
+    finally:
+        held.release()
+    return held.done(error)
+
+
+def in_a_line(error: BaseException) -> str:
+    """Returns the kind of an error, and the first line of what it says."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def count_threads() -> str:
+    """Returns how many threads a program of JAX has on this CPU, for `NPROC`.
+
+    The order of the sums in a large product depends on them, so that workers
+    need what their driver has: as many as cores, or what `NPROC` says, which
+    JAX reads when it starts. Set to 1 before, results do not depend on the
+    cores of a machine.
+    """
+    return os.environ.get("NPROC") or str(count_cores())
+
+
+def _train(jobs, placement, is_stopped) -> Iterator[int]:
+    def check(*_: object) -> None:
+        if is_stopped():
+            raise Stopped
+
+    if keras.backend.backend() == "jax":
+        for job, _ in run_jobs(
+            jobs,
+            num_workers=1 if is_jax_on_cpu() else None,
+            on_epoch=check,
+            save_every_s=SAVE_EVERY_S,
+            placement=placement,
+        ):
+            yield job.seed
+        return
+    for job in jobs:
+        callback = keras.callbacks.LambdaCallback(on_epoch_end=check)
+        run(
+            job.experiment,
+            job.seed,
+            job.record,
+            [callback],
+            SAVE_EVERY_S,
+            placement=placement,
+        )
+        keras.utils.clear_session()
+        yield job.seed
+
+
+def in_process(
+    store: Store,
+    works: Sequence[Work],
+    num_workers: int | None = None,
+    placement: Placement | None = None,
+) -> Iterator[Done]:
+    """Does works in threads of this process, which share programs (JAX).
+
+    Args:
+        store: where they go.
+        works: what to do.
+        num_workers: threads; by default one per core where JAX is on a CPU,
+            else one, which gives each pack all devices.
+        placement: devices; None for the backend's first.
+
+    Yields:
+        What came of each, as it is done.
+
+    Raises:
+        ValueError: if `num_workers` is below 1, or above where a backend but
+            JAX has one model at a time.
+        OSError: if a file cannot be written.
+    """
+    is_jax = keras.backend.backend() == "jax"
+    if num_workers is None:
+        num_workers = count_cores() if is_jax_on_cpu() else 1
+    if num_workers < 1 or (num_workers > 1 and not is_jax):
+        raise ValueError(
+            "`num_workers` must be at least 1, and 1 where the backend is "
+            f"not JAX; use processes there. Received: num_workers={num_workers}"
+        )
+    make_deterministic()
+    is_stopped = threading.Event()
+    if num_workers == 1:  # here, where an interrupted run can be saved
+        set_precision(store.precision)
+        for work in works:
+            yield do(store, work, placement)
+        return
+    pool = ThreadPoolExecutor(
+        num_workers, initializer=lambda: set_precision(store.precision)
+    )
+    try:
+        futures = [
+            pool.submit(do, store, work, placement, is_stopped.is_set)
+            for work in works
+        ]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        is_stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Word by word translation between invented languages (Sinha 2024)."""

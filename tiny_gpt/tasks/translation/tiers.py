@@ -1,0 +1,300 @@
+"""Answers to every sentence, scored in tiers and by kind of error."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tiny_gpt.analysis.baseline import bayes_answer
+from tiny_gpt.evaluation.every_sentence import (
+    Answers,
+    ExactEvaluator,
+    Prompt,
+    readable_ids,
+)
+from tiny_gpt.evaluation.scores import (
+    brier_score,
+    exact_match,
+    rank_of_target,
+    word_accuracy,
+    words_right,
+)
+from tiny_gpt.tasks.translation.languages import (
+    Mapping,
+    find_route,
+    split_label,
+)
+from tiny_gpt.tasks.translation.stream import Stream
+
+Row = tuple[str, str, str, str, float]  # mapping, tier, prompt, metric, value
+
+# Rows of prompts other than the main one: enough to compare prompts.
+TIERS = (
+    "all_sentences",
+    "seen_sentences",
+    "unseen_sentences",
+    "unseen_word_positions",
+    "unseen_words",
+    "held_out_words",
+)
+METRICS = (
+    "accuracy_aligned",
+    "accuracy_teacher_forced",
+    "exact_match_aligned",
+    "exact_match_teacher_forced",
+    "log_probability",
+    "probability",
+    "brier_score",
+    "rank",
+)
+SHORT_TIERS = ("all_sentences", "unseen_sentences")
+SHORT_METRICS = ("accuracy_aligned", "log_probability", "probability")
+
+
+def exact_rows(
+    evaluator: ExactEvaluator,
+    label: str,
+    prompts: Iterable[Prompt],
+    rng: np.random.Generator,
+) -> list[Row]:
+    """Evaluates one mapping under several prompts, the main one first.
+
+    Metrics: greedy accuracy and exact match ("..._aligned"), the same
+    teacher-forced, mean log-probability of the right word (nats), its mean
+    probability, Brier score, mean rank among the words of the target language
+    (1 is best), share of words by kind of error, number of words. Beside them
+    what the exact Bayes predictor, which knows mappings and mixture, answers
+    to the same prompt.
+
+    Args:
+        evaluator: model and stream.
+        label: mapping asked for.
+        prompts: all tiers and metrics of the first; of the others
+            `SHORT_TIERS`, and `SHORT_METRICS` with the kinds of error.
+        rng: source of randomness; every prompt starts from the same state.
+
+    Returns:
+        Rows (mapping, tier, prompt, metric, value).
+    """
+    stream = evaluator.stream
+    entropy = int(rng.integers(2**63))
+    rows: list[Row] = []
+    for i, prompt in enumerate(prompts):
+        again = np.random.default_rng(entropy)
+        answers = evaluator.ask(label, prompt, again)
+        for tier, mask in find_tiers(stream, label, answers.sentences).items():
+            if i and tier not in SHORT_TIERS:
+                continue
+            for metric, value in score(stream, label, answers, mask).items():
+                if not i or metric in SHORT_METRICS or "error" in metric:
+                    rows.append((label, tier, prompt.name, metric, value))
+        for metric, value in _bayes(stream, label, prompt).items():
+            rows.append((label, "all_sentences", prompt.name, metric, value))
+    return rows
+
+
+def find_tiers(
+    stream: Stream, label: str, sentences: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Sorts the words of sentences by what training showed of them.
+
+    Args:
+        stream: what was read.
+        label: mapping asked for.
+        sentences: source sentences, shape (N, k).
+
+    Returns:
+        Booleans of shape (N, k) by tier; tiers without a word are left out:
+        "all_sentences"; "seen_sentences", in this mapping, and
+        "unseen_sentences"; "unseen_word_positions": this word never stood in
+        this place in this mapping; "unseen_words": it never occurred in this
+        mapping; "held_out_words": it, or what it translates, is held out of
+        some mapping.
+    """
+    shape, size = sentences.shape, stream.mixture.alphabet_size
+    seen = stream.sentences.get(label, np.empty((0, shape[1]), int))
+    powers = size ** np.arange(shape[1])
+    is_seen = np.isin(sentences @ powers, seen @ powers).reshape(-1, 1)
+    places = np.arange(shape[1])
+    seen_places = np.zeros((size, shape[1]), bool)
+    seen_places[seen, places] = True
+    held_out = np.zeros(size, bool)
+    held_out[_held_out_words(stream, label)] = True
+    tiers = {
+        "all_sentences": np.ones(shape, bool),
+        "seen_sentences": np.broadcast_to(is_seen, shape),
+        "unseen_sentences": np.broadcast_to(~is_seen, shape),
+        "unseen_word_positions": ~seen_places[sentences, places],
+        "unseen_words": ~np.asarray(seen_places.any(axis=1))[sentences],
+        "held_out_words": held_out[sentences],
+    }
+    return {name: mask for name, mask in tiers.items() if mask.any()}
+
+
+def _held_out_words(stream: Stream, label: str) -> np.ndarray:
+    """Returns positions in the source alphabet of `label`."""
+    source, _ = split_label(label)
+    words = [np.empty(0, int)]
+    for component in stream.mixture.components:
+        held_out = np.arange(component.num_held_out)
+        start, _ = split_label(component.mapping)
+        if start != source and component.num_held_out:
+            held_out = stream.mapping(f"{start}->{source}").translate(held_out)
+        words.append(held_out)
+    return np.concatenate(words)
+
+
+def score(
+    stream: Stream, label: str, answers: Answers, mask: np.ndarray
+) -> dict[str, float]:
+    """Scores the words of one tier.
+
+    Args:
+        stream: languages and vocabulary.
+        label: mapping asked for.
+        answers: answers to N questions of k words.
+        mask: words that count, booleans of shape (N, k).
+
+    Returns:
+        Value by metric, as in `exact_rows`; exact match only where whole
+        sentences count.
+    """
+    per_word = stream.vocabulary.tokens_per_word
+    target, probabilities = answers.target, answers.probabilities
+    greedy = words_right(answers.greedy, target, per_word)
+    forced = words_right(probabilities.argmax(axis=-1), target, per_word)
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    by_word = np.log(np.maximum(right[..., 0], np.finfo("float32").tiny))
+    by_word = by_word.reshape(*greedy.shape, per_word).sum(axis=-1)
+    last = slice(per_word - 1, None, per_word)  # the word after its space
+    words, of_words = target[:, last], probabilities[:, last]
+    language = stream.mapping(label).target
+    ids = stream.vocabulary.ids(language, np.arange(len(language.symbols)))
+    values = {
+        "accuracy_aligned": word_accuracy(greedy[mask]),
+        "accuracy_teacher_forced": word_accuracy(forced[mask]),
+        "log_probability": float(by_word[mask].mean()),
+        "probability": float(np.exp(by_word[mask]).mean()),
+        "brier_score": float(brier_score(of_words, words)[mask].mean()),
+        "rank": float(rank_of_target(of_words, words, ids)[mask].mean()),
+        "num_words": float(mask.sum()),
+    }
+    if (mask == mask[:, :1]).all():
+        whole = mask[:, 0]
+        values["exact_match_aligned"] = exact_match(greedy[whole])
+        values["exact_match_teacher_forced"] = exact_match(forced[whole])
+    kinds = classify_errors(stream, label, answers)
+    for kind, is_kind in kinds.items():
+        values[f"error_{kind}"] = float(is_kind[mask].mean())
+    return values
+
+
+def classify_errors(
+    stream: Stream, label: str, answers: Answers
+) -> dict[str, np.ndarray]:
+    """Says of every wrong word what stands in its place.
+
+    Args:
+        stream: languages and vocabulary.
+        label: mapping asked for.
+        answers: answers to N questions of k words.
+
+    Returns:
+        Booleans of shape (N, k) by kind; a wrong word is of one kind:
+        "pivot_word", the translation into a language on the way (the B word
+        of A->B->C); "composed_word", what the given mappings would give,
+        where the mapping is scrambled; "other_target_word", another word of
+        the target language; "source_copy", the source word;
+        "other_language", any other word; "broken_format", no word at all.
+    """
+    vocabulary, mapping = stream.vocabulary, stream.mapping(label)
+    sentences, size = answers.sentences, stream.mixture.alphabet_size
+    per_word = vocabulary.tokens_per_word
+    wrong = ~words_right(answers.greedy, answers.target, per_word)
+    said = answers.greedy.reshape(*wrong.shape, per_word)
+    expected = answers.target.reshape(said.shape)
+    has_form = (said[..., :-1] == expected[..., :-1]).all(axis=-1)
+    said = said[..., -1]
+
+    def says(other: Mapping) -> np.ndarray:
+        return said == vocabulary.ids(other.target, other.translate(sentences))
+
+    route = find_route(label, stream.mixture.given)
+    pivots = [split_label(step)[1] for step in route[:-1]]
+    source, _ = split_label(label)
+    is_pivot = np.zeros_like(wrong)
+    for pivot in pivots:
+        is_pivot |= says(stream.mapping(f"{source}->{pivot}"))
+    composed = np.zeros_like(wrong)
+    if label in stream.scrambled:
+        composed = says(stream.composed(label))
+    everything = np.arange(size)
+    in_target = np.isin(said, vocabulary.ids(mapping.target, everything))
+    words = [
+        vocabulary.ids(language, everything)
+        for language in stream.languages.values()
+    ]
+    tests = {
+        "broken_format": ~has_form | ~np.isin(said, np.concatenate(words)),
+        "pivot_word": is_pivot,
+        "composed_word": composed,
+        "other_target_word": in_target,
+        "source_copy": said == vocabulary.ids(mapping.source, sentences),
+        "other_language": np.ones_like(wrong),
+    }
+    kinds, left = {}, wrong
+    for kind, test in tests.items():
+        kinds[kind] = left & test
+        left = left & ~test
+    return kinds
+
+
+def pivot_rows(
+    evaluator: ExactEvaluator,
+    pivot: str,
+    prompt: Prompt,
+    rng: np.random.Generator,
+) -> list[Row]:
+    """Scores two real steps: A->B asked, its answer asked B->C.
+
+    Args:
+        evaluator: model and stream.
+        pivot: three languages, e.g. "A->B->C".
+        prompt: demonstrations before each of both questions.
+        rng: source of randomness.
+
+    Returns:
+        Rows of the mapping `pivot`, tier "all_sentences"; what counts is the
+        translation by the mappings A->B and then B->C.
+    """
+    stream, vocabulary = evaluator.stream, evaluator.stream.vocabulary
+    source, middle, target = pivot.split("->")
+    first, second = f"{source}->{middle}", f"{middle}->{target}"
+    step = evaluator.ask(first, prompt, rng)
+    # The query of the second question is the first answer, right or not.
+    questions = evaluator.questions(second, prompt, rng, step.sentences)
+    per_word, num_tokens = vocabulary.tokens_per_word, step.greedy.shape[1]
+    query = slice(-num_tokens - per_word, -per_word)
+    questions[:, query] = readable_ids(step.greedy, vocabulary.size)
+    goal = stream.mapping(first).then(stream.mapping(second))
+    target_ids = vocabulary.encode_answers(goal, step.sentences)
+    answers = evaluator.answer(questions, step.sentences, target_ids)
+    right = words_right(answers.greedy, target_ids, per_word)
+    scores = {
+        "accuracy_aligned": word_accuracy(right),
+        "exact_match_aligned": exact_match(right),
+    }
+    return [
+        (pivot, "all_sentences", prompt.name, metric, value)
+        for metric, value in scores.items()
+    ]
+
+
+def _bayes(stream: Stream, label: str, prompt: Prompt) -> dict[str, float]:
+    """Answers as the exact Bayes predictor would, but for joints of tasks."""
+    if prompt.num_demonstrations:
+        probability = float(prompt.mapping in (None, label))
+        accuracy = probability
+    else:
+        shown = {c.mapping: c.num_shown for c in stream.mixture.components}
+        probability, accuracy = bayes_answer(shown, label)
+    return {"bayes_probability": probability, "bayes_accuracy": accuracy}

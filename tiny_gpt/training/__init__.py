@@ -1,0 +1,1 @@
+"""What `fit` and the compiled path share, and both of them."""

@@ -1,0 +1,150 @@
+"""What is compiled for runs on JAX, kept for all that come later.
+
+Tracing and compiling a tiny model takes longer than many of its epochs. So
+programs are kept in this process, those of the shapes that were used last.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tiny_gpt.evaluation.evaluate import Asker
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.train import compile_gpt
+from tiny_gpt.training.epoch_program import EpochProgram
+from tiny_gpt.training.run_files import set_state, state_of
+from tiny_gpt.training.run_setup import Preparation, Run
+
+# The number of windows is rounded up, so that programs are shared.
+WINDOWS = 64
+MOST_SHAPES = 64  # that are kept; a grid asks for its shapes in turn
+
+
+class Programs:
+    """What is compiled for all runs of one shape.
+
+    Args:
+        like: one of them.
+        devices: those that divide the batches of a run; empty for none.
+
+    Attributes:
+        model: whose layers are traced; the weights of a run stand in its
+            state.
+        asker: asks runs while they train, and at the end.
+        initial: a state, for its shapes.
+    """
+
+    def __init__(self, like: Preparation, devices: Sequence[Any] = ()):
+        self.model = build_gpt(like.experiment.model)
+        compile_gpt(self.model, like.experiment.train)
+        self.asker = Asker(like.experiment.evaluation, self.model, like.stream)
+        self.initial = state_of(self.model)
+        self._lock = threading.Lock()
+        self._forward = compile_for_model(
+            self.model, lambda x: self.model(x, training=False)
+        )
+        self._devices = devices
+        self._epochs: dict[int, EpochProgram] = {}
+
+    def epoch(self, num_runs: int) -> EpochProgram:
+        """Returns the program of a pack's epoch; made once, for all threads."""
+        with self._lock:
+            if num_runs not in self._epochs:
+                self._epochs[num_runs] = EpochProgram(
+                    self.model, num_runs, self._devices
+                )
+            return self._epochs[num_runs]
+
+    def start(self, ready: Preparation) -> list[np.ndarray]:
+        """Returns the initial state of a run, or the one it has saved."""
+        rate = ready.experiment.train.learning_rate
+        with self._lock:  # one model, many runs
+            set_state(self.model, self.initial)
+            self.model.optimizer.learning_rate = rate
+            ready.start(self.model)
+            return state_of(self.model)
+
+    def snapshot(self, state: Sequence[Any]) -> Snapshot:
+        """Returns the weights of a state, in place of a model."""
+        values = state[: len(self.model.variables)]
+        return Snapshot(self.model, values, self._predict)
+
+    def _predict(self, snapshot: Snapshot, x: np.ndarray) -> np.ndarray:
+        filled = np.zeros((round_up(len(x), WINDOWS), *x.shape[1:]), x.dtype)
+        filled[: len(x)] = x
+        return np.asarray(self._forward(snapshot, filled))[: len(x)]
+
+    def finish(self, ready: Preparation, state: Sequence[Any]) -> Run:
+        """Evaluates a trained run and ends its record, in its own model."""
+        model = build_gpt(ready.experiment.model)
+        for variable, value in zip(
+            model.variables, state[: len(model.variables)], strict=True
+        ):
+            variable.assign(value)
+        return ready.finish(self.snapshot(state), self.asker, model)
+
+
+_kept: OrderedDict[Any, Programs] = OrderedDict()
+_lock = threading.Lock()
+
+
+def programs_for(like: Preparation, devices: Sequence[Any] = ()) -> Programs:
+    """Returns what runs of one shape and precision share, made once.
+
+    Any thread may ask. The `MOST_SHAPES` that were asked for last are kept.
+
+    Args:
+        like: one of the runs.
+        devices: those that divide the batches of a run; empty for none.
+    """
+    key = shape_of(like.experiment), tuple(devices), _numerics()
+    with _lock:
+        if key not in _kept:
+            _kept[key] = Programs(like, devices)
+            while len(_kept) > MOST_SHAPES:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key]
+
+
+def forget_programs() -> None:
+    """Frees what is kept."""
+    with _lock:
+        _kept.clear()
+
+
+def _numerics() -> tuple[Any, ...]:
+    """Returns how numbers are stored and multiplied: part of a program."""
+    import jax
+
+    flags = ("jax_default_matmul_precision", "jax_enable_x64")
+    return (
+        keras.config.floatx(),
+        keras.config.dtype_policy().name,
+        *(getattr(jax.config, flag) for flag in flags),
+    )
+
+
+def shape_of(experiment: Experiment) -> tuple[Any, ...]:
+    """Returns what runs that share programs have in common."""
+    train, mixture = experiment.train, experiment.mixture
+    return (
+        experiment.model,
+        train.batch_size,
+        train.clipnorm,
+        train.weight_decay,
+        experiment.evaluation.decoding,
+        experiment.tokens,
+        mixture.sentence_length,
+    )
+
+
+def round_up(number: int, multiple: int) -> int:
+    """Returns the smallest multiple that is not below a number."""
+    return -(-number // multiple) * multiple

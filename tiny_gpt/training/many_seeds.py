@@ -1,0 +1,396 @@
+"""Many runs at once, on JAX: one compiled program trains all seeds.
+
+An epoch is one call of a program that loops over its updates; runs of one
+shape share it (`programs`), whatever their seed, data and learning rate. An
+update is `gpt.train_step`, which `fit` calls as well. On a CPU runs are
+spread over threads, one or more cores each: measured, that is faster than a
+batch of seeds, whose arrays no longer fit the cache. On other devices the runs
+of a pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
+devices; where there are fewer runs than devices, or several hosts, each run
+has them all, and its batches are divided among them.
+"""
+
+import functools
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.devices import Placement, choose_devices
+from tiny_gpt.runtime.environment import MIXED
+from tiny_gpt.train import check_clipping
+from tiny_gpt.training.compiled_runs import (
+    Programs,
+    programs_for,
+    round_up,
+    shape_of,
+)
+from tiny_gpt.training.epoch_program import first_copy
+from tiny_gpt.training.run_setup import Preparation, Run, prepare
+from tiny_gpt.training.seed_batches import (
+    Packs,
+    count_workers,
+    pack_size_for,
+    share_runs,
+)
+
+# The number of batches is rounded up, so that programs are shared.
+BATCHES = 8
+
+OnEpoch = Callable[["Job", int, dict[str, float]], None]
+OnStart = Callable[["Packs"], None]
+Callbacks = Callable[["Job"], Iterable[keras.callbacks.Callback]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        experiment: what to run.
+        seed: its seed.
+        record: path of its files, see `train.run`; None for no files.
+        keeps_weights: see `train.run`.
+    """
+
+    experiment: Experiment
+    seed: int
+    record: Path | None = None
+    keeps_weights: bool = False
+
+
+def run_seeds(
+    experiment: Experiment,
+    seeds: Iterable[int],
+    records: Callable[[int], Path] | None = None,
+    **options: Any,
+) -> list[Run]:
+    """Runs one condition with many seeds.
+
+    Each run is what `train.run` gives, up to rounding: the same data, initial
+    weights, order, questions and events.
+
+    Args:
+        experiment: what to run.
+        seeds: non-negative integers.
+        records: path of the files of a seed, see `train.run`.
+        **options: passed on to `run_jobs`.
+
+    Returns:
+        The runs, in the order of the seeds.
+
+    Raises:
+        ValueError: as `run_jobs`.
+    """
+    jobs = [
+        Job(experiment, seed, records(seed) if records else None)
+        for seed in seeds
+    ]
+    runs = dict(run_jobs(jobs, **options))
+    return [runs[job] for job in jobs]
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    num_workers: int | None = None,
+    pack_size: int | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_start: OnStart | None = None,
+    save_every_s: float = 30.0,
+    placement: Placement | None = None,
+    callbacks: Callbacks | None = None,
+) -> Iterator[tuple[Job, Run]]:
+    """Runs many jobs, conditions and seeds, in one process.
+
+    Args:
+        jobs: what to run, started in this order.
+        num_workers: packs at once, each in a thread; by default one per core
+            on a CPU, fewer if their memory would not fit, else one per
+            device. 1 where each run has all devices.
+        pack_size: runs in one batch of a program; by default 1 on a CPU, and
+            elsewhere an even share for each device, or as many as fit it.
+        on_epoch: called after each epoch with the job, the epoch, counted
+            from 1, and its logs; by several threads.
+        on_start: called once, before anything is trained.
+        save_every_s: least seconds between two savings of a run.
+        placement: devices; by default all that JAX offers first.
+        callbacks: from a job to further callbacks, which see accuracies in
+            `logs` and a `Snapshot` as their model; by several threads.
+
+    Yields:
+        Each job with its run, when it is finished.
+
+    Raises:
+        ValueError: if the backend is not JAX, a number is below 1, or a job
+            is invalid (`train.run`), before anything is trained.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Many runs in one process need JAX; elsewhere use `train.run`. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+        )
+    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
+        if value is not None and value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}"
+            )
+    placement = placement or choose_devices()
+    queues: dict[Any, list[tuple[Job, Preparation]]] = {}
+    for job in jobs:
+        check_clipping(job.experiment.train, placement)
+        ready = prepare(
+            job.experiment,
+            job.seed,
+            job.record,
+            save_every_s,
+            job.keeps_weights,
+        )
+        key = (
+            shape_of(job.experiment),
+            job.experiment.train.num_epochs,
+            job.experiment.train.num_pretraining_epochs,
+            ready.windows.steps_per_epoch,
+            len(ready.record.logs),
+        )
+        queues.setdefault(key, []).append((job, ready))
+    if queues:
+        _check_hosts(
+            [len(r.record.logs) for some in queues.values() for _, r in some]
+        )
+        driver = _Driver(
+            queues,
+            num_workers,
+            pack_size,
+            on_epoch,
+            placement.devices,
+            callbacks or (lambda job: ()),
+        )
+        if on_start is not None:
+            on_start(driver.packs)
+        yield from driver.run()
+
+
+class _Driver:
+    """Deals packs of runs to workers."""
+
+    def __init__(
+        self,
+        queues,
+        num_workers,
+        pack_size,
+        on_epoch,
+        devices,
+        callbacks,
+    ):
+        self._on_epoch = on_epoch
+        self._callbacks = callbacks
+        self._policy = keras.config.dtype_policy()
+        count = sum(len(members) for members in queues.values())
+        local = [d for d in devices if d.process_index == _host()]
+        is_alone = len(local) == len(devices)
+        is_divided = not is_alone or (
+            pack_size is None and count < len(devices)
+        )
+        self._sharing = tuple(devices) if is_divided else ()
+        self._devices = local[:1] if is_divided else local
+        self._is_stopped = threading.Event()
+        self._packs = []
+        largest, is_split = 0, False
+        for members in queues.values():
+            of_shape = programs_for(members[0][1], self._sharing)
+            one = self._num_bytes(of_shape, members[0][1])
+            largest = max(largest, one)
+            most = 1
+            if not is_divided:
+                most = pack_size_for(one, len(members), self._devices[0])
+            sizes = share_runs(
+                len(members), pack_size, most, len(self._devices)
+            )
+            is_split |= (
+                pack_size is None
+                and len(sizes) > len(self._devices)
+                and not is_divided
+                and self._devices[0].platform != "cpu"
+            )
+            start = 0
+            for size in sizes:
+                self._packs.append((of_shape, members[start : start + size]))
+                start += size
+        if is_divided:  # two would wait for each other's devices
+            num_workers = 1
+        elif num_workers is None:
+            is_on_cpu = self._devices[0].platform == "cpu"
+            num_workers = len(self._devices)
+            if is_on_cpu:
+                num_workers = max(num_workers, count_workers(largest))
+        self._num_workers = num_workers
+        self.packs = Packs(
+            num_workers,
+            tuple(len(members) for _, members in self._packs),
+            is_split,
+            len(devices),
+            is_divided,
+        )
+
+    def _num_bytes(self, programs: Programs, ready: Preparation) -> int:
+        """Compiles the epoch of one run, and returns what it needs."""
+        import jax
+
+        state = list(programs.initial)
+        # A run stopped in its exact evaluation has no epoch left.
+        last = ready.experiment.train.num_epochs - 1
+        batches = epoch_batches(ready, min(len(ready.record.logs), last))
+        with jax.default_device(self._devices[0]):  # as its workers will
+            return programs.epoch(1).num_bytes(state, *batches)
+
+    def run(self) -> Iterator[tuple[Job, Run]]:
+        done: queue.Queue = queue.Queue()
+        count = sum(len(members) for _, members in self._packs)
+        places = itertools.cycle(self._devices)
+        with ThreadPoolExecutor(
+            self._num_workers, initializer=lambda: self._start(next(places))
+        ) as pool:
+            for pack in self._packs:
+                pool.submit(self._work, pack, done)
+            try:
+                for _ in range(count):
+                    result = done.get()
+                    if isinstance(result, BaseException):
+                        raise result
+                    yield result
+            finally:
+                self._is_stopped.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, device: Any) -> None:
+        """Makes a thread compute on one device, in the chosen precision."""
+        import jax
+
+        # Entered and never left: the thread ends with the pool.
+        jax.default_device(device).__enter__()
+        if self._policy.name == MIXED:
+            keras.config.set_dtype_policy(self._policy)
+
+    def _work(self, pack, done: queue.Queue) -> None:
+        programs, members = pack
+        try:
+            for result in self._train(programs, members):
+                done.put(result)
+        except BaseException as error:
+            done.put(error)
+
+    def _train(self, programs, members) -> Iterator[tuple[Job, Run]]:
+        jobs = [job for job, _ in members]
+        pack = [ready for _, ready in members]
+        for ready in pack:
+            ready.record.start_clock()
+        train = pack[0].experiment.train
+        observers = [
+            [*ready.callbacks(programs.asker), *self._callbacks(job)]
+            for job, ready in members
+        ]
+        for callback in (each for some in observers for each in some):
+            callback.set_params(
+                {
+                    "epochs": train.num_epochs,
+                    "steps": pack[0].windows.steps_per_epoch,
+                }
+            )
+            callback.on_train_begin()
+        state = _stack([programs.start(ready) for ready in pack])
+        for epoch in range(len(pack[0].record.logs), train.num_epochs):
+            if self._is_stopped.is_set():
+                for i, ready in enumerate(pack):
+                    of_run = _of_run(state, i, len(pack))
+                    ready.record.save(functools.partial(_copied, of_run))
+                return
+            inputs, targets, weights, num_batches = zip(
+                *(epoch_batches(ready, epoch) for ready in pack), strict=True
+            )
+            state, losses = programs.epoch(len(pack))(
+                state,
+                *(_stack_arrays(x) for x in (inputs, targets, weights)),
+                num_batches[0],
+            )
+            whole = first_copy(state) if self._sharing else state
+            for i, (job, ready) in enumerate(members):
+                of_run = _of_run(whole, i, len(pack))
+                logs = {"loss": float(np.atleast_1d(losses)[i])}
+                snapshot = programs.snapshot(of_run)
+                for callback in observers[i]:
+                    callback.set_model(snapshot)
+                    callback.on_epoch_end(epoch, logs)
+                ready.record.add(logs, functools.partial(_copied, of_run))
+                if self._on_epoch is not None:
+                    self._on_epoch(job, epoch + 1, logs)
+        state = first_copy(state) if self._sharing else state
+        for i, (job, ready) in enumerate(zip(jobs, pack, strict=True)):
+            yield job, programs.finish(ready, _of_run(state, i, len(pack)))
+
+
+def epoch_batches(
+    ready: Preparation, epoch: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Returns an epoch as batches of one size, weights, and their number."""
+    size = ready.experiment.train.batch_size
+    number = ready.windows.steps_per_epoch
+    total = round_up(number, BATCHES) * size
+    windows = ready.windows.epoch(epoch)
+    count = len(windows[0])
+    filled = []
+    for array in (*windows, np.ones(count, "float32")):
+        whole = np.zeros((total, *array.shape[1:]), array.dtype)
+        whole[:count] = array
+        filled.append(whole.reshape(-1, size, *array.shape[1:]))
+    return filled[0], filled[1], filled[2], number
+
+
+def _stack(states: list[list[np.ndarray]]) -> list[np.ndarray]:
+    if len(states) == 1:
+        return states[0]
+    return [np.stack(values) for values in zip(*states, strict=True)]
+
+
+def _stack_arrays(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _of_run(state: Sequence[Any], i: int, num_runs: int) -> list[Any]:
+    return list(state) if num_runs == 1 else [value[i] for value in state]
+
+
+def _copied(state: Sequence[Any]) -> list[np.ndarray]:
+    return [np.array(value) for value in state]
+
+
+def _check_hosts(num_epochs: Sequence[int]) -> None:
+    """Refuses to go on where several hosts have saved different epochs."""
+    import jax
+
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    # Counted, too, since other runs may be finished on another host.
+    mine = np.array([len(num_epochs), sum(num_epochs), max(num_epochs)])
+    of_all = multihost_utils.process_allgather(mine)
+    if (of_all != mine).any():
+        raise ValueError(
+            "All hosts must go on from the same epoch; copy the results of "
+            "the first host to the others. Received: runs, epochs, most "
+            f"epochs of a run by host: {of_all.tolist()}"
+        )
+
+
+def _host() -> int:
+    import jax
+
+    return jax.process_index()

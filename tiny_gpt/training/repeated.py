@@ -1,0 +1,90 @@
+"""A finished run, made again to be read after each epoch."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.files import hash_arrays
+from tiny_gpt.train import run
+from tiny_gpt.training.many_seeds import Job, run_jobs
+from tiny_gpt.training.trained import Trained
+
+Weights = list[np.ndarray]
+
+
+class NotRepeatedError(ValueError):
+    """A run that was made again did not end with the same weights."""
+
+
+class _Weights(keras.callbacks.Callback):
+    """Keeps the weights of each epoch, in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_epoch: list[Weights] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Copies: the next epoch is written over these.
+        weights = [
+            keras.ops.convert_to_numpy(weight.value).copy()
+            for weight in self.model.weights
+        ]
+        self.by_epoch.append(weights)
+
+
+def weights_by_epoch(trained: Trained) -> list[Weights]:
+    """Trains a finished run once more, and keeps no file of it.
+
+    What is asked meanwhile has a random generator of its own and changes no
+    weight, so as little as possible is asked.
+
+    Args:
+        trained: the finished run.
+
+    Returns:
+        The weights after each epoch.
+
+    Raises:
+        NotRepeatedError: if the last ones are not, to the bit, those of
+            `trained`.
+    """
+    experiment, seed = _quietly(trained.experiment), trained.seed
+    kept = _Weights()
+    if keras.backend.backend() == "jax":  # as the command does
+        jobs = [Job(experiment, seed)]
+        for _ in run_jobs(
+            jobs,
+            num_workers=1,
+            pack_size=1,
+            callbacks=lambda job: [kept],
+        ):
+            pass
+    else:
+        run(experiment, seed, callbacks=[kept])
+    expected = hash_arrays(trained.model.get_weights())
+    found = hash_arrays(kept.by_epoch[-1])
+    if found != expected:
+        raise NotRepeatedError(
+            "A run that is made again must end with the same weights, of "
+            f"SHA-256 {expected}; on another machine, or on a GPU, it may "
+            f"not. Received: {found}, of {experiment.name}/"
+            f"{experiment.condition}, seed {seed}"
+        )
+    return kept.by_epoch
+
+
+def _quietly(experiment: Experiment) -> Experiment:
+    """Returns the same run with the least that can be asked."""
+    evaluation = dataclasses.replace(
+        experiment.evaluation,
+        num_sentences=1,
+        num_fresh_sentences=0,
+        every=experiment.train.num_epochs,
+        num_loss_windows=0,
+        exact_demonstrations=(),
+        is_asked_after_others=False,
+        has_gradients=False,
+    )
+    return dataclasses.replace(experiment, evaluation=evaluation, pivots=())

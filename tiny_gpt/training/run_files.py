@@ -1,0 +1,258 @@
+"""What a run keeps on disk so that it can continue."""
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tiny_gpt.experiment import Experiment, config_of
+from tiny_gpt.runtime.files import (
+    DamagedFileError,
+    hash_arrays,
+    read_checkpoint,
+    seal,
+    set_aside,
+    unseal,
+    write_checkpoint,
+    write_whole,
+)
+from tiny_gpt.runtime.results_folder import differences
+from tiny_gpt.tasks.translation.tiers import Row
+
+State = list[np.ndarray]  # values of a model's variables and its optimizer's
+
+
+def state_of(model: keras.Model) -> State:
+    """Returns copies of all values that training changes.
+
+    Those of the model's variables, random state included, then those of its
+    optimizer.
+    """
+    variables = (*model.variables, *model.optimizer.variables)
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def set_state(model: keras.Model, state: State) -> None:
+    """Gives a compiled model the values that `state_of` returned."""
+    variables = (*model.variables, *model.optimizer.variables)
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(value)
+
+
+class Record:
+    """Keeps the logs of all epochs, and saves them with the weights.
+
+    While a run trains, `.checkpoint` holds its logs and its state: weights,
+    optimizer and random state; order of the data and questions are functions
+    of seed and epoch, events of the logs. `.previous.checkpoint` is the one
+    before. A finished run leaves `.json`, logs and exact evaluation, and
+    `.weights.h5`, the trained weights, whose hash is in `.json`. All files
+    are written in one move and carry a checksum; a damaged one is set aside,
+    with a warning, and the one before is used.
+
+    Args:
+        experiment: what is run.
+        seed: its seed.
+        path: path of the files, without suffix; None for no files.
+        save_every_s: least seconds between two savings.
+
+    Attributes:
+        path: as given.
+        logs: Keras logs of each epoch so far.
+        state: saved state after the last of them; None if there is none.
+        exact: rows of the exact evaluation; None until the run is finished.
+        weights_hash: SHA-256 of the trained weights (`files.hash_arrays`);
+            None until the run is finished.
+
+    Raises:
+        ValueError: if the files are those of another experiment or seed.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        seed: int,
+        path: Path | None = None,
+        save_every_s: float = 30.0,
+    ):
+        self.logs: list[dict[str, float]] = []
+        self.state: State | None = None
+        self.exact: list[Row] | None = None
+        self.weights_hash: str | None = None
+        self._earlier_s = 0.0
+        self._start = self._saved = time.perf_counter()
+        self._save_every_s = save_every_s
+        self._num_epochs = experiment.train.num_epochs
+        # Through JSON, so that it compares equal to what was saved.
+        config = {"experiment": config_of(experiment), "seed": seed}
+        self._config = json.loads(json.dumps(config))
+        self.path = path
+        if path is not None:
+            self._load()
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of this run so far, those before a break included."""
+        return self._earlier_s + time.perf_counter() - self._start
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run is trained and evaluated."""
+        return self.exact is not None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the last epoch is in the logs."""
+        return len(self.logs) >= self._num_epochs
+
+    def start_clock(self) -> None:
+        """Counts seconds from now on, where a run waited for its turn."""
+        self._start = self._saved = time.perf_counter()
+
+    def add(self, logs: dict[str, float], state: Callable[[], State]) -> None:
+        """Adds the logs of an epoch, and saves if it is time.
+
+        Args:
+            logs: what the epoch gave.
+            state: returns the state after it.
+        """
+        self.logs.append({key: float(value) for key, value in logs.items()})
+        if time.perf_counter() - self._saved >= self._save_every_s:
+            self.save(state)
+
+    def save(self, state: Callable[[], State]) -> None:
+        """Saves the logs so far, with the state that belongs to them.
+
+        Raises:
+            OSError: if there is no room, or no permission; what was saved
+                before is kept.
+        """
+        if self.path is None:
+            return
+        last, previous = self._checkpoints()
+        last.parent.mkdir(parents=True, exist_ok=True)
+        if last.exists():  # from here to the next line, only `previous` is
+            os.replace(last, previous)
+        write_checkpoint(last, state(), self._as_json())
+        self._saved = time.perf_counter()
+
+    def finish(self, model: keras.Model, exact: list[Row]) -> None:
+        """Keeps the rows of the exact evaluation and the trained weights."""
+        self.exact = exact
+        if self.path is None:
+            return
+        self.weights_hash = hash_arrays(model.get_weights())
+        finished = Path(f"{self.path}.json")
+        finished.parent.mkdir(parents=True, exist_ok=True)
+        weights = Path(f"{self.path}.weights.h5")
+        new = weights.with_name(f"saving_{weights.name}")
+        try:
+            model.save_weights(new)
+            with open(new, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(new, weights)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        write_whole(finished, seal(self._as_json()).encode())
+        self._remove_checkpoints()
+
+    def _remove_checkpoints(self) -> None:
+        """Removes them, and what a killed process left half written."""
+        last, previous = self._checkpoints()
+        for path in (last, previous, last.with_name(f"saving_{last.name}")):
+            path.unlink(missing_ok=True)
+
+    def _checkpoints(self) -> tuple[Path, Path]:
+        return (
+            Path(f"{self.path}.checkpoint"),
+            Path(f"{self.path}.previous.checkpoint"),
+        )
+
+    def _as_json(self) -> dict[str, Any]:
+        return {
+            "config": self._config,
+            "wall_s": self.wall_s,
+            "logs": [
+                {k: _to_json(v) for k, v in log.items()} for log in self.logs
+            ],
+            "exact": self.exact
+            and [(*names, _to_json(v)) for *names, v in self.exact],
+            "weights_hash": self.weights_hash,
+        }
+
+    def _load(self) -> None:
+        finished = Path(f"{self.path}.json")
+        if finished.exists():
+            try:
+                self._read(unseal(finished), finished)
+            except DamagedFileError:
+                _set_aside(finished)
+            else:
+                self._remove_checkpoints()  # it may be stopped before
+                return
+        for path in self._checkpoints():
+            if not path.exists():
+                continue
+            try:
+                state, saved = read_checkpoint(path)
+                self._read(saved, path)
+            except DamagedFileError:
+                _set_aside(path)
+                continue
+            self.state = state
+            return
+
+    def _read(self, saved: dict[str, Any], path: Path) -> None:
+        try:
+            config, weights_hash = saved["config"], saved["weights_hash"]
+            earlier_s, exact = float(saved["wall_s"]), saved["exact"]
+            logs = [
+                {k: _from_json(v) for k, v in log.items()}
+                for log in saved["logs"]
+            ]
+            if exact is not None:
+                exact = [
+                    (mapping, tier, prompt, metric, _from_json(value))
+                    for mapping, tier, prompt, metric, value in exact
+                ]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # Right sum, but no record of ours: somebody else wrote it.
+            raise DamagedFileError(
+                f"A record must be one that was written here. Received: {path}"
+            ) from error
+        if config != self._config:
+            raise ValueError(
+                "A record can only be continued by the experiment and seed "
+                f"that wrote it. Received: record={path}, which differs in "
+                f"{differences(config, self._config)}"
+            )
+        self.logs, self.exact = logs, exact
+        self._earlier_s, self.weights_hash = earlier_s, weights_hash
+
+
+def _to_json(value: float) -> float | str | None:
+    """Returns what JSON can hold, of a run that diverged, too."""
+    if math.isnan(value):
+        return None
+    return str(value) if math.isinf(value) else value
+
+
+def _from_json(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _set_aside(path: Path) -> None:
+    aside = set_aside(path)
+    warnings.warn(
+        f"{path} is damaged and was set aside as {aside.name}; the run goes "
+        "on from what was saved before it.",
+        stacklevel=2,
+    )

@@ -1,0 +1,282 @@
+"""One run before it trains, or goes on: what it reads, asks and keeps."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tiny_gpt.callbacks import (
+    CheckpointAtEvents,
+    MemorisationMeter,
+    RunRecorder,
+    WeightNorms,
+    check_order,
+)
+from tiny_gpt.evaluation.evaluate import (
+    Asker,
+    evaluate_exactly,
+    evaluation_callbacks,
+)
+from tiny_gpt.experiment import Experiment, loss_floor
+from tiny_gpt.metrics.frames import event_loggers, events_frame, metrics_frame
+from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.runtime.backend import Snapshot
+from tiny_gpt.tasks.translation.stream import Stream, build_stream
+from tiny_gpt.training.run_files import Record, set_state
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run leaves.
+
+    Attributes:
+        model: the trained model.
+        stream: what it read.
+        metrics: metrics frame, columns `scores.COLUMNS`.
+        events: loss drops, columns `scores.EVENT_COLUMNS`.
+        wall_s: seconds of training and evaluation, compilation included.
+    """
+
+    model: keras.Model
+    stream: Stream
+    metrics: pd.DataFrame
+    events: pd.DataFrame
+    wall_s: float
+
+
+class ShuffledWindows(keras.utils.PyDataset):
+    """Batches of windows, shuffled anew each epoch.
+
+    Batch i is a function of (seed, i) alone, whatever was asked before: a
+    run that continues reads what it would have read, on every backend.
+
+    Args:
+        phases: inputs and targets, each of shape (N, T), that are read one
+            after the other; all of equally many batches.
+        last_epochs: epoch after the last one of each phase.
+        batch_size: windows per batch; the last of an epoch is smaller.
+        seed: entropy of the order, one integer.
+        first_epoch: epoch of the first batch, counted from 0.
+    """
+
+    def __init__(
+        self,
+        phases: Sequence[tuple[np.ndarray, np.ndarray]],
+        last_epochs: Sequence[int],
+        batch_size: int,
+        seed: int,
+        first_epoch: int = 0,
+    ):
+        super().__init__(workers=0)
+        self.steps_per_epoch = math.ceil(len(phases[0][0]) / batch_size)
+        self._phases = phases
+        self._last_epochs = last_epochs
+        self._batch_size = batch_size
+        self._seed = seed
+        self._first_epoch = first_epoch
+        none = np.empty(0, int)
+        self._shuffled: tuple[int, np.ndarray, np.ndarray] = -1, none, none
+
+    def __len__(self):
+        num_epochs = self._last_epochs[-1] - self._first_epoch
+        return self.steps_per_epoch * num_epochs
+
+    def __getitem__(self, index):
+        epoch = self._first_epoch + index // self.steps_per_epoch
+        inputs, targets = self.epoch(epoch)
+        start = index % self.steps_per_epoch * self._batch_size
+        batch = slice(start, start + self._batch_size)
+        return inputs[batch], targets[batch]
+
+    def epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns all windows in the order of an epoch, counted from 0."""
+        phase = int(np.searchsorted(self._last_epochs, epoch, side="right"))
+        if self._shuffled[0] != epoch:
+            inputs, targets = self._phases[phase]
+            rng = np.random.default_rng([self._seed, epoch])
+            order = rng.permutation(len(inputs))
+            self._shuffled = epoch, inputs[order], targets[order]
+        return self._shuffled[1:]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """One run before it trains, or goes on.
+
+    Attributes:
+        experiment: what to run.
+        seed: its seed.
+        record: what it has saved, and where it saves.
+        stream: what it reads in the end.
+        windows: what it reads, epoch by epoch, from the next one on.
+        weights_rng: source of the initial weights.
+        prompts_rng: source of the questions.
+        keeps_weights: whether weights are kept at events and in between.
+    """
+
+    experiment: Experiment
+    seed: int
+    record: Record
+    stream: Stream
+    windows: ShuffledWindows
+    weights_rng: np.random.Generator
+    prompts_rng: np.random.Generator
+    keeps_weights: bool = False
+
+    def start(self, model: keras.Model) -> None:
+        """Gives a newly compiled model initial or saved weights."""
+        if self.record.state is None:
+            initialise_weights(model, self.weights_rng)
+        else:
+            set_state(model, self.record.state)
+
+    def callbacks(self, asker: Asker) -> list[keras.callbacks.Callback]:
+        """Returns what is measured after each epoch, in the right order."""
+        experiment, logs = self.experiment, self.record.logs
+        callbacks = [
+            *evaluation_callbacks(
+                experiment.evaluation,
+                asker,
+                self.stream,
+                experiment.eval_mappings,
+                self.prompts_rng,
+            ),
+            WeightNorms(),
+        ]
+        if experiment.pretraining is None:  # else the text changes
+            callbacks.append(MemorisationMeter(loss_floor(experiment)))
+        loggers = event_loggers(experiment, logs)
+        callbacks += loggers.values()
+        if self.record.path is not None and self.keeps_weights:
+            folder = f"{self.record.path}_weights"
+            callbacks.append(CheckpointAtEvents(folder, loggers["change"]))
+        if self.record.path is not None:
+            log = Path(f"{self.record.path}.jsonl")
+            callbacks.append(
+                RunRecorder(log, overwrite=True, earlier_logs=logs)
+            )
+        check_order(callbacks)
+        return callbacks
+
+    def finish(
+        self,
+        weights: keras.Model | Snapshot,
+        asker: Asker,
+        model: keras.Model,
+    ) -> Run:
+        """Asks for every sentence, and ends the record.
+
+        Args:
+            weights: the trained weights.
+            asker: compiled questions.
+            model: the trained model, for those who go on with it.
+        """
+        exact = evaluate_exactly(
+            self.experiment.evaluation,
+            asker,
+            weights,
+            self.stream,
+            self.experiment.eval_mappings,
+            self.experiment.pivots,
+            self.prompts_rng,
+        )
+        self.record.finish(model, exact)
+        frames = frames_of(self.experiment, self.seed, self.record)
+        return Run(model, self.stream, *frames)
+
+
+def prepare(
+    experiment: Experiment,
+    seed: int,
+    record: Path | None = None,
+    save_every_s: float = 30.0,
+    keeps_weights: bool = False,
+) -> Preparation:
+    """Draws what a run reads, and reads what it has saved.
+
+    Raises:
+        ValueError: as `run`.
+    """
+    if seed < 0:
+        raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
+    _, weights_rng, prompts_rng, order_rng = _generators(seed)
+    progress = Record(experiment, seed, record, save_every_s)
+    if progress.is_finished:
+        raise ValueError(
+            "A finished run cannot be continued. "
+            f"Received: record={record}.json"
+        )
+    config = experiment.train
+    phases = draw_phases(experiment, seed)
+    windows = ShuffledWindows(
+        [(phase.inputs, phase.targets) for phase in phases],
+        (config.num_pretraining_epochs, config.num_epochs)[-len(phases) :],
+        config.batch_size,
+        int(order_rng.integers(2**63)),
+        first_epoch=len(progress.logs),
+    )
+    return Preparation(
+        experiment,
+        seed,
+        progress,
+        phases[-1],
+        windows,
+        weights_rng,
+        prompts_rng,
+        keeps_weights,
+    )
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    """Returns generators of the stream, the weights, prompts and order."""
+    return np.random.default_rng(seed).spawn(4)
+
+
+def draw_phases(experiment: Experiment, seed: int) -> list[Stream]:
+    """Draws what a run reads: the stream, after that of the pre-training.
+
+    Both have the same languages; sentences read in the pre-training count as
+    seen in the stream that follows.
+
+    Args:
+        experiment: what to run.
+        seed: its seed.
+
+    Returns:
+        One stream, or two.
+    """
+    mixtures = [experiment.mixture]
+    if experiment.pretraining is not None:
+        mixtures.insert(0, experiment.pretraining)
+    streams = [
+        build_stream(
+            mixture,
+            experiment.tokens,
+            experiment.model.sequence_length,
+            _generators(seed)[0],
+        )
+        for mixture in mixtures
+    ]
+    sentences = {
+        label: np.concatenate([s.sentences[label] for s in streams])
+        for label in streams[0].sentences
+    }
+    streams[-1] = dataclasses.replace(streams[-1], sentences=sentences)
+    return streams
+
+
+def frames_of(
+    experiment: Experiment, seed: int, progress: Record
+) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Returns metrics, events and wall seconds of a finished run."""
+    exact = progress.exact or []
+    return (
+        metrics_frame(experiment, seed, progress.logs, exact),
+        events_frame(experiment, seed, progress.logs),
+        progress.wall_s,
+    )

@@ -1,0 +1,83 @@
+"""How many runs are put together in a batch, and how many side by side."""
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.environment import count_cores, memory_of
+
+# A program with larger buffers keeps all cores busy by itself.
+LARGEST_BESIDE_OTHERS = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Packs:
+    """How runs are put together.
+
+    Attributes:
+        num_workers: packs trained at once.
+        sizes: runs in each pack, that is in one batch of a program.
+        is_split: whether packs are smaller than they could be, because the
+            device's memory holds no more.
+        num_devices: devices that they are dealt to.
+        is_divided: whether they are not dealt, but one pack after the other
+            divides its batches among the devices.
+    """
+
+    num_workers: int
+    sizes: tuple[int, ...]
+    is_split: bool
+    num_devices: int = 1
+    is_divided: bool = False
+
+
+def share_runs(
+    count: int, pack_size: int | None, most: int, num_devices: int
+) -> list[int]:
+    """Returns sizes of packs that share runs evenly over devices.
+
+    Args:
+        count: runs.
+        pack_size: runs in a pack, if that is given.
+        most: runs that a device holds at once.
+        num_devices: devices.
+
+    Returns:
+        As many packs for each device as its memory makes necessary, whose
+        sizes differ by 1 at most; or packs of `pack_size`, and what is left.
+    """
+    if pack_size is not None:
+        rest = [count % pack_size] if count % pack_size else []
+        return [pack_size] * (count // pack_size) + rest
+    rounds = math.ceil(count / (most * num_devices))
+    num_packs = min(count, rounds * num_devices)
+    size, larger = divmod(count, num_packs)
+    return [size + 1] * larger + [size] * (num_packs - larger)
+
+
+def pack_size_for(num_bytes: int, count: int, device: Any) -> int:
+    """Returns how many runs fit in one batch of a program on a device."""
+    if device.platform == "cpu":
+        return 1
+    free = memory_of(device) or math.inf
+    return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
+
+
+def share_cores(num_processes: int) -> list[set[int]]:
+    """Deals the cores of this process out, one in turn to each."""
+    if not hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return [set() for _ in range(num_processes)]
+    cores = sorted(os.sched_getaffinity(0))
+    return [
+        set(cores[i % len(cores) :: num_processes])
+        for i in range(num_processes)
+    ]
+
+
+def count_workers(num_bytes: int) -> int:
+    """Returns how many programs run side by side on one device."""
+    if not is_jax_on_cpu() or num_bytes > LARGEST_BESIDE_OTHERS:
+        return 1
+    return count_cores()
