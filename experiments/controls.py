@@ -17,7 +17,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.models.gpt import GPTConfig, check_choice
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import (
     LETTERS_DIGITS_PUNCTUATION,
     Component,

@@ -13,7 +13,8 @@ import dataclasses
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
-from tiny_gpt.models.gpt import GPTConfig, check_choice
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import (
     LETTERS_DIGITS_PUNCTUATION,
     Component,

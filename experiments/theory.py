@@ -15,7 +15,7 @@ import dataclasses
 
 from experiments import controls
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.models.gpt import check_choice
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.quick import build_quick
 

@@ -15,7 +15,7 @@ not fill a vocabulary of 30; here every condition has one token per letter.
 import dataclasses
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import check_choice
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.quick import build_quick
 

@@ -4,108 +4,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import keras
-import pandas as pd
 
 from tiny_gpt.evaluation.evaluate import Asker
-from tiny_gpt.experiment import Experiment, TrainConfig
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.devices import Placement
-from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
 from tiny_gpt.training.replicas import (
-    LOSS_METRIC,
     AskedOfACopy,
-    ClipAfterSum,
     FilledWindows,
-    MeanOverReplicas,
     copy_weights,
     fitting,
 )
 from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import Preparation, Run, frames_of, prepare
-
-
-def compile_gpt(
-    model: keras.Model, config: TrainConfig, placement: Placement | None = None
-) -> None:
-    """Compiles a model for next-token prediction, with XLA on both backends.
-
-    The loss is the mean cross-entropy over all tokens, nats per token; where
-    windows have weights, the mean of those that weigh.
-
-    Args:
-        model: model of `build_gpt`.
-        config: the optimisation.
-        placement: devices, if `fit` has several: the model was built in its
-            scope, and this is called there.
-    """
-    if placement is not None and placement.is_replicated:
-        _compile_replicas(model, config, placement)
-        return
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            config.learning_rate,
-            clipnorm=config.clipnorm,
-            weight_decay=config.weight_decay or None,
-        ),
-        loss=keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, reduction="mean_with_sample_weight"
-        ),
-        jit_compile=True,
-    )
-    model.optimizer.build(model.trainable_variables)
-
-
-def _compile_replicas(
-    model: keras.Model, config: TrainConfig, placement: Placement
-) -> None:
-    rate, clipnorm = config.learning_rate, config.clipnorm
-    decay = config.weight_decay or None
-    is_tensorflow = placement.strategy is not None
-    clips_sum = is_tensorflow and config.clipping == "global"
-    if clips_sum and clipnorm is not None:
-        optimizer: keras.Optimizer = ClipAfterSum(
-            rate, clipnorm, weight_decay=decay
-        )
-    else:
-        optimizer = keras.optimizers.Adam(
-            rate, clipnorm=clipnorm, weight_decay=decay
-        )
-    loss = keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True, reduction="mean_with_sample_weight"
-    )
-    model.compile(
-        optimizer=optimizer,
-        loss=MeanOverReplicas() if is_tensorflow else loss,
-        weighted_metrics=[
-            keras.metrics.SparseCategoricalCrossentropy(
-                LOSS_METRIC, from_logits=True
-            )
-        ],
-        # XLA cannot compile what crosses replicas; a TPU always compiles.
-        jit_compile=not is_tensorflow,
-    )
-    model.optimizer.build(model.trainable_variables)
-
-
-def check_clipping(config: TrainConfig, placement: Placement | None) -> None:
-    """Checks that gradients can be clipped as asked for.
-
-    Raises:
-        ValueError: if they are to be clipped per replica, and there are no
-            replicas that are clipped one by one.
-    """
-    if config.clipping == "global":
-        return
-    num_devices = 1 if placement is None else placement.num_devices
-    if num_devices > 1 and keras.backend.backend() == "tensorflow":
-        return
-    raise ValueError(
-        "Gradients are clipped per replica on several devices of TensorFlow "
-        "only; with one there is nothing to tell apart, and JAX sums before "
-        "it clips. Choose clipping='global', or `--backend tensorflow` and "
-        f"more devices. Received: clipping={config.clipping!r} on "
-        f"{keras.backend.backend()}, num_devices={num_devices}"
-    )
+from tiny_gpt.training.run_setup import Preparation, Run, prepare
+from tiny_gpt.training.update import check_clipping, compile_gpt
 
 
 class _Saving(keras.callbacks.Callback):
@@ -214,55 +126,3 @@ def _run_replicas(
             )
     copy_weights(model, copy)
     return ready.finish(copy, asker, copy)
-
-
-def load_finished(
-    experiment: Experiment, seed: int, record: Path
-) -> tuple[pd.DataFrame, pd.DataFrame, float] | None:
-    """Reads the record of a finished run.
-
-    Returns:
-        Its metrics, events and wall seconds; None if it is not finished.
-
-    Raises:
-        ValueError: if the record is of another experiment.
-    """
-    progress = Record(experiment, seed, record)
-    if not progress.is_finished:
-        return None
-    return frames_of(experiment, seed, progress)
-
-
-def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
-    """Builds the trained model of a finished run.
-
-    Args:
-        experiment: what was run.
-        seed: its seed.
-        record: path of its files, without suffix.
-
-    Raises:
-        ValueError: if the record is of another experiment or not finished,
-            or the weights are not those that the run ended with.
-    """
-    progress = Record(experiment, seed, record)
-    if not progress.is_finished:
-        raise ValueError(
-            f"The run must be finished. Received: record={record}, after "
-            f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
-        )
-    model = build_gpt(experiment.model)
-    weights = Path(f"{record}.weights.h5")
-    try:
-        model.load_weights(weights)
-        found = hash_arrays(model.get_weights())
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedFileError(
-            f"The weights of a run must be whole. Received: {weights} ({error})"
-        ) from error
-    if found != progress.weights_hash:
-        raise DamagedFileError(
-            "The weights of a run must be those it ended with, of SHA-256 "
-            f"{progress.weights_hash}. Received: {weights}, of {found}"
-        )
-    return model

@@ -42,7 +42,8 @@ from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.environment import describe
 from tiny_gpt.tasks.translation.stream import build_stream
-from tiny_gpt.train import compile_gpt, run
+from tiny_gpt.train import run
+from tiny_gpt.training.update import compile_gpt
 
 SEEDS = (1000, 1001, 1002)
 NUM_EPOCHS = 30

@@ -38,7 +38,7 @@ import pandas as pd
 
 from tiny_gpt.analysis.psi import Psi
 from tiny_gpt.analysis.statistics import Interval
-from tiny_gpt.runtime.results_folder import write_json
+from tiny_gpt.runtime.files import write_json
 from tiny_gpt.sweep.adaptive import Row, Rule
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.rows import RUN_COLUMNS

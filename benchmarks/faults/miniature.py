@@ -115,7 +115,7 @@ def serve_loading(folders: Sequence[Path], output: Path) -> None:
     _print_into(output)
     from experiments import triangle
     from tiny_gpt.runtime.files import DamagedFileError
-    from tiny_gpt.train import load_model
+    from tiny_gpt.training.finished import load_model
 
     for folder in folders:
         for condition in CONDITIONS:

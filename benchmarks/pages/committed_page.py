@@ -24,7 +24,7 @@ from tiny_gpt.commands.reporting.verdicts import FAMILY, summarise
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.metrics.frames import columns_of, events_frame
 from tiny_gpt.report.page import render_report
-from tiny_gpt.runtime.results_folder import write_text
+from tiny_gpt.runtime.files import write_text
 
 MODULES = {m.NAME: m for m in (triangle, controls, four_languages, theory)}
 

@@ -45,11 +45,11 @@ def measure(size: str) -> dict[str, float]:
     from tiny_gpt.evaluation.evaluate import Asker
     from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
     from tiny_gpt.models.gpt import build_gpt
-    from tiny_gpt.train import compile_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import epoch_batches
     from tiny_gpt.training.run_files import state_of
     from tiny_gpt.training.run_setup import prepare
+    from tiny_gpt.training.update import compile_gpt
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
     ready = prepare(experiment, 0)

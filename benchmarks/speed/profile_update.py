@@ -37,9 +37,9 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
 
     from experiments import triangle
     from tiny_gpt.models.gpt import build_gpt, initialise_weights
-    from tiny_gpt.train import compile_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.run_files import state_of
+    from tiny_gpt.training.update import compile_gpt
 
     original = backend.is_jax_on_cpu
     if is_plain:

@@ -25,8 +25,8 @@ from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe
 from tiny_gpt.training import many_seeds
 from tiny_gpt.training.epoch_program import EpochProgram
-from tiny_gpt.training.many_seeds import Job, run_jobs
-from tiny_gpt.training.run_setup import Preparation
+from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.training.run_setup import Job, Preparation
 
 CONDITIONS = ("sparse_a_to_c", "sparse_a_to_c_8")
 NUM_SEEDS = 12

@@ -29,8 +29,7 @@ from experiments import controls
 from tiny_gpt.commands.running.plan import current_commit
 from tiny_gpt.commands.sweeping.results import collect, plot
 from tiny_gpt.runtime.environment import count_cores, describe
-from tiny_gpt.runtime.files import seal, unseal
-from tiny_gpt.runtime.results_folder import write_json
+from tiny_gpt.runtime.files import seal, unseal, write_json
 from tiny_gpt.sweep.cell import content_of, unlabelled
 from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.sweep.processes import Pool
@@ -38,7 +37,8 @@ from tiny_gpt.sweep.run import plan_work, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import in_process
 from tiny_gpt.training.compiled_runs import forget_programs
-from tiny_gpt.training.many_seeds import Job, run_jobs
+from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.training.run_setup import Job
 
 BASE = "sparse_a_to_c"
 NUM_RUNS = 4  # with a store and without

@@ -16,7 +16,7 @@ from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.stream import sample_sentences
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "alignment"
 SPARSE, ALONE, UNRELATED = NEEDS = (

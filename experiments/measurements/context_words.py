@@ -13,7 +13,7 @@ from tiny_gpt.models.gpt import GPTConfig, build_gpt
 from tiny_gpt.runtime.backend import compile_for_model
 from tiny_gpt.tasks.translation.languages import split_label
 from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 LEAST = float(np.finfo("float32").tiny)  # what a float32 can hold
 Named = tuple[str, str, np.ndarray]  # mapping, metric, values by question

@@ -34,7 +34,7 @@ from tiny_gpt.tasks.translation.languages import (
 )
 from tiny_gpt.tasks.translation.stream import fresh_windows, sample_sentences
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "contexts"
 SPARSE, LONG = "controls/sparse_a_to_c", "theory/long_window"

@@ -27,8 +27,8 @@ from experiments.measurements.contexts import (
 from tiny_gpt.commands.reporting.measured import RowOfEpoch
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.repeated import Weights, weights_by_epoch
-from tiny_gpt.training.trained import Trained
 
 NAME = "contexts_by_epoch"
 PLACE = COUNTS[50]

@@ -28,7 +28,7 @@ from tiny_gpt.probes import (
 )
 from tiny_gpt.tasks.translation.stream import Stream, sample_sentences
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "inside"
 QUESTION = "Which positions, layers and heads carry the answer, and which B?"

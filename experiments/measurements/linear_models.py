@@ -27,7 +27,7 @@ from tiny_gpt.tasks.translation.stream import (
     all_sentences,
     sample_sentences,
 )
-from tiny_gpt.train import compile_gpt
+from tiny_gpt.training.update import compile_gpt
 
 TRAIN = TrainConfig(batch_size=32, learning_rate=1e-2)
 HIDDEN_DIM = 64

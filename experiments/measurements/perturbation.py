@@ -43,7 +43,7 @@ from tiny_gpt.models.layers import TransformerBlock
 from tiny_gpt.models.linear_attention import LinearSelfAttention
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "perturbation"
 NEEDS = ("controls/sparse_a_to_c",)

@@ -25,7 +25,7 @@ from tiny_gpt.tasks.translation.languages import Mapping as Translation
 from tiny_gpt.tasks.translation.languages import scramble
 from tiny_gpt.tasks.translation.stream import sample_sentences
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "pivot"
 # Condition -> the mapping to C that was learned from thousands of pairs.

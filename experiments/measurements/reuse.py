@@ -12,10 +12,10 @@ from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.tasks.translation.tiers import Row, exact_rows
-from tiny_gpt.train import compile_gpt
+from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_files import set_state, state_of
 from tiny_gpt.training.run_setup import Preparation, prepare
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.update import compile_gpt
 
 NAME = "reuse"
 QUESTION = "Which part of a model that knows A->B and B->C is used for A->C?"

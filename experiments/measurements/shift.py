@@ -43,7 +43,7 @@ from tiny_gpt.analysis.shifts import (
 )
 from tiny_gpt.tasks.translation.stream import Stream, build_stream
 from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 NAME = "shift"
 NEEDS = ("controls/sparse_a_to_c",)

@@ -11,7 +11,7 @@ from experiments.__main__ import main
 from tiny_gpt import train
 from tiny_gpt.commands.running import outputs, runner
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS
-from tiny_gpt.evaluation.scores import COLUMNS, EVENT_COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.training import many_seeds
 

@@ -16,11 +16,12 @@ from tiny_gpt.metrics.frames import columns_of
 from tiny_gpt.models.gpt import GPTConfig, build_gpt
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
-from tiny_gpt.train import compile_gpt, load_finished
 from tiny_gpt.training.epoch_program import EpochProgram
-from tiny_gpt.training.many_seeds import Job, run_jobs
+from tiny_gpt.training.finished import load_finished
+from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import frames_of, prepare
+from tiny_gpt.training.run_setup import Job, frames_of, prepare
+from tiny_gpt.training.update import compile_gpt
 
 if keras.backend.backend() != "jax":
     pytest.skip("configs are the same everywhere", allow_module_level=True)

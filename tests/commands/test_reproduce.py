@@ -16,13 +16,13 @@ from tiny_gpt import train
 from tiny_gpt.claims import evidence
 from tiny_gpt.commands.reporting import reproduce
 from tiny_gpt.commands.reporting.verdicts import verdict_table
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report import schema
 from tiny_gpt.runtime.results_folder import write_manifest
-from tiny_gpt.train import load_finished
 from tiny_gpt.training import many_seeds
-from tiny_gpt.training.many_seeds import Job
+from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.processes import run_all, share_cores
+from tiny_gpt.training.run_setup import Job
 
 SEEDS = (0, 1, 2)
 

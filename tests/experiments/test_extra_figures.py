@@ -10,7 +10,7 @@ from experiments.claims.section_2.contexts import NEAR_BAYES
 from experiments.extra_figures import more_figures
 from experiments.measurements import contexts, contexts_by_epoch
 from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import FIGURE_KEYS
 
 DOCS = Path(__file__).parents[2] / "docs"

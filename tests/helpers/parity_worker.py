@@ -11,7 +11,7 @@ import numpy as np
 
 from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
-from tiny_gpt.train import compile_gpt
+from tiny_gpt.training.update import compile_gpt
 
 NUM_STEPS = 20
 PRESETS = {

@@ -4,7 +4,7 @@ import pandas as pd
 
 from tiny_gpt.claims.claim import Claim
 from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 
 SEEDS = (0, 1, 2, 3, 4)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiny_gpt.evaluation.scores import COLUMNS, EVENT_COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.report.schema import VERDICTS
 
 NUM_EPOCHS = 3

@@ -7,7 +7,7 @@ import pandas as pd
 
 from experiments import controls, four_languages, triangle
 from tiny_gpt.evaluation.evaluate import task_name
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.training.run_files import Record
 
 NUM_EPOCHS = 6

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.metrics.summary import accuracy_table, summarise
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.plots.curves import (
     plot_accuracy,
     plot_against_pairs,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.scripted_report import scripted_report
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.figures import (
     plot_condition_accuracy,
     plot_condition_loss,

@@ -6,7 +6,7 @@ import pytest
 from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.runtime import devices
 from tiny_gpt.runtime.devices import choose_devices
-from tiny_gpt.train import check_clipping
+from tiny_gpt.training.update import check_clipping
 
 pytestmark = pytest.mark.backend
 

@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from tiny_gpt.runtime.files import DamagedFileError
+from tiny_gpt.runtime.files import DamagedFileError, write_json, write_text
 from tiny_gpt.runtime.results_folder import (
     FORMAT,
     claim_folder,
@@ -16,9 +16,7 @@ from tiny_gpt.runtime.results_folder import (
     is_finished,
     read_manifest,
     write_frame,
-    write_json,
     write_manifest,
-    write_text,
 )
 
 CONFIG = {"preset": "quick", "train": {"epochs": 3, "sizes": (1, 2)}}

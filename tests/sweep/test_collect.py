@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.tiny_runs import PRETRAINED, TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, SUCCESS, tiny_sweep
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.runtime.files import seal
 from tiny_gpt.sweep.cell import content_of
 from tiny_gpt.sweep.collect import (

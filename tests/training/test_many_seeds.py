@@ -10,9 +10,11 @@ import pytest
 from tests.helpers.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.runtime.files import hash_arrays, read_checkpoint
 from tiny_gpt.tasks.translation.mixture import Component
-from tiny_gpt.train import load_finished, run
+from tiny_gpt.train import run
 from tiny_gpt.training import compiled_runs
-from tiny_gpt.training.many_seeds import Job, Packs, run_jobs, run_seeds
+from tiny_gpt.training.finished import load_finished
+from tiny_gpt.training.many_seeds import Packs, run_jobs, run_seeds
+from tiny_gpt.training.run_setup import Job
 
 if keras.backend.backend() != "jax":
     pytest.skip("programs of whole epochs need JAX", allow_module_level=True)

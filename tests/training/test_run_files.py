@@ -15,9 +15,11 @@ from tiny_gpt.callbacks import read_logs
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.runtime import files
 from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
-from tiny_gpt.train import compile_gpt, load_finished, load_model, run
+from tiny_gpt.train import run
 from tiny_gpt.training import run_setup
+from tiny_gpt.training.finished import load_finished, load_model
 from tiny_gpt.training.run_files import Record, set_state, state_of
+from tiny_gpt.training.update import compile_gpt
 
 pytestmark = pytest.mark.backend
 

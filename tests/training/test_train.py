@@ -14,7 +14,6 @@ from tiny_gpt.evaluation.evaluate import (
     LOSS_TIERS,
     EvaluationConfig,
 )
-from tiny_gpt.evaluation.scores import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.experiment import (
     Experiment,
     TrainConfig,
@@ -22,11 +21,13 @@ from tiny_gpt.experiment import (
     loss_floor,
     updates_per_epoch,
 )
+from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.frames import metrics_frame
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.train import compile_gpt, run
+from tiny_gpt.train import run
 from tiny_gpt.training import run_setup
 from tiny_gpt.training.run_setup import ShuffledWindows, draw_phases
+from tiny_gpt.training.update import compile_gpt
 
 pytestmark = pytest.mark.backend
 

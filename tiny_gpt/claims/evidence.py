@@ -12,7 +12,7 @@ from tiny_gpt.analysis.statistics import (
     paired_difference,
     t_interval,
 )
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import VERDICTS
 
 REPRODUCED, EXPLAINED, REFUTED, UNDECIDED, NOT_TESTED = VERDICTS

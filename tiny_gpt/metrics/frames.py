@@ -8,8 +8,8 @@ import pandas as pd
 
 from tiny_gpt.callbacks import LossDropLogger
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS, task_name
-from tiny_gpt.evaluation.scores import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.tasks.translation.tiers import Row
 
 Logs = Sequence[dict[str, float]]  # of each epoch

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 
 LAST_EPOCHS = 10
 

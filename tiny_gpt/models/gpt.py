@@ -12,14 +12,7 @@ from tiny_gpt.models.layers import (
     TokenAndPositionEmbedding,
     TransformerBlock,
 )
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises a ValueError that names the choices, if `value` is not one."""
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )
+from tiny_gpt.runtime.checks import check_choice
 
 
 def _check_activation(name: str, value: str | None) -> None:

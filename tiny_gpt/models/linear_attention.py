@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from tiny_gpt.models.gpt import check_choice
 from tiny_gpt.models.layers import Dense, TokenAndPositionEmbedding
+from tiny_gpt.runtime.checks import check_choice
 
 WEIGHTINGS = ("linear", "softmax")
 NORMALIZATIONS = ("none", "num_keys")

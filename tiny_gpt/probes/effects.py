@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from tiny_gpt.evaluation.scores import rank_of_target
-from tiny_gpt.models.gpt import check_choice
 from tiny_gpt.probes.patches import (
     HeadPatch,
     Patch,
@@ -16,6 +15,7 @@ from tiny_gpt.probes.patches import (
 )
 from tiny_gpt.probes.reader import Reader, Reading
 from tiny_gpt.runtime.backend import Snapshot
+from tiny_gpt.runtime.checks import check_choice
 
 ABLATIONS = ("zero", "mean")
 

@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from tiny_gpt.evaluation.scores import COLUMNS, EVENT_COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.claim_figures import present, show_figure
 from tiny_gpt.report.figures import (

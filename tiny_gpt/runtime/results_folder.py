@@ -21,7 +21,13 @@ from typing import Any
 
 import pandas as pd
 
-from tiny_gpt.runtime.files import DamagedFileError, set_aside, write_whole
+from tiny_gpt.runtime.files import (
+    DamagedFileError,
+    differences,
+    set_aside,
+    write_json,
+    write_text,
+)
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -237,38 +243,6 @@ def _difference(manifest: dict[str, Any], config: dict[str, Any]) -> str:
     return differences(manifest["config"], config)
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Says in a line what differs between two configs."""
-    old, new = _flatten(old), _flatten(new)
-    names = [n for n in {**old, **new} if old.get(n) != new.get(n)]
-    shown = (f"{n}: {old.get(n)}, now {new.get(n)}" for n in names[:3])
-    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-    return "; ".join(shown) + more
-
-
-def _flatten(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    flat = {}
-    for key, item in value.items():
-        flat.update(_flatten(item, f"{name}.{key}" if name else key))
-    return flat
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file in one move, so that no one sees half of it."""
-    write_whole(path, text.encode())
-
-
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Writes a frame as CSV in one move."""
     write_text(path, frame.to_csv(index=False))
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes JSON in one move.
-
-    Raises:
-        ValueError: if a number is not finite, which JSON cannot hold.
-    """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -35,8 +35,13 @@ from tiny_gpt.sweep.cell import (
     key_of,
     read_cell,
 )
-from tiny_gpt.sweep.lease import Lease, is_leased, take_lease
-from tiny_gpt.sweep.locks import claim_folder, names_in
+from tiny_gpt.sweep.locks import (
+    Lease,
+    claim_folder,
+    is_leased,
+    names_in,
+    take_lease,
+)
 from tiny_gpt.sweep.remote_store import Shared, writer
 
 RECORD_FILE = re.compile(r"([0-9a-f]{64})_seed_(\d+)\..*")

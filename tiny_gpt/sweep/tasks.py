@@ -19,7 +19,8 @@ from tiny_gpt.runtime.environment import (
 from tiny_gpt.runtime.files import DamagedFileError
 from tiny_gpt.sweep.store import Lease, Store
 from tiny_gpt.train import run
-from tiny_gpt.training.many_seeds import Job, run_jobs
+from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.training.run_setup import Job
 
 SAVE_EVERY_S = 10.0
 

@@ -16,10 +16,10 @@ from tiny_gpt.evaluation.evaluate import Asker
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
-from tiny_gpt.train import compile_gpt
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_files import set_state, state_of
 from tiny_gpt.training.run_setup import Preparation, Run
+from tiny_gpt.training.update import compile_gpt
 
 # The number of windows is rounded up, so that programs are shared.
 WINDOWS = 64

@@ -16,7 +16,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ import numpy as np
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.devices import Placement, choose_devices
 from tiny_gpt.runtime.environment import MIXED
-from tiny_gpt.train import check_clipping
 from tiny_gpt.training.compiled_runs import (
     Programs,
     programs_for,
@@ -34,13 +32,14 @@ from tiny_gpt.training.compiled_runs import (
     shape_of,
 )
 from tiny_gpt.training.epoch_program import first_copy
-from tiny_gpt.training.run_setup import Preparation, Run, prepare
+from tiny_gpt.training.run_setup import Job, Preparation, Run, prepare
 from tiny_gpt.training.seed_batches import (
     Packs,
     count_workers,
     pack_size_for,
     share_runs,
 )
+from tiny_gpt.training.update import check_clipping
 
 # The number of batches is rounded up, so that programs are shared.
 BATCHES = 8
@@ -48,23 +47,6 @@ BATCHES = 8
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
 OnStart = Callable[["Packs"], None]
 Callbacks = Callable[["Job"], Iterable[keras.callbacks.Callback]]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run.
-
-    Attributes:
-        experiment: what to run.
-        seed: its seed.
-        record: path of its files, see `train.run`; None for no files.
-        keeps_weights: see `train.run`.
-    """
-
-    experiment: Experiment
-    seed: int
-    record: Path | None = None
-    keeps_weights: bool = False
 
 
 def run_seeds(

@@ -11,7 +11,7 @@ import keras
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import make_deterministic, set_precision
 from tiny_gpt.train import run
-from tiny_gpt.training.many_seeds import Job
+from tiny_gpt.training.run_setup import Job
 from tiny_gpt.training.seed_batches import share_cores
 
 

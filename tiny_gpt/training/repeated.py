@@ -8,8 +8,9 @@ import numpy as np
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.files import hash_arrays
 from tiny_gpt.train import run
-from tiny_gpt.training.many_seeds import Job, run_jobs
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
+from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.training.run_setup import Job
 
 Weights = list[np.ndarray]
 

@@ -15,6 +15,7 @@ import numpy as np
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime.files import (
     DamagedFileError,
+    differences,
     hash_arrays,
     read_checkpoint,
     seal,
@@ -23,7 +24,6 @@ from tiny_gpt.runtime.files import (
     write_checkpoint,
     write_whole,
 )
-from tiny_gpt.runtime.results_folder import differences
 from tiny_gpt.tasks.translation.tiers import Row
 
 State = list[np.ndarray]  # values of a model's variables and its optimizer's

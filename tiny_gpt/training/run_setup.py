@@ -280,3 +280,20 @@ def frames_of(
         events_frame(experiment, seed, progress.logs),
         progress.wall_s,
     )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        experiment: what to run.
+        seed: its seed.
+        record: path of its files, see `train.run`; None for no files.
+        keeps_weights: see `train.run`.
+    """
+
+    experiment: Experiment
+    seed: int
+    record: Path | None = None
+    keeps_weights: bool = False

@@ -29,7 +29,7 @@ from tiny_gpt.claims.evidence import (
 )
 from tiny_gpt.claims.verdict import crossing
 from tiny_gpt.commands.running.outputs import PUBLISHED
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import VERDICTS
 
 SEEDS = (0, 1, 2, 3, 4)

@@ -20,8 +20,8 @@ from tiny_gpt.claims.evidence import (
     Evidence,
     MissingRunsError,
 )
-from tiny_gpt.evaluation.scores import COLUMNS
 from tiny_gpt.experiment import packing_of
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import FIGURE_KEYS, UNITS
 
 SEEDS = (0, 1, 2, 3, 4)

@@ -16,7 +16,7 @@ from tiny_gpt.claims.evidence import (
     UNDECIDED,
     Evidence,
 )
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 
 SEEDS = (0, 1, 2, 3, 4)
 CLAIMS = (

@@ -14,12 +14,12 @@ from experiments.measurements import context_words, contexts
 from tests.helpers.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.bayes import bayes_log_probabilities
 from tiny_gpt.claims.evidence import EXPLAINED, REPRODUCED, Evidence
-from tiny_gpt.evaluation.scores import COLUMNS
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_setup import draw_phases
-from tiny_gpt.training.trained import Trained
 
 pytestmark = pytest.mark.backend
 

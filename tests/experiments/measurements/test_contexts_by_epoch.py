@@ -24,8 +24,9 @@ from tiny_gpt.experiment import TrainConfig, updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.train import run
 from tiny_gpt.training import repeated
-from tiny_gpt.training.many_seeds import Job, run_jobs
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
+from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.training.run_setup import Job
 
 pytestmark = pytest.mark.backend
 

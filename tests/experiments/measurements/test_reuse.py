@@ -13,11 +13,11 @@ from tiny_gpt.commands.reporting.measured import (
     measure_all,
     path_of,
 )
-from tiny_gpt.evaluation.scores import COLUMNS
+from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 ALONE = dataclasses.replace(
     TINY,

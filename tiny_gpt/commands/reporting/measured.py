@@ -10,12 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from tiny_gpt.evaluation.scores import COLUMNS
-from tiny_gpt.runtime.files import DamagedFileError, seal, set_aside, unseal
-from tiny_gpt.runtime.results_folder import write_text
+from tiny_gpt.metrics.columns import COLUMNS
+from tiny_gpt.runtime.files import (
+    DamagedFileError,
+    seal,
+    set_aside,
+    unseal,
+    write_text,
+)
 from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.repeated import NotRepeatedError
-from tiny_gpt.training.trained import Trained
 
 # Epoch and step, then a row as of any other measurement.
 RowOfEpoch = tuple[int, int, str, str, str, str, float]

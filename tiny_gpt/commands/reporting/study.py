@@ -23,7 +23,7 @@ from tiny_gpt.commands.running.progress import Reporter
 from tiny_gpt.commands.running.runner import Collected, execute, train_missing
 from tiny_gpt.commands.running.runner import collect as collect_runs
 from tiny_gpt.runtime.results_folder import write_frame
-from tiny_gpt.training.trained import Trained
+from tiny_gpt.training.finished import Trained
 
 MEASUREMENTS = (
     contexts,

@@ -20,8 +20,8 @@ from tiny_gpt.runtime.devices import (
     host_index,
     join_hosts,
 )
-from tiny_gpt.train import check_clipping
-from tiny_gpt.training.many_seeds import Job
+from tiny_gpt.training.run_setup import Job
+from tiny_gpt.training.update import check_clipping
 
 UNKNOWN = "unknown"  # a commit, outside a checkout
 

@@ -22,7 +22,8 @@ from tiny_gpt.runtime.environment import (
     make_deterministic,
     set_precision,
 )
-from tiny_gpt.train import load_finished, run
+from tiny_gpt.train import run
+from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.many_seeds import Packs, run_jobs
 from tiny_gpt.training.processes import run_all
 from tiny_gpt.training.run_files import Record

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_gpt.commands.running.options import EXPERIMENTS
-from tiny_gpt.models.gpt import check_choice
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.grid import Success, Sweep
 

@@ -1,0 +1,99 @@
+"""Finished runs: their frames and their trained models."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
+from tiny_gpt.tasks.translation.stream import Stream
+from tiny_gpt.training.run_files import Record
+from tiny_gpt.training.run_setup import draw_phases, frames_of
+
+
+def load_finished(
+    experiment: Experiment, seed: int, record: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, float] | None:
+    """Reads the record of a finished run.
+
+    Returns:
+        Its metrics, events and wall seconds; None if it is not finished.
+
+    Raises:
+        ValueError: if the record is of another experiment.
+    """
+    progress = Record(experiment, seed, record)
+    if not progress.is_finished:
+        return None
+    return frames_of(experiment, seed, progress)
+
+
+def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
+    """Builds the trained model of a finished run.
+
+    Args:
+        experiment: what was run.
+        seed: its seed.
+        record: path of its files, without suffix.
+
+    Raises:
+        ValueError: if the record is of another experiment or not finished,
+            or the weights are not those that the run ended with.
+    """
+    progress = Record(experiment, seed, record)
+    if not progress.is_finished:
+        raise ValueError(
+            f"The run must be finished. Received: record={record}, after "
+            f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
+        )
+    model = build_gpt(experiment.model)
+    weights = Path(f"{record}.weights.h5")
+    try:
+        model.load_weights(weights)
+        found = hash_arrays(model.get_weights())
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedFileError(
+            f"The weights of a run must be whole. Received: {weights} ({error})"
+        ) from error
+    if found != progress.weights_hash:
+        raise DamagedFileError(
+            "The weights of a run must be those it ended with, of SHA-256 "
+            f"{progress.weights_hash}. Received: {weights}, of {found}"
+        )
+    return model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of one seed.
+
+    Attributes:
+        experiment: what was run.
+        seed: its seed.
+        model: the trained model.
+        stream: what it has read: languages, vocabulary, windows.
+    """
+
+    experiment: Experiment
+    seed: int
+    model: keras.Model
+    stream: Stream
+
+    @classmethod
+    def load(cls, experiment: Experiment, seed: int, record: Path) -> "Trained":
+        """Loads a finished run.
+
+        Args:
+            experiment: what was run.
+            seed: its seed.
+            record: path of its files, without suffix.
+
+        Raises:
+            ValueError: as `train.load_model`.
+        """
+        model = load_model(experiment, seed, record)
+        stream = draw_phases(experiment, seed)[-1]
+        return cls(experiment, seed, model, stream)

@@ -1,0 +1,95 @@
+"""How a model is compiled: optimizer, loss, clipping."""
+
+import keras
+
+from tiny_gpt.experiment import TrainConfig
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.training.replicas import (
+    LOSS_METRIC,
+    ClipAfterSum,
+    MeanOverReplicas,
+)
+
+
+def compile_gpt(
+    model: keras.Model, config: TrainConfig, placement: Placement | None = None
+) -> None:
+    """Compiles a model for next-token prediction, with XLA on both backends.
+
+    The loss is the mean cross-entropy over all tokens, nats per token; where
+    windows have weights, the mean of those that weigh.
+
+    Args:
+        model: model of `build_gpt`.
+        config: the optimisation.
+        placement: devices, if `fit` has several: the model was built in its
+            scope, and this is called there.
+    """
+    if placement is not None and placement.is_replicated:
+        _compile_replicas(model, config, placement)
+        return
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            config.learning_rate,
+            clipnorm=config.clipnorm,
+            weight_decay=config.weight_decay or None,
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        ),
+        jit_compile=True,
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _compile_replicas(
+    model: keras.Model, config: TrainConfig, placement: Placement
+) -> None:
+    rate, clipnorm = config.learning_rate, config.clipnorm
+    decay = config.weight_decay or None
+    is_tensorflow = placement.strategy is not None
+    clips_sum = is_tensorflow and config.clipping == "global"
+    if clips_sum and clipnorm is not None:
+        optimizer: keras.Optimizer = ClipAfterSum(
+            rate, clipnorm, weight_decay=decay
+        )
+    else:
+        optimizer = keras.optimizers.Adam(
+            rate, clipnorm=clipnorm, weight_decay=decay
+        )
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, reduction="mean_with_sample_weight"
+    )
+    model.compile(
+        optimizer=optimizer,
+        loss=MeanOverReplicas() if is_tensorflow else loss,
+        weighted_metrics=[
+            keras.metrics.SparseCategoricalCrossentropy(
+                LOSS_METRIC, from_logits=True
+            )
+        ],
+        # XLA cannot compile what crosses replicas; a TPU always compiles.
+        jit_compile=not is_tensorflow,
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def check_clipping(config: TrainConfig, placement: Placement | None) -> None:
+    """Checks that gradients can be clipped as asked for.
+
+    Raises:
+        ValueError: if they are to be clipped per replica, and there are no
+            replicas that are clipped one by one.
+    """
+    if config.clipping == "global":
+        return
+    num_devices = 1 if placement is None else placement.num_devices
+    if num_devices > 1 and keras.backend.backend() == "tensorflow":
+        return
+    raise ValueError(
+        "Gradients are clipped per replica on several devices of TensorFlow "
+        "only; with one there is nothing to tell apart, and JAX sums before "
+        "it clips. Choose clipping='global', or `--backend tensorflow` and "
+        f"more devices. Received: clipping={config.clipping!r} on "
+        f"{keras.backend.backend()}, num_devices={num_devices}"
+    )
