@@ -23,7 +23,7 @@ The starting point (width 64, two pre-norm blocks, one token per word, Adam
 at 0.97 after ten epochs: that was known, and nothing else of A->C is used.
 
 Run: KERAS_BACKEND=jax
-     python -m benchmarks.choices.choose_quick docs/quick_preset
+     python -m benchmarks.choices.choose_quick docs/runs/quick_preset
 """
 
 import dataclasses

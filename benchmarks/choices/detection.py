@@ -2,7 +2,7 @@
 
 Question  Which rule finds drops of known size, how late, and how often does
           it find one where there is none?
-Run       python -m benchmarks.choices.detection docs/detection
+Run       python -m benchmarks.choices.detection docs/runs/detection
 Time      about 2 minutes on one CPU core
 
 Compared: `ChangeDetector`; the plain threshold, `find_loss_drops`, over 5

@@ -2,7 +2,7 @@
 
 Question  Is every run there once, with the bytes of a sweep that was never
           disturbed, whatever was killed before?
-Run       python -m benchmarks.faults.sweeps_killed docs/sweeps 200
+Run       python -m benchmarks.faults.sweeps_killed docs/runs/sweeps 200
 Time      half a minute a trial on 2 CPU cores, beside other work
 
 A trial drives a tiny sweep into a new store, and one of these happens:

@@ -3,7 +3,7 @@
 Question  What does today's report show of runs whose frames are committed,
           with the theory and the maps of the sweeps beside them?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.committed_page \
-              docs/reproduce_quick docs/theory docs/sweeps
+              docs/runs/reproduce_quick docs/runs/theory docs/runs/sweeps
 Time      a minute
 
 Verdicts and numbers are those of claims.json; the logs of each run are read

@@ -1,7 +1,7 @@
 """What A->B's residual stream does to A->C's answer, place by place.
 
 Question  Which positions and layers carry the answer?
-Run       python -m benchmarks.pages.draw_inside docs/theory
+Run       python -m benchmarks.pages.draw_inside docs/runs/theory
 Time      seconds; it draws what `experiments/measurements/inside.py` left
 """
 

@@ -1,6 +1,6 @@
 """What the callbacks cost a project that has Keras already.
 
-Run       python -m benchmarks.pages.light_import docs/callbacks
+Run       python -m benchmarks.pages.light_import docs/runs/callbacks
 Time      about 10 minutes on 2 CPU cores, beside other work
 
 For each backend: a fresh environment that holds Keras, NumPy, the backend and

@@ -1,7 +1,7 @@
 """How far several virtual devices differ from one, after 20 updates.
 
 Question  Does the number of devices change anything but rounding?
-Run       python -m benchmarks.pages.many_devices docs/devices
+Run       python -m benchmarks.pages.many_devices docs/runs/devices
 Time      two minutes on 2 CPU cores
 
 The cases are those of `tests/training/test_many_devices.py`, which compares

@@ -1,7 +1,8 @@
 """What the frames of the theory say that no rule asks.
 
 Question  What else is to be said of section 2, after the verdicts?
-Run       KERAS_BACKEND=jax python -m benchmarks.pages.theory_beside docs/theory
+Run       KERAS_BACKEND=jax python -m benchmarks.pages.theory_beside
+          docs/runs/theory
 Time      half a minute; nothing is trained
 
 Asked after the verdicts were known: descriptions, not tests. Intervals are of

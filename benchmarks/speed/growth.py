@@ -1,6 +1,6 @@
 """How time and memory grow with seeds, width, window, batch and sentences.
 
-Run       python -m benchmarks.speed.growth docs/growth
+Run       python -m benchmarks.speed.growth docs/runs/growth
 Time      about 6 minutes on 2 CPU cores
 
 The quick size of `triangle`'s `sparse_a_to_c`, one thing changed at a time;

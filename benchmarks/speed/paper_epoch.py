@@ -4,7 +4,7 @@ What a user must expect of `PRESET=paper` on this machine, without waiting for
 100 or 200 epochs. Evaluation is left out; compilation is in the first update.
 
 Run: KERAS_BACKEND=tensorflow
-     python -m benchmarks.speed.paper_epoch docs/paper_epoch
+     python -m benchmarks.speed.paper_epoch docs/runs/paper_epoch
 """
 
 import json

@@ -1,7 +1,7 @@
 """Ours against what people would pick instead: `make bench`.
 
 Question  How many tokens a second does each of them train, on this machine?
-Run       python -m benchmarks.speed.peers docs/bench
+Run       python -m benchmarks.speed.peers docs/runs/bench
 Time      about 15 minutes on 2 CPU cores
 
 All contenders run in processes of their own and are measured in turn, round

@@ -1,6 +1,6 @@
 """Where one update spends its time, in the plain form and in ours.
 
-Run       python -m benchmarks.speed.profile_update docs/profile
+Run       python -m benchmarks.speed.profile_update docs/runs/profile
 Time      about 3 minutes on 2 CPU cores
 
 Every operation that XLA runs is timed by JAX's profiler. Operations are

@@ -4,7 +4,7 @@ Question  How long until 1000 cells are planned, how long to open, collect and
           draw them when they are finished, what does the store add to a run,
           and what do two processes gain on two cores?
 Run       KERAS_BACKEND=jax python -m benchmarks.speed.sweep_overhead \
-              docs/sweeps/overhead 3
+              docs/runs/sweeps/overhead 3
 Time      eight minutes a round on 2 CPU cores, otherwise idle
 
 Programs have one thread each, as those of `experiments sweep`. The 1000

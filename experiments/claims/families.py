@@ -19,12 +19,12 @@ PROTOTYPE = (
     "same small size), and before any run of these conditions."
 )
 FIGURE_2 = (
-    "Written after 5 seeds of this condition (docs/triangle_quick) had been "
-    "seen; seeds 5 to 9 and 100 to 109 had not."
+    "Written after 5 seeds of this condition (docs/runs/triangle_quick) had "
+    "been seen; seeds 5 to 9 and 100 to 109 had not."
 )
 PUBLISHED = (
     "Written after the published curves and one run of preset paper "
-    "(docs/triangle_paper) had been seen."
+    "(docs/runs/triangle_paper) had been seen."
 )
 
 _TRIANGLE = "triangle/sparse_a_to_c"
@@ -52,8 +52,8 @@ CLAIMS = (
         "chance; otherwise explained if, with as many updates or tokens as "
         "the others, the 50 pairs alone start above 25 %; not reproduced if "
         "`a_to_c_alone` starts above 25 %.",
-        "Written after 5 seeds of `a_to_c_alone` (docs/triangle_quick) and a "
-        "prototype of the others had been seen.",
+        "Written after 5 seeds of `a_to_c_alone` (docs/runs/triangle_quick) and "
+        "a prototype of the others had been seen.",
         3,
         figures.fifty_alone,
     ),
@@ -240,7 +240,7 @@ CLAIMS = (
         _WORDS,
         "Reproduced if all three intervals start above 50 %; not reproduced "
         "if one ends below. The printed percentages need the published size.",
-        "Written after 5 seeds (docs/four_languages_quick) had been seen.",
+        "Written after 5 seeds (docs/runs/four_languages_quick) had been seen.",
         3,
         figures.three_sparse_pairs,
     ),

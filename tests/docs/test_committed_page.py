@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmarks.pages.committed_page import events_of
 
-FOLDER = Path(__file__).parents[2] / "docs/reproduce_quick"
+FOLDER = Path(__file__).parents[2] / "docs/runs/reproduce_quick"
 
 
 def test_loss_drops_of_the_frames_are_those_of_the_runs():

@@ -17,12 +17,13 @@ from tiny_gpt.report.typeset import format_effect
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-RUNS = sorted(p.parent for p in (ROOT / "docs").glob("*/summary.json"))
+DOCS = ROOT / "docs" / "runs"
+RUNS = sorted(p.parent for p in DOCS.glob("*/summary.json"))
 
 
 def test_every_table_stands_in_a_committed_folder():
     tables = [
-        (ROOT / "docs" / name / "table_1.md").read_text()
+        (DOCS / name / "table_1.md").read_text()
         for name in ("triangle_quick", "four_languages_quick")
     ]
     assert all(table in README for table in tables)
@@ -55,7 +56,7 @@ def test_committed_summaries_follow_from_their_frames(folder):
 
 def test_backends_agree_as_far_as_the_readme_says():
     jax, tensorflow = (
-        pd.read_csv(ROOT / "docs" / name / "metrics.csv.gz")
+        pd.read_csv(DOCS / name / "metrics.csv.gz")
         for name in ("triangle_quick", "triangle_quick_tensorflow")
     )
     assert jax.drop(columns="value").equals(tensorflow.drop(columns="value"))
@@ -66,7 +67,7 @@ def test_backends_agree_as_far_as_the_readme_says():
 
 
 def test_the_papers_table_follows_from_committed_frames():
-    frame = pd.read_csv(ROOT / "docs" / "triangle_paper" / "metrics.csv.gz")
+    frame = pd.read_csv(DOCS / "triangle_paper" / "metrics.csv.gz")
 
     def values(condition, metric, mapping="A->C"):
         rows = frame[
@@ -98,7 +99,7 @@ def test_the_papers_table_follows_from_committed_frames():
 
 
 def ledger(name):
-    return json.loads((ROOT / "docs" / name / "claims.json").read_text())
+    return json.loads((DOCS / name / "claims.json").read_text())
 
 
 def test_the_verdicts_are_those_of_both_reproductions():
@@ -138,7 +139,7 @@ def test_the_table_of_controls_is_that_of_the_ledger():
 @pytest.mark.parametrize("name", ["reproduce_quick", "reproduce_quick_fresh"])
 def test_committed_verdicts_follow_from_their_frames(name):
     # The same rules, applied to the committed frame, say the same again.
-    folder = ROOT / "docs" / name
+    folder = DOCS / name
     found = ledger(name)
     evidence = Evidence(
         pd.read_csv(folder / "metrics.csv.gz"),

@@ -24,7 +24,7 @@ def sweep(request):
 
 @pytest.fixture(scope="module")
 def folder(sweep):
-    return ROOT / "docs/sweeps" / sweep.name
+    return ROOT / "docs/runs/sweeps" / sweep.name
 
 
 def test_every_run_is_there_once(sweep, folder):

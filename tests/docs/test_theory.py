@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "theory.md").read_text()
 FOLDERS = ("theory", "theory_fresh")
 LEDGERS = {
-    name: json.loads((DOCS / name / "claims.json").read_text())
+    name: json.loads((DOCS / "runs" / name / "claims.json").read_text())
     for name in FOLDERS
 }
 LEDGER, FRESH = LEDGERS.values()
@@ -31,7 +31,7 @@ def folder(request):
 @pytest.fixture(scope="module")
 def decided(folder):
     evidence = Evidence(
-        pd.read_csv(DOCS / folder / "metrics.csv.gz"),
+        pd.read_csv(DOCS / "runs" / folder / "metrics.csv.gz"),
         tuple(LEDGERS[folder]["seeds"]),
         None,
         pd.read_csv(PUBLISHED / "triangle.csv"),
@@ -78,7 +78,7 @@ def test_the_page_says_the_same():
 
 
 def test_distances_by_epoch_are_those_of_the_frame(folder):
-    frame = pd.read_csv(DOCS / folder / "metrics.csv.gz")
+    frame = pd.read_csv(DOCS / "runs" / folder / "metrics.csv.gz")
     is_it = (
         (frame["condition"] == "contexts_by_epoch")
         & (frame["metric"] == "kl_from_bayes")

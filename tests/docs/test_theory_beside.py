@@ -11,7 +11,7 @@ COLUMNS = ["value", "low", "high"]
 
 
 def numbers(folder="theory"):
-    frame = pd.read_csv(DOCS / folder / "beside.csv")
+    frame = pd.read_csv(DOCS / "runs" / folder / "beside.csv")
     return frame.set_index(["topic", "what"])[COLUMNS]
 
 

@@ -63,7 +63,7 @@ def test_what_was_not_measured_is_not_drawn():
 
 def test_the_page_says_what_its_frame_holds():
     page = (DOCS / "theory.md").read_text()
-    frame = pd.read_csv(DOCS / "theory_fresh" / "metrics.csv.gz")
+    frame = pd.read_csv(DOCS / "runs" / "theory_fresh" / "metrics.csv.gz")
     frame = frame[frame["condition"] == contexts_by_epoch.NAME]
     seeds = sorted(set(frame["seed"]))
     assert f"(seeds {seeds[0]} to {seeds[-1]};" in page

@@ -75,7 +75,7 @@ class ChangeDetector:
         min_size: smallest change that counts, in the unit of the values.
         threshold: h, sum at which a change is found. The defaults of it and
             of `drift` were calibrated to at most 1 false alarm in 1000 epochs
-            (docs/detection).
+            (docs/runs/detection).
         drift: k, what a change must exceed per value, in scales.
         window: values through which the line goes, at most.
 

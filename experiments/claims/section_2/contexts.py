@@ -190,8 +190,8 @@ def distance_from_bayes(evidence: Evidence) -> Decision:
 _SEEN = (
     "Written before any run of count_N and long_window, and before a next-word "
     "probability of controls/sparse_a_to_c had been read in this way; its "
-    "accuracies after 0 to 2 demonstrations (docs/reproduce_quick) had been "
-    "seen."
+    "accuracies after 0 to 2 demonstrations (docs/runs/reproduce_quick) had "
+    "been seen."
 )
 CLAIMS = (
     Claim(

@@ -33,7 +33,7 @@ WITHOUT_ROUTE = {
     "no route": "no_route_to_c",
 }
 UNMEASURED = (
-    "Written after the controls (docs/reproduce_quick) had been seen, and "
+    "Written after the controls (docs/runs/reproduce_quick) had been seen, and "
     "before any of their trained models was looked into; tried out on networks "
     "made by hand, on untrained ones, and on one run of half the width and 8 "
     "epochs, of which A->B's lens and B->C's own use alone were looked at. "

@@ -39,8 +39,8 @@ from tiny_gpt.claims.verdict import (
 
 FREE = (-math.inf, math.inf)
 SEEN_CONTROLS = (
-    "Written after the controls (docs/reproduce_quick), of which the one with "
-    "50 pairs is part, had been seen, and before any run of the others."
+    "Written after the controls (docs/runs/reproduce_quick), of which the one "
+    "with 50 pairs is part, had been seen, and before any run of the others."
 )
 PARTS = ("embeddings", "attention", "feed_forward")
 

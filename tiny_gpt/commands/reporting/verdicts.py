@@ -26,7 +26,7 @@ from tiny_gpt.report.schema import FORMAT
 from tiny_gpt.report.typeset import format_effect
 
 ROOT = Path(__file__).parents[3]
-PAPER_FRAME = ROOT / "docs" / "triangle_paper" / "metrics.csv.gz"
+PAPER_FRAME = ROOT / "docs" / "runs" / "triangle_paper" / "metrics.csv.gz"
 RULES = ROOT / "experiments" / "claims"
 FAMILY = (
     f"The {len(THEORY)} of section 2 are a family of their own, of "

@@ -7,9 +7,9 @@ demonstrations from position 0). Languages, mixtures and counts stay.
 
 Chosen by A->B, B->C and seconds alone, on runs without any A->C and with
 seeds 1000 to 1002: the rule is in `benchmarks/choices/choose_quick.py`, what
-it saw in `docs/quick_preset`. Of eight candidates this one was cheapest: from
-epoch 4 on both mappings stay at 0.99 or above with every seed, so 13 epochs hold ten
-such epochs, rounded up to 15.
+it saw in `docs/runs/quick_preset`. Of eight candidates this one was cheapest:
+from epoch 4 on both mappings stay at 0.99 or above with every seed, so 13
+epochs hold ten such epochs, rounded up to 15.
 
 Four languages use the same preset. The same rule gives them the same 15
 epochs: without any sparse pair, with seeds 1000 to 1002, their majority
