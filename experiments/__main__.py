@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
             # One thread a program: the same bits on any number of cores.
             os.environ.setdefault("NPROC", "1")
         _keep_compiled_programs()
-        return _do(options, command)
+        return _dispatch(options, command)
     except KeyboardInterrupt:
         sys.stderr.write(
             "Interrupted. The same command continues from the last saved "
@@ -107,21 +107,21 @@ def _explain_memory(error: Exception) -> str | None:
     )
 
 
-def _do(options: argparse.Namespace, command: list[str]) -> int:
+def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
     """Checks and claims all that is asked for, then does it."""
     if options.experiment == "sweep":
-        from tiny_gpt.commands.sweeping.command import do
+        from tiny_gpt.commands.sweeping.command import run_command
 
-        return do(options, command)
+        return run_command(options, command)
     if options.experiment in EXPERIMENTS:
         from tiny_gpt.commands.running.plan import Plan, choose_placement
-        from tiny_gpt.commands.running.runner import execute
+        from tiny_gpt.commands.running.runner import run_plan
         from tiny_gpt.runtime.results_folder import hold_folder
 
         plan = Plan.from_options(options, command, choose_placement(options))
         with hold_folder(plan.folder):
-            plan.claim()
-            execute(plan)
+            plan.reserve()
+            run_plan(plan)
         return 0
     from tiny_gpt.commands.reporting.reproduce import Reproduction
     from tiny_gpt.runtime.results_folder import hold_folder
@@ -129,14 +129,14 @@ def _do(options: argparse.Namespace, command: list[str]) -> int:
     reproduction = Reproduction.from_options(options, command)
     if options.experiment == "theory":
         with hold_folder(reproduction.folder):
-            reproduction.claim()
+            reproduction.reserve()
             reproduction.study()
         return 0
     if not reproduction.trains:
         reproduction.execute()
         return 0
     with hold_folder(reproduction.folder):
-        reproduction.claim()
+        reproduction.reserve()
         reproduction.execute()
     return 0
 

@@ -217,12 +217,18 @@ class Experiment:
 def config_of(experiment: Experiment) -> dict[str, Any]:
     """Returns all fields of an experiment, as a record or manifest has them.
 
-    `weight_decay` came later: it is left out where it is 0, so that what was
-    written before still belongs to the same experiment.
+    What came later is left out where it has its first value, so that what was
+    written before still belongs to the same experiment: `weight_decay` where
+    it is 0, the class of the network where it is `GPTConfig`.
     """
     config = dataclasses.asdict(experiment)
     if not experiment.train.weight_decay:
         del config["train"]["weight_decay"]
+    network = type(experiment.model)
+    if network is not GPTConfig:
+        config["model"]["class"] = (
+            f"{network.__module__}.{network.__qualname__}"
+        )
     return config
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import keras
 
-from tiny_gpt.evaluation.evaluate import Asker
+from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.training.replicas import (
-    AskedOfACopy,
+    CallbacksOnACopy,
     FilledWindows,
     copy_weights,
     fitting,
 )
 from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import Preparation, Run, prepare
+from tiny_gpt.training.run_setup import Run, RunSetup, set_up_run
 from tiny_gpt.training.update import check_clipping, compile_gpt
 
 
@@ -40,7 +40,7 @@ def run(
     keeps_weights: bool = False,
     placement: Placement | None = None,
 ) -> Run:
-    """Runs one condition with one seed, through `gpt.fit`.
+    """Runs one condition with one seed, through `model.fit`.
 
     The seed fixes languages, sentences, initial weights, order of the
     windows and prompts, all drawn in NumPy and so the same on each backend.
@@ -69,60 +69,60 @@ def run(
             cannot clip as asked for.
     """
     check_clipping(experiment.train, placement)
-    ready = prepare(experiment, seed, record, save_every_s, keeps_weights)
+    setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
     if placement is not None and placement.is_replicated:
-        return _run_replicas(ready, list(callbacks), placement)
+        return _run_replicas(setup, list(callbacks), placement)
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
-    ready.start(model)
-    asker = Asker(experiment.evaluation, model, ready.stream)
-    questions = ready.callbacks(asker)
-    if not ready.record.is_trained:
+    setup.start(model)
+    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
+    questions = setup.callbacks(compiled)
+    if not setup.record.is_trained:
         model.fit(
-            ready.windows,
+            setup.windows,
             epochs=experiment.train.num_epochs,
-            initial_epoch=len(ready.record.logs),
-            steps_per_epoch=ready.windows.steps_per_epoch,
+            initial_epoch=len(setup.record.logs),
+            steps_per_epoch=setup.windows.steps_per_epoch,
             shuffle=False,  # the order is in the windows
-            callbacks=[*questions, _Saving(ready.record), *callbacks],
+            callbacks=[*questions, _Saving(setup.record), *callbacks],
             verbose=0,
         )
-    return ready.finish(model, asker, model)
+    return setup.finish(model, compiled, model)
 
 
 def _run_replicas(
-    ready: Preparation,
+    setup: RunSetup,
     callbacks: list[keras.callbacks.Callback],
     placement: Placement,
 ) -> Run:
     """Does the same on several devices, and returns a model on one."""
-    experiment = ready.experiment
+    experiment = setup.experiment
     with placement.scope():
         model = build_gpt(experiment.model)
         compile_gpt(model, experiment.train, placement)
-        ready.start(model)
+        setup.start(model)
     copy = build_gpt(experiment.model)
-    asker = Asker(experiment.evaluation, copy, ready.stream)
-    questions = ready.callbacks(asker)
+    compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
+    questions = setup.callbacks(compiled)
     filled = FilledWindows(
-        ready.windows, experiment.train.batch_size, placement.num_devices
+        setup.windows, experiment.train.batch_size, placement.num_devices
     )
-    if not ready.record.is_trained:
+    if not setup.record.is_trained:
         with fitting(placement):
             model.fit(
                 filled
                 if placement.strategy is None
                 else filled.as_tensorflow(),
                 epochs=experiment.train.num_epochs,
-                initial_epoch=len(ready.record.logs),
-                steps_per_epoch=ready.windows.steps_per_epoch,
+                initial_epoch=len(setup.record.logs),
+                steps_per_epoch=setup.windows.steps_per_epoch,
                 shuffle=False,  # the order is in the windows
                 callbacks=[
-                    AskedOfACopy(questions, copy),
-                    _Saving(ready.record),
+                    CallbacksOnACopy(questions, copy),
+                    _Saving(setup.record),
                     *callbacks,
                 ],
                 verbose=0,
             )
     copy_weights(model, copy)
-    return ready.finish(copy, asker, copy)
+    return setup.finish(copy, compiled, copy)

@@ -40,7 +40,7 @@ from experiments import four_languages
 from experiments.triangle import build_experiment
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.train import run
 from tiny_gpt.training.update import compile_gpt
@@ -179,7 +179,7 @@ def main(folder: Path) -> None:
         f"four languages settle at epoch {settled}\n"
     )
     manifest = {
-        **describe(),
+        **describe_environment(),
         "precision": "float32",
         "seeds": SEEDS,
         "command": "python -m benchmarks.choices.choose_quick",

@@ -2,7 +2,8 @@
 
 Question  Student's t or the percentile bootstrap, for 5 to 20 seeds whose
           accuracies may fall into two groups?
-Run       python -m benchmarks.choices.interval_coverage docs/runs/interval_coverage
+Run       python -m benchmarks.choices.interval_coverage
+          docs/runs/interval_coverage
 Time      about a minute
 
 Decisions use the one that covers better (`analysis.statistics.t_interval`).

@@ -171,7 +171,7 @@ def main() -> None:
 
 def _write(folder: Path, frame: pd.DataFrame, seconds: float) -> None:
     from tiny_gpt.runtime import results_folder
-    from tiny_gpt.runtime.environment import describe
+    from tiny_gpt.runtime.environment import describe_environment
 
     results_folder.write_frame(folder / "faults.csv", frame)
     table = tabulate(frame)
@@ -184,7 +184,7 @@ def _write(folder: Path, frame: pd.DataFrame, seconds: float) -> None:
         "load": os.getloadavg(),
         "backends": list(dict.fromkeys(PATHS.values())),
         # Of this process, which computed nothing.
-        **{k: v for k, v in describe().items() if k not in unused},
+        **{k: v for k, v in describe_environment().items() if k not in unused},
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     sys.stdout.write(table)

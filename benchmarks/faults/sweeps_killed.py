@@ -7,7 +7,7 @@ Time      half a minute a trial on 2 CPU cores, beside other work
 
 A trial drives a tiny sweep into a new store, and one of these happens:
 
-- killed at work: by one driver or by two at one time, in threads or in
+- killed at task: by one driver or by two at one time, in threads or in
   processes. Whoever is alive is drawn and killed by SIGKILL, one to three
   times, at moments drawn from the time that an undisturbed driver takes from
   its first finished run on: a driver, or a worker. Drivers that are left go
@@ -17,7 +17,7 @@ A trial drives a tiny sweep into a new store, and one of these happens:
   compiled and first records saved meanwhile.
 - full disk: from a write on that is drawn among the first, every write of a
   driver in threads fails with ENOSPC; it must end with that error.
-- damaged: a driver in threads is killed at work, and a finished file is cut,
+- damaged: a driver in threads is killed at task, and a finished file is cut,
   flipped, emptied, or replaced by that of another run.
 
 Then one driver in this process makes what is missing. Survived means: it ends
@@ -241,7 +241,7 @@ def _write(
     folder: Path, frame: pd.DataFrame, is_same: bool, seconds: float
 ) -> None:
     from tiny_gpt.runtime import results_folder
-    from tiny_gpt.runtime.environment import describe
+    from tiny_gpt.runtime.environment import describe_environment
 
     results_folder.write_frame(folder / "faults.csv", frame)
     table = tabulate(frame)
@@ -254,7 +254,7 @@ def _write(
         "load": os.getloadavg(),
         "threads_and_processes_give_the_same": is_same,
         "train": dataclasses.asdict(BASE.train),
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / "faults.json", manifest)
     sys.stdout.write(table)

@@ -104,12 +104,12 @@ class Watch:
 
             setattr(holder, name, wrapped)
 
-        callbacks = run_setup.Preparation.callbacks
+        callbacks = run_setup.RunSetup.callbacks
 
-        def announced(self, asker):
-            return [Announcer(), *callbacks(self, asker)]
+        def announced(self, compiled):
+            return [Announcer(), *callbacks(self, compiled)]
 
-        run_setup.Preparation.callbacks = announced  # type: ignore
+        run_setup.RunSetup.callbacks = announced  # type: ignore
         before(backend, "_compile", "compiling", "program")
         before(EpochProgram, "__call__", "stepping", "epoch")
         before(run_setup, "evaluate_exactly", "evaluating", "exactly")

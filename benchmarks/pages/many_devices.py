@@ -19,7 +19,7 @@ import numpy as np
 from tests.helpers.many_devices import train_all
 from tiny_gpt.commands.running.plan import current_commit
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 # Backend, case and what it is compared with.
 COMPARED = (
@@ -65,7 +65,7 @@ def main() -> None:
         "wall_s": round(time.perf_counter() - start, 1),
         "precision": "float32",
         "seeds": "0 to 7, and 0",
-        **{k: v for k, v in describe().items() if k not in unused},
+        **{k: v for k, v in describe_environment().items() if k not in unused},
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     sys.stdout.write(table)

@@ -72,7 +72,7 @@ def build_ours(size: str, weights: dict[str, np.ndarray]):
 
 
 def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
-    """All seeds in one program, as `multi_seed` trains them."""
+    """All seeds in one program, as `many_seeds` trains them."""
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import count_workers
 
@@ -102,7 +102,7 @@ def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
 
 
 def fit(model, size: str) -> Contender:
-    """The same through `gpt.fit`."""
+    """The same through `model.fit`."""
     inputs, targets = batches(sizes(size))
     first = float(model.evaluate(inputs[0], targets[0], verbose=0))
 

@@ -7,7 +7,7 @@ Time      about 3 minutes on 2 CPU cores
 Ours asks all 1680 sentences of three mappings, greedy and teacher-forced,
 with an untrained network, so that nothing is right and every answer is
 generated. "As published" asks 5 sentences of each mapping, one by one, each
-of 8 tokens by a call of `gpt.predict` over the window (Corpus2GPT,
+of 8 tokens by a call of `model.predict` over the window (Corpus2GPT,
 inference/inference.py). Beside them one epoch of training. On TensorFlow, the
 backend of the published code, only what it did is measured.
 """
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 REPEATS = 3
 NUM_TOKENS = 8
@@ -42,22 +42,22 @@ def best_of(function: Callable[[], object]) -> float:
 def measure(size: str) -> dict[str, float]:
     """Measures one preset."""
     from experiments import triangle
-    from tiny_gpt.evaluation.evaluate import Asker
+    from tiny_gpt.evaluation.evaluate import CompiledEvaluation
     from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
     from tiny_gpt.models.gpt import build_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import epoch_batches
     from tiny_gpt.training.run_files import state_of
-    from tiny_gpt.training.run_setup import prepare
+    from tiny_gpt.training.run_setup import set_up_run
     from tiny_gpt.training.update import compile_gpt
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    ready = prepare(experiment, 0)
+    setup = set_up_run(experiment, 0)
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
-    ready.start(model)
-    asker = Asker(experiment.evaluation, model, ready.stream)
-    evaluator = ExactEvaluator(asker.answers, model, ready.stream)
+    setup.start(model)
+    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
+    evaluator = ExactEvaluator(compiled.answers, model, setup.stream)
     prompt = Prompt(experiment.evaluation.exact_demonstrations[0])
 
     def ask_all() -> None:
@@ -65,7 +65,7 @@ def measure(size: str) -> dict[str, float]:
             evaluator.ask(label, prompt, np.random.default_rng(0))
 
     length = experiment.model.sequence_length
-    windows = ready.stream.inputs[:15]
+    windows = setup.stream.inputs[:15]
 
     def ask_as_published() -> None:
         for window in windows:
@@ -76,7 +76,7 @@ def measure(size: str) -> dict[str, float]:
 
     if keras.backend.backend() != "jax":
         return {"as_published_s": best_of(ask_as_published)}
-    batches = epoch_batches(ready, 0)
+    batches = epoch_batches(setup, 0)
     program = EpochProgram(model)
     state = [state_of(model)]
 
@@ -103,7 +103,7 @@ def main() -> None:
         f"python -m benchmarks.speed.evaluation {folder}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "repeats": REPEATS,
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / f"{backend}.json", manifest)
     sys.stdout.write(frame.to_string(index=False) + "\n")

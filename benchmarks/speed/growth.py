@@ -5,7 +5,7 @@ Time      about 6 minutes on 2 CPU cores
 
 The quick size of `triangle`'s `sparse_a_to_c`, one thing changed at a time;
 training alone, compilation left out. "seeds" are spread over the cores, as
-`multi_seed` does on a CPU; "batched_seeds" are one batch of a program. Each
+`many_seeds` does on a CPU; "batched_seeds" are one batch of a program. Each
 row is a process of its own, for the sake of its peak memory.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 GRID: dict[str, tuple[int, ...]] = {
     "seeds": (1, 2, 5, 10, 20, 64),
@@ -75,17 +75,17 @@ def measure(what: str, value: int) -> dict[str, float]:
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import count_workers, epoch_batches
     from tiny_gpt.training.run_files import state_of
-    from tiny_gpt.training.run_setup import prepare
+    from tiny_gpt.training.run_setup import set_up_run
     from tiny_gpt.training.update import compile_gpt
 
     experiment = build(what, value)
     num_seeds = value if what == "seeds" else 1
     pack = value if what == "batched_seeds" else 1
-    ready = prepare(experiment, 0)
+    setup = set_up_run(experiment, 0)
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
-    ready.start(model)
-    batches: tuple[Any, ...] = epoch_batches(ready, 0)
+    setup.start(model)
+    batches: tuple[Any, ...] = epoch_batches(setup, 0)
     program = EpochProgram(model, pack)
     states = [state_of(model) for _ in range(num_seeds)]
     if pack > 1:
@@ -139,7 +139,7 @@ def main() -> None:
         "command": f"python -m benchmarks.speed.growth {folder}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "repeats": REPEATS,
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     sys.stdout.write(frame.to_string(index=False) + "\n")

@@ -18,7 +18,7 @@ import numpy as np
 from experiments import four_languages, triangle
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
-from tiny_gpt.runtime.environment import describe, set_precision
+from tiny_gpt.runtime.environment import describe_environment, set_precision
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.training.run_setup import ShuffledWindows
 from tiny_gpt.training.update import compile_gpt
@@ -60,7 +60,7 @@ def main(folder: Path) -> None:
         measure(m.build_experiment("paper", m.CONDITIONS[-1])) for m in modules
     ]
     command = "python -m benchmarks.speed.paper_epoch"
-    result = {"epochs": rows, "command": command, **describe()}
+    result = {"epochs": rows, "command": command, **describe_environment()}
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2)
     (folder / "epoch.json").write_text(f"{text}\n")

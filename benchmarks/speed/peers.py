@@ -27,7 +27,7 @@ import pandas as pd
 
 from benchmarks.speed.contenders import sizes
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 ROUNDS = 5
 # Updates per round and seed; so many take about a second, or five.
@@ -259,7 +259,7 @@ def main() -> None:
         "rounds": ROUNDS,
         "updates": UPDATES,
         "cores": len(CORES),
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     sys.stdout.write(table)

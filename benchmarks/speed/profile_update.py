@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.speed.contenders import batches, sizes
 from tiny_gpt.runtime import backend, results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 UPDATES = {"quick": 16, "paper": 2}
 
@@ -135,7 +135,7 @@ def main() -> None:
         "command": f"python -m benchmarks.speed.profile_update {folder}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "update_ms": update_ms,
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     for frame in frames:

@@ -22,11 +22,11 @@ import pandas as pd
 from experiments.controls import build_experiment
 from tiny_gpt.callbacks import LossByTask, LossDropLogger, TaskAccuracy
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 from tiny_gpt.training import many_seeds
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.many_seeds import run_jobs
-from tiny_gpt.training.run_setup import Job, Preparation
+from tiny_gpt.training.run_setup import Job, RunSetup
 
 CONDITIONS = ("sparse_a_to_c", "sparse_a_to_c_8")
 NUM_SEEDS = 12
@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "questions, every epoch": (TaskAccuracy, "on_epoch_end"),
     "losses by mapping, every epoch": (LossByTask, "on_epoch_end"),
     "events, every epoch": (LossDropLogger, "on_epoch_end"),
-    "exact evaluation and files": (Preparation, "finish"),
+    "exact evaluation and files": (RunSetup, "finish"),
     "drawing the data": (many_seeds, "prepare"),
 }
 
@@ -89,7 +89,7 @@ def main() -> None:
         "command": f"python -m benchmarks.speed.run_profile {folder}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seeds": NUM_SEEDS,
-        **describe(),
+        **describe_environment(),
     }
     results_folder.write_json(folder / "manifest.json", manifest)
     sys.stdout.write(frame.to_string(index=False) + "\n")

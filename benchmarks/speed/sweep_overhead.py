@@ -7,7 +7,7 @@ Run       KERAS_BACKEND=jax python -m benchmarks.speed.sweep_overhead \
               docs/runs/sweeps/overhead 3
 Time      eight minutes a round on 2 CPU cores, otherwise idle
 
-Programs have one thread each, as those of `experiments sweep`. The 1000
+CompiledPrograms have one thread each, as those of `experiments sweep`. The 1000
 finished cells are copies of one real run of the quick experiment, under the
 names and contents of the others: their numbers are not looked at.
 """
@@ -27,13 +27,13 @@ from rich.console import Console
 
 from experiments import controls
 from tiny_gpt.commands.running.plan import current_commit
-from tiny_gpt.commands.sweeping.results import collect, plot
-from tiny_gpt.runtime.environment import count_cores, describe
+from tiny_gpt.commands.sweeping.results import plot, write_frames
+from tiny_gpt.runtime.environment import count_cores, describe_environment
 from tiny_gpt.runtime.files import seal, unseal, write_json
 from tiny_gpt.sweep.cell import content_of, unlabelled
 from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.sweep.processes import Pool
-from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import in_process
 from tiny_gpt.training.compiled_runs import forget_programs
@@ -79,22 +79,22 @@ def time_thousand(folder: Path, times: dict[str, list[float]]) -> None:
     """Times planning, opening, collecting and drawing of 1000 cells."""
     with _timed(times, "plan 1000 cells"):
         sweep = thousand()
-        works = plan_work(sweep, Store(folder / "empty"))
-    assert len(works) == 1000
+        tasks = plan_tasks(sweep, Store(folder / "empty"))
+    assert len(tasks) == 1000
     store = Store(folder / "full")
-    _fill(sweep, store, works[0])
+    _fill(sweep, store, tasks[0])
     with _timed(times, "open 1000 finished cells"):
-        assert not plan_work(thousand(), Store(folder / "full"))
+        assert not plan_tasks(thousand(), Store(folder / "full"))
     quiet = Console(file=io.StringIO())
     with _timed(times, "collect and draw 1000 cells"):
         sweep, store = thousand(), Store(folder / "full")
-        collect(sweep, store, folder / "out", "benchmark", "", quiet)
+        write_frames(sweep, store, folder / "out", "benchmark", "", quiet)
         plot(sweep, folder / "out", quiet)
 
 
-def _fill(sweep: Sweep, store: Store, work) -> None:
-    list(in_process(store, [work], 1))
-    found = unseal(store.path(work.key, 0))
+def _fill(sweep: Sweep, store: Store, task) -> None:
+    list(in_process(store, [task], 1))
+    found = unseal(store.path(task.key, 0))
     for cell in sweep.cells:
         key = store.key(cell.experiment)
         content = content_of(cell.experiment, store.precision)
@@ -119,7 +119,7 @@ def time_store(folder: Path, times: dict[str, list[float]], step: int) -> None:
 
     def stored() -> None:
         store = Store(folder / "store")
-        run_sweep(sweep, store, lambda s, works: in_process(s, works, 1))
+        run_sweep(sweep, store, lambda s, tasks: in_process(s, tasks, 1))
 
     both = [("runs alone", alone), ("runs in a store", stored)]
     for name, do in both if step % 2 else both[::-1]:
@@ -180,7 +180,7 @@ def main() -> None:
             "cores": count_cores(),
             "times_s": json.loads(json.dumps(times)),
             "ratios": ratios,
-            **describe(),
+            **describe_environment(),
         },
     )
 

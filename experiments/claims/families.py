@@ -52,8 +52,8 @@ CLAIMS = (
         "chance; otherwise explained if, with as many updates or tokens as "
         "the others, the 50 pairs alone start above 25 %; not reproduced if "
         "`a_to_c_alone` starts above 25 %.",
-        "Written after 5 seeds of `a_to_c_alone` (docs/runs/triangle_quick) and "
-        "a prototype of the others had been seen.",
+        "Written after 5 seeds of `a_to_c_alone` (docs/runs/triangle_quick) "
+        "and a prototype of the others had been seen.",
         3,
         figures.fifty_alone,
     ),

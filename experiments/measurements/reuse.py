@@ -7,14 +7,14 @@ import keras
 import numpy as np
 
 from experiments import controls
-from tiny_gpt.evaluation.evaluate import Asker
+from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.tasks.translation.tiers import Row, exact_rows
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_files import set_state, state_of
-from tiny_gpt.training.run_setup import Preparation, prepare
+from tiny_gpt.training.run_setup import RunSetup, set_up_run
 from tiny_gpt.training.update import compile_gpt
 
 NAME = "reuse"
@@ -45,10 +45,10 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     experiment = controls.build_experiment("quick", "a_to_c_alone_equal_tokens")
     rows = []
     for name, (frozen, fresh) in VARIANTS.items():
-        model, ready = learn(experiment, seed, before, frozen, fresh)
+        model, setup = learn(experiment, seed, before, frozen, fresh)
         rows += [
             (mapping, tier, name, metric, value)
-            for mapping, tier, _, metric, value in _ask(model, ready)
+            for mapping, tier, _, metric, value in _ask(model, setup)
         ]
     return rows
 
@@ -94,7 +94,7 @@ def learn(
     before: keras.Model,
     frozen: str = "",
     fresh: tuple[str, ...] = (),
-) -> tuple[keras.Model, Preparation]:
+) -> tuple[keras.Model, RunSetup]:
     """Trains a model that starts from another.
 
     Args:
@@ -108,24 +108,24 @@ def learn(
         The trained model, of which the next call may make another; and its
         run.
     """
-    ready = prepare(experiment, seed)
+    setup = set_up_run(experiment, seed)
     model, initial = _compiled(experiment, frozen)
     set_state(model, initial)  # the optimizer's, too
-    initialise_weights(model, ready.weights_rng)
+    initialise_weights(model, setup.weights_rng)
     set_parts(model, before, fresh)
     model.fit(
-        ready.windows,
+        setup.windows,
         epochs=experiment.train.num_epochs,
-        steps_per_epoch=ready.windows.steps_per_epoch,
+        steps_per_epoch=setup.windows.steps_per_epoch,
         shuffle=False,
         verbose=0,
     )
-    return model, ready
+    return model, setup
 
 
-def _ask(model: keras.Model, ready: Preparation) -> list[Row]:
-    evaluation = ready.experiment.evaluation
-    asker = Asker(evaluation, model, ready.stream)
-    evaluator = ExactEvaluator(asker.answers, model, ready.stream)
+def _ask(model: keras.Model, setup: RunSetup) -> list[Row]:
+    evaluation = setup.experiment.evaluation
+    compiled = CompiledEvaluation(evaluation, model, setup.stream)
+    evaluator = ExactEvaluator(compiled.answers, model, setup.stream)
     prompt = Prompt(evaluation.exact_demonstrations[0])
-    return exact_rows(evaluator, "A->C", [prompt], ready.prompts_rng)
+    return exact_rows(evaluator, "A->C", [prompt], setup.prompts_rng)

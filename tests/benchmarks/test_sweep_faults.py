@@ -19,7 +19,7 @@ def test_runs_of_killed_drivers_and_workers_are_there_once(tmp_path):
         trials.trial(seed, event)
     assert [row["error"] for row in trials.rows] == [""] * 5
     assert all(row["survived"] for row in trials.rows)
-    # They were disturbed while there was work.
+    # They were disturbed while there was task.
     assert any(0 < row["made_after"] < row["runs"] for row in trials.rows)
 
 

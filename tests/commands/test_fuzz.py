@@ -20,7 +20,7 @@ from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import Job, frames_of, prepare
+from tiny_gpt.training.run_setup import Job, frames_of, set_up_run
 from tiny_gpt.training.update import compile_gpt
 
 if keras.backend.backend() != "jax":
@@ -260,12 +260,12 @@ def test_what_is_built_can_be_read_and_asked(tmp_path):
     def try_experiment(experiment):
         if experiment is None:
             return
-        ready = refused_or(prepare, experiment, 1)
+        setup = refused_or(set_up_run, experiment, 1)
         assert np.isfinite(loss_floor(experiment))
-        tokens = ready.stream.vocabulary.tokens
+        tokens = setup.stream.vocabulary.tokens
         assert len(set(tokens)) == experiment.model.vocabulary_size
-        assert ready.stream.inputs.max() < experiment.model.vocabulary_size
-        assert ready.windows.epoch(0)[0].shape == ready.stream.inputs.shape
+        assert setup.stream.inputs.max() < experiment.model.vocabulary_size
+        assert setup.windows.epoch(0)[0].shape == setup.stream.inputs.shape
         record = Record(experiment, 1, tmp_path / experiment.condition)
         columns = columns_of(experiment)
         record.add(dict.fromkeys(columns, 1.0), list)

@@ -63,7 +63,7 @@ def arguments(command, folder, seeds=SEEDS):
 
 def claim(folder):
     options = reproduce_options(folder)
-    reproduce.Reproduction.from_options(options, ["test"]).claim()
+    reproduce.Reproduction.from_options(options, ["test"]).reserve()
 
 
 def reproduce_options(folder):

@@ -63,7 +63,7 @@ def test_it_runs_what_is_measured_and_no_more(tmp_path, monkeypatch):
     names = ("sparse_a_to_c", "a_to_c_alone_equal_tokens", "held_out_1")
     other = tiny_plan(controls, tmp_path, names)
     for plan in (ours, other):
-        plan.claim()
+        plan.reserve()
     asked = []
 
     def measure(trained, seed):

@@ -293,9 +293,9 @@ def test_executors_are_called_with_what_was_asked(sweep, monkeypatch, executor):
         def __init__(self, option, *_, **__):
             self.option = option
 
-        def __call__(self, store, works):
-            asked.append((len(works), self.option))
-            return in_process(store, works, 1)
+        def __call__(self, store, tasks):
+            asked.append((len(tasks), self.option))
+            return in_process(store, tasks, 1)
 
         def __enter__(self):
             return self

@@ -10,7 +10,7 @@ from tiny_gpt.callbacks import LossByTask
 from tiny_gpt.evaluation.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,
-    Asker,
+    CompiledEvaluation,
     EvaluationConfig,
     evaluation_callbacks,
     task_name,
@@ -39,8 +39,8 @@ def build(config, kind="words", mixture=MIXTURE, length=30):
     )
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    asker = Asker(config, model, stream)
-    callbacks = evaluation_callbacks(config, asker, stream, LABELS, rng)
+    compiled = CompiledEvaluation(config, model, stream)
+    callbacks = evaluation_callbacks(config, compiled, stream, LABELS, rng)
     for callback in callbacks:
         callback.set_model(model)
         callback.set_params({"epochs": 9})

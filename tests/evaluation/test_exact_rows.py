@@ -233,10 +233,10 @@ def test_the_exact_evaluation_asks_every_mapping_and_pivot():
     config = EvaluationConfig(
         exact_demonstrations=(2, 0), is_asked_after_others=True
     )
-    asker = SimpleNamespace(answers=Answering(model, 2, 40))
+    compiled = SimpleNamespace(answers=Answering(model, 2, 40))
     rows = evaluate_exactly(
         config,
-        asker,
+        compiled,
         model,
         evaluator.stream,
         ("A->B", "B->C", "A->C"),

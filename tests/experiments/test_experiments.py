@@ -224,7 +224,7 @@ def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
     def fail(plan):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\nmore")
 
-    monkeypatch.setattr(runner, "execute", fail)
+    monkeypatch.setattr(runner, "run_plan", fail)
     assert main(["triangle", "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert "Received: RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\n" in error
@@ -236,7 +236,7 @@ def test_other_errors_are_not_explained_away(tmp_path, monkeypatch):
     def fail(plan):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(runner, "execute", fail)
+    monkeypatch.setattr(runner, "run_plan", fail)
     with pytest.raises(RuntimeError, match="broken"):
         main(["triangle", "--out", str(tmp_path / "out")])
 
@@ -264,7 +264,7 @@ def test_used_up_memory_is_explained(monkeypatch, capsys):
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes\nmore")
 
-    monkeypatch.setattr("experiments.__main__._do", fail)
+    monkeypatch.setattr("experiments.__main__._dispatch", fail)
     assert main(["triangle"]) == 1
     said = capsys.readouterr().err
     assert "Reduce" in said
@@ -276,6 +276,6 @@ def test_other_errors_are_not_hidden(monkeypatch):
     def fail(*_):
         raise RuntimeError("INTERNAL: something else")
 
-    monkeypatch.setattr("experiments.__main__._do", fail)
+    monkeypatch.setattr("experiments.__main__._dispatch", fail)
     with pytest.raises(RuntimeError, match="something else"):
         main(["triangle"])

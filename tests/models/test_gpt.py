@@ -141,6 +141,51 @@ def test_initial_weights_follow_the_seed_and_keras_defaults():
             assert (values == (1 if v.name == "gamma" else 0)).all()
 
 
+def recurrent(layer):
+    ids = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(11, 6)(ids)
+    return keras.Model(ids, keras.layers.Dense(11)(layer(x)))
+
+
+def test_a_recurrent_network_follows_the_seed():
+    # Keras's own draws differ by backend: what is not drawn here is an error.
+    weights = []
+    for layer in (keras.layers.GRU, keras.layers.GRU, keras.layers.LSTM):
+        model = recurrent(layer(5, return_sequences=True))
+        initialise_weights(model, np.random.default_rng(1))
+        weights.append(model.get_weights())
+        kernel = layer_weight(model, "recurrent_kernel")
+        np.testing.assert_allclose(
+            kernel @ kernel.T, np.eye(5), rtol=0, atol=1e-5
+        )
+        assert 0.04 < np.abs(layer_weight(model, "embeddings")).max() <= 0.05
+    for a, b in zip(*weights[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    # The forget gate of an LSTM starts open, as Keras builds it.
+    assert sorted(set(weights[2][3])) == [0.0, 1.0]
+
+
+def layer_weight(model, name):
+    (variable,) = (v for v in model.variables if v.name == name)
+    return ops.convert_to_numpy(variable)
+
+
+def test_a_convolution_has_the_fans_of_keras():
+    ids = keras.Input((5, 4))
+    model = keras.Model(ids, keras.layers.Conv1D(6, 3)(ids))
+    initialise_weights(model, np.random.default_rng(1))
+    kernel = np.abs(layer_weight(model, "kernel"))
+    limit = math.sqrt(6 / (3 * 4 + 3 * 6))
+    assert 0.9 * limit < kernel.max() <= limit
+
+
+def test_a_variable_that_nobody_draws_is_refused():
+    ids = keras.Input((5, 4))
+    model = keras.Model(ids, keras.layers.PReLU(name="steep")(ids))
+    with pytest.raises(ValueError, match=r"Received: steep/alpha"):
+        initialise_weights(model, np.random.default_rng(1))
+
+
 def test_dropout_follows_the_seed():
     one, again = (small(dropout=0.3)[0] for _ in range(2))
     a = ops.convert_to_numpy(one(TOKENS, training=True))

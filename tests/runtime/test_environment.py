@@ -11,7 +11,7 @@ from tiny_gpt.models.gpt import GPTConfig, build_gpt
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import (
     current_precision,
-    describe,
+    describe_environment,
     is_out_of_memory,
     set_precision,
 )
@@ -107,7 +107,7 @@ def test_threads_have_the_precision_of_the_process():
 
 def test_a_description_names_devices_memory_and_versions():
     chosen = choose_devices("cpu", 1)
-    description = describe(chosen)
+    description = describe_environment(chosen)
     assert description["backend"] == BACKEND
     assert any("cpu" in name.lower() for name in description["devices"])
     assert description["num_devices"] == 1
@@ -115,7 +115,7 @@ def test_a_description_names_devices_memory_and_versions():
     assert description["memory"]["host"] > 2**28
     assert description["precision"] == current_precision()
     assert description["versions"]["keras"] == keras.__version__
-    assert "num_devices" not in describe()
+    assert "num_devices" not in describe_environment()
 
 
 def allocate_too_much():

@@ -11,10 +11,10 @@ import pytest
 from tiny_gpt.runtime.files import DamagedFileError, write_json, write_text
 from tiny_gpt.runtime.results_folder import (
     FORMAT,
-    claim_folder,
     hold_folder,
     is_finished,
     read_manifest,
+    reserve_folder,
     write_frame,
     write_manifest,
 )
@@ -24,19 +24,19 @@ CONFIG = {"preset": "quick", "train": {"epochs": 3, "sizes": (1, 2)}}
 
 def test_a_new_folder_is_claimed_and_claimed_again(tmp_path):
     folder = tmp_path / "new" / "results"
-    claim_folder(folder, CONFIG)
+    reserve_folder(folder, CONFIG)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["status"] == "unfinished"
     before = (folder / "manifest.json").read_bytes()
-    claim_folder(folder, CONFIG)
+    reserve_folder(folder, CONFIG)
     assert (folder / "manifest.json").read_bytes() == before
 
 
 def test_another_config_is_refused_with_what_differs(tmp_path):
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
     other = {**CONFIG, "train": {"epochs": 5, "sizes": (1, 2)}}
     with pytest.raises(ValueError, match="epochs: 3, now 5"):
-        claim_folder(tmp_path, other)
+        reserve_folder(tmp_path, other)
 
 
 # Two seeds of two conditions, as a command line claims them.
@@ -59,11 +59,11 @@ THREE = {**GROWING["conditions"], "three": {"pairs": 3}}
     ],
 )
 def test_seeds_and_conditions_may_join(changes, tmp_path):
-    claim_folder(tmp_path, GROWING)
+    reserve_folder(tmp_path, GROWING)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "seed_0.json").write_text("{}")
     grown = {**GROWING, **changes}
-    claim_folder(tmp_path, grown)
+    reserve_folder(tmp_path, grown)
     assert (tmp_path / "runs" / "seed_0.json").exists()
     manifest = read_manifest(tmp_path)
     assert manifest["config"] == json.loads(json.dumps(grown))
@@ -85,27 +85,27 @@ def test_seeds_and_conditions_may_join(changes, tmp_path):
     ],
 )
 def test_what_is_there_may_not_shrink_or_change(changes, rule, tmp_path):
-    claim_folder(tmp_path, GROWING)
+    reserve_folder(tmp_path, GROWING)
     before = (tmp_path / "manifest.json").read_bytes()
     with pytest.raises(ValueError, match=rule):
-        claim_folder(tmp_path, {**GROWING, **changes})
+        reserve_folder(tmp_path, {**GROWING, **changes})
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
 def test_a_config_without_seeds_does_not_grow(tmp_path):
-    claim_folder(tmp_path, {**CONFIG, "conditions": {"one": 1}})
+    reserve_folder(tmp_path, {**CONFIG, "conditions": {"one": 1}})
     with pytest.raises(ValueError, match=r"conditions\.two: None, now 2"):
-        claim_folder(tmp_path, {**CONFIG, "conditions": {"one": 1, "two": 2}})
+        reserve_folder(tmp_path, {**CONFIG, "conditions": {"one": 1, "two": 2}})
 
 
 def test_overwriting_removes_our_files_and_no_others(tmp_path):
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "seed_0.json").write_text("{}")
     (tmp_path / "metrics.csv").write_text("")
     (tmp_path / "figure_2.png").write_text("")
     (tmp_path / "my notes.txt").write_text("keep")
-    claim_folder(tmp_path, {"preset": "paper"}, overwrite=True)
+    reserve_folder(tmp_path, {"preset": "paper"}, overwrite=True)
     left = sorted(p.name for p in tmp_path.iterdir())
     assert left == ["manifest.json", "my notes.txt"]
 
@@ -114,7 +114,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     for overwrite in (False, True):
         with pytest.raises(ValueError, match="holds other files"):
-            claim_folder(tmp_path, CONFIG, overwrite)
+            reserve_folder(tmp_path, CONFIG, overwrite)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -122,18 +122,18 @@ def test_another_format_is_refused(tmp_path):
     text = json.dumps({"format": FORMAT + 1, "config": CONFIG})
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ValueError, match=f"format: {FORMAT + 1}, now {FORMAT}"):
-        claim_folder(tmp_path, CONFIG)
+        reserve_folder(tmp_path, CONFIG)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1', '"x"'])
 def test_a_damaged_manifest_is_refused(text, tmp_path):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ValueError, match="cannot be read"):
-        claim_folder(tmp_path, CONFIG)
+        reserve_folder(tmp_path, CONFIG)
 
 
 def test_a_damaged_manifest_of_runs_is_set_aside(tmp_path):
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
     (tmp_path / "runs").mkdir()
     path = tmp_path / "manifest.json"
     whole = path.read_text()
@@ -142,7 +142,7 @@ def test_a_damaged_manifest_of_runs_is_set_aside(tmp_path):
     with pytest.raises(DamagedFileError, match="checksum does not fit"):
         read_manifest(tmp_path)
     with pytest.warns(UserWarning, match="damaged"):
-        claim_folder(tmp_path, CONFIG)
+        reserve_folder(tmp_path, CONFIG)
     assert read_manifest(tmp_path)["config"]["preset"] == "quick"
     assert "quack" in (tmp_path / "manifest.json.damaged").read_text()
 
@@ -161,11 +161,11 @@ def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
         assert "which another process is using" in done.stderr
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout == "held\n"
-    claim_folder(folder, CONFIG)  # the lock is no file of somebody else
+    reserve_folder(folder, CONFIG)  # the lock is no file of somebody else
 
 
 def test_a_manifest_has_the_checksums_of_the_frames(tmp_path):
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
     write_text(tmp_path / "metrics.csv", "x\n1\n")
     write_manifest(tmp_path, read_manifest(tmp_path))
     assert read_manifest(tmp_path)["files"] == {
@@ -178,7 +178,7 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
     path.write_text("")
     for folder in (path, path / "below"):
         with pytest.raises(ValueError, match="must be writable"):
-            claim_folder(folder, CONFIG)
+            reserve_folder(folder, CONFIG)
     assert path.read_text() == ""
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_written_is_refused(
     overwrite, tmp_path, monkeypatch
 ):
     # As root every folder can be written, so the system call is made to fail.
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_written_is_refused(
     for config in (CONFIG, {"preset": "paper"}):
         if config == CONFIG or overwrite:
             with pytest.raises(ValueError, match=r"must be writable.*denied"):
-                claim_folder(tmp_path, config, overwrite)
+                reserve_folder(tmp_path, config, overwrite)
 
 
 def test_writing_leaves_no_other_file(tmp_path):
@@ -217,7 +217,7 @@ def test_json_holds_finite_numbers_only(tmp_path):
 
 
 def test_a_manifest_says_whether_its_runs_are_finished(tmp_path):
-    claim_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG)
     assert not is_finished(tmp_path)
     manifest = {**read_manifest(tmp_path), "status": "finished"}
     write_manifest(tmp_path, manifest)

@@ -15,7 +15,7 @@ from tiny_gpt.sweep import adaptive
 from tiny_gpt.sweep.adaptive import Row, Rule, run_adaptively
 from tiny_gpt.sweep.collect import collect_runs
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Done
+from tiny_gpt.sweep.tasks import TaskResult
 
 PAIRS = [4, 8, 16, 32, 64, 128]
 SEEDS = tuple(range(1, 11))
@@ -38,22 +38,22 @@ class Scripted:
         self.threshold, self.fails, self.taken = threshold, fails, set(taken)
         self.rounds = []
 
-    def __call__(self, store, works):
+    def __call__(self, store, tasks):
         self.rounds.append([])
-        for work in works:
-            cell = self.cells[work.key]
+        for task in tasks:
+            cell = self.cells[task.key]
             pairs = cell.values["sparse_pairs"]
-            self.rounds[-1] += [(pairs, seed) for seed in work.seeds]
+            self.rounds[-1] += [(pairs, seed) for seed in task.seeds]
             if pairs in self.fails:
-                yield Done(work, error="ValueError: x")
+                yield TaskResult(task, error="ValueError: x")
                 continue
-            taken = tuple(s for s in work.seeds if (pairs, s) in self.taken)
+            taken = tuple(s for s in task.seeds if (pairs, s) in self.taken)
             self.taken -= {(pairs, s) for s in taken}
-            gone = [s for s in work.seeds if s not in taken]
+            gone = [s for s in task.seeds if s not in taken]
             for seed in gone:
                 is_success = pairs >= self.threshold
                 finish(store, cell, seed, unseen=0.9 if is_success else 0.1)
-            yield Done(work, finished=tuple(gone), taken=taken)
+            yield TaskResult(task, finished=tuple(gone), taken=taken)
 
     @property
     def runs(self):
@@ -143,10 +143,10 @@ def test_a_batch_keeps_to_the_budget(store):
 
 def test_a_batch_has_the_seeds_of_a_cell_in_one_work(store):
     sweep = small({"sparse_pairs": [4, 8]})
-    works = []
+    tasks = []
     executor = Scripted(sweep, store)
-    run_adaptively(sweep, store, executor, Rule(6), 6, on_plan=works.extend)
-    assert sorted(len(work.seeds) for work in works) == [3, 3]
+    run_adaptively(sweep, store, executor, Rule(6), 6, on_plan=tasks.extend)
+    assert sorted(len(task.seeds) for task in tasks) == [3, 3]
 
 
 def test_a_run_that_fails_is_not_tried_again(store):

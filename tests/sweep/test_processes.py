@@ -22,9 +22,9 @@ from tests.helpers.scripted_training import contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.environment import count_cores
 from tiny_gpt.sweep.processes import MOST_BREAKS, Pool
-from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Work, in_process
+from tiny_gpt.sweep.tasks import SweepTask, in_process
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="needs /proc"
@@ -116,24 +116,24 @@ def test_workers_end_with_a_driver_that_is_killed(undisturbed, tmp_path):
 
 def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
     store = Store(tmp_path / "store")
-    works = [Work("0" * 64, Fatal(), (1,))]
+    tasks = [SweepTask("0" * 64, Fatal(), (1,))]
     with pytest.raises(RuntimeError, match=f"killed {MOST_BREAKS} times"):
-        list(in_pool(store, works, 1))
+        list(in_pool(store, tasks, 1))
     with pytest.raises(ValueError, match="num_processes=0"):
-        list(in_pool(store, works, 0))
+        list(in_pool(store, tasks, 0))
 
 
 def test_processes_stay_until_they_are_closed(tmp_path):
     store = Store(tmp_path / "store")
     sweep = tiny_sweep({"sparse_pairs": [4]}, fixed={"epochs": 1})
     with Pool(1) as pool:
-        (first,) = pool(store, plan_work(sweep, store)[:1])
+        (first,) = pool(store, plan_tasks(sweep, store)[:1])
         (worker,) = workers_of(os.getpid())
         # Another store, of another precision, and the first one again.
         other = Store(tmp_path / "other", "mixed_bfloat16")
-        (second,) = pool(other, plan_work(sweep, other)[:1])
+        (second,) = pool(other, plan_tasks(sweep, other)[:1])
         again = Store(tmp_path / "again")
-        (third,) = pool(again, plan_work(sweep, again)[:1])
+        (third,) = pool(again, plan_tasks(sweep, again)[:1])
         assert workers_of(os.getpid()) == [worker]
     assert first.finished == second.finished == third.finished == (1,)
     assert contents(store) == contents(again)
@@ -148,7 +148,7 @@ def test_devices_that_are_not_there_are_named(tmp_path):
     store = Store(tmp_path / "store")
     asked = {"devices": "tpu", "num_devices": 99, "tpu": None}
     with pytest.raises(ValueError, match="tpu"):
-        list(in_pool(store, plan_work(SWEEP, store), 1, asked))
+        list(in_pool(store, plan_tasks(SWEEP, store), 1, asked))
 
 
 @pytest.mark.parametrize("given", [None, "1"])
@@ -156,6 +156,6 @@ def test_workers_have_the_threads_of_their_driver(tmp_path, monkeypatch, given):
     # One core each: with as many threads, large products had other bits.
     monkeypatch.setenv("NPROC", given or "")
     store, told = Store(tmp_path / "store"), tmp_path / "told"
-    works = [Work("0" * 64, Telling(told), (1,))]
-    list(in_pool(store, works, 2))
+    tasks = [SweepTask("0" * 64, Telling(told), (1,))]
+    list(in_pool(store, tasks, 2))
     assert told.read_text() == (given or str(count_cores()))

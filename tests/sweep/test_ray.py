@@ -15,9 +15,9 @@ from tests.helpers.scripted_training import Training, contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.files import write_checkpoint
 from tiny_gpt.sweep.ray import Cluster
-from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Stopped, do, in_process
+from tiny_gpt.sweep.tasks import Stopped, in_process, run_task
 
 # Two runs, long enough to be killed.
 SWEEP = tiny_sweep(
@@ -93,7 +93,7 @@ def check_disturbed(kill, store, sees_store, undisturbed):
 
 
 def tasks():
-    """Returns processes that do a work at this moment."""
+    """Returns processes that do a task at this moment."""
     return [
         pid
         for pid in children_of(os.getpid())
@@ -139,7 +139,7 @@ def test_a_task_goes_on_from_what_the_driver_has(
 ):
     store = Store(tmp_path / "store")
     monkeypatch.setattr("tiny_gpt.sweep.tasks.SAVE_EVERY_S", 0.0)
-    works = plan_work(SWEEP, store)
+    tasks = plan_tasks(SWEEP, store)
     seen = []
 
     def is_late():
@@ -147,11 +147,11 @@ def test_a_task_goes_on_from_what_the_driver_has(
         return len(seen) == 30
 
     with pytest.raises(Stopped):
-        do(store, works[0], is_stopped=is_late)
-    assert list(store.partial()) == [(works[0].key, 1)]
-    (done,) = on_ray(store, works[:1], sees_store=False)
+        run_task(store, tasks[0], is_stopped=is_late)
+    assert list(store.partial()) == [(tasks[0].key, 1)]
+    (done,) = on_ray(store, tasks[:1], sees_store=False)
     assert done.finished == (1,)
-    assert contents(store)[works[0].key, 1] == undisturbed[works[0].key, 1]
+    assert contents(store)[tasks[0].key, 1] == undisturbed[tasks[0].key, 1]
     assert list(store.partial()) == []
 
 
@@ -161,13 +161,13 @@ def test_a_driver_that_stops_gives_its_leases_back(
     cluster, tmp_path, sees_store
 ):
     store = Store(tmp_path / "store")
-    works = plan_work(tiny_sweep(seeds=range(9)), store)
-    results = on_ray(store, works, sees_store=sees_store)
+    tasks = plan_tasks(tiny_sweep(seeds=range(9)), store)
+    results = on_ray(store, tasks, sees_store=sees_store)
     assert next(results).error is None
     results.close()
     wait_until(
         lambda: (
-            not any(store.is_leased(w.key, s) for w in works for s in w.seeds)
+            not any(store.is_leased(w.key, s) for w in tasks for s in w.seeds)
         )
     )
 
@@ -176,18 +176,18 @@ def test_a_driver_that_stops_gives_its_leases_back(
 @pytest.mark.parametrize("sees_store", [True, False])
 def test_what_a_run_raises_comes_back(cluster, tmp_path, sees_store):
     store = Store(tmp_path / "store")
-    works = plan_work(SWEEP, store)[:1]
-    record = store.record(works[0].key, 1)
+    tasks = plan_tasks(SWEEP, store)[:1]
+    record = store.record(tasks[0].key, 1)
     of_another = {"config": {}, "wall_s": 0, "logs": [], "exact": None}
     write_checkpoint(
         Path(f"{record}.checkpoint"),
         [],
         {**of_another, "weights_hash": None},
     )
-    (done,) = on_ray(store, works, sees_store=sees_store)
+    (done,) = on_ray(store, tasks, sees_store=sees_store)
     assert done.finished == ()
     assert done.error.startswith("ValueError: A record can only be continued")
-    assert not store.is_leased(works[0].key, 1)
+    assert not store.is_leased(tasks[0].key, 1)
 
 
 def script(monkeypatch, tmp_path, **options):
@@ -252,7 +252,7 @@ def test_what_is_damaged_on_its_way_is_not_kept(monkeypatch, tmp_path):
 
     script(monkeypatch, tmp_path, changes=cut)
     store = Store(tmp_path / "store")
-    (done,) = on_ray(store, plan_work(SWEEP, store)[:1], sees_store=False)
+    (done,) = on_ray(store, plan_tasks(SWEEP, store)[:1], sees_store=False)
     assert done.finished == ()
     assert done.error.startswith("DamagedFileError")
     assert contents(store) == {}
@@ -261,14 +261,14 @@ def test_what_is_damaged_on_its_way_is_not_kept(monkeypatch, tmp_path):
 def test_tasks_of_a_driver_that_stops_are_cancelled(monkeypatch, tmp_path):
     ray = script(monkeypatch, tmp_path)
     store = Store(tmp_path / "store")
-    works = plan_work(tiny_sweep(seeds=range(9)), store)
-    results = on_ray(store, works, sees_store=False)
+    tasks = plan_tasks(tiny_sweep(seeds=range(9)), store)
+    results = on_ray(store, tasks, sees_store=False)
     assert next(results).finished == (0,)
     # Twice as many tasks as cores; no more leases than tasks.
-    assert sum(store.is_leased(w.key, w.seeds[0]) for w in works) == 3
+    assert sum(store.is_leased(w.key, w.seeds[0]) for w in tasks) == 3
     results.close()
     assert len(ray.cancelled) >= 3
-    assert not any(store.is_leased(w.key, w.seeds[0]) for w in works)
+    assert not any(store.is_leased(w.key, w.seeds[0]) for w in tasks)
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.scripted_training import Training, contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.sweep import tasks
-from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import in_process
 
@@ -67,10 +67,10 @@ def test_a_run_that_another_machine_finishes_meanwhile_is_not_made(
 ):
     one = Store(tmp_path / "one", shared=url)
     two = Store(tmp_path / "two", shared=url)
-    works = plan_work(SWEEP, one)
+    tasks = plan_tasks(SWEEP, one)
     drive(two)
     del training.made[:]
-    results = list(in_process(one, works, 1))
+    results = list(in_process(one, tasks, 1))
     assert training.made == []
     assert all(done.finished == () for done in results)  # counted there
     assert contents(one) == contents(two)

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.scripted_training import Training, contents, write_record
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.sweep import run, tasks
-from tiny_gpt.sweep.run import plan_work, run_sweep
+from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import in_process
 
@@ -34,19 +34,19 @@ def script(monkeypatch, **options):
     return scripted
 
 
-def one_thread(store, works):
-    return in_process(store, works, num_workers=1)
+def one_thread(store, tasks):
+    return in_process(store, tasks, num_workers=1)
 
 
 def test_one_seed_of_every_cell_comes_before_the_next(store):
-    works = plan_work(SWEEP, store)
+    tasks = plan_tasks(SWEEP, store)
     keys = [store.key(cell.experiment) for cell in SWEEP.cells]
-    assert [(w.key, w.seeds) for w in works] == [
+    assert [(w.key, w.seeds) for w in tasks] == [
         (key, (seed,)) for seed in (1, 2) for key in keys
     ]
-    packs = plan_work(tiny_sweep(seeds=range(5)), store, pack_size=2)
+    packs = plan_tasks(tiny_sweep(seeds=range(5)), store, pack_size=2)
     assert [w.seeds for w in packs[::2]] == [(0, 1), (2, 3), (4,)]
-    whole = plan_work(tiny_sweep(seeds=range(5)), store, pack_size=None)
+    whole = plan_tasks(tiny_sweep(seeds=range(5)), store, pack_size=None)
     assert [w.seeds for w in whole] == [(0, 1, 2, 3, 4)] * 2
 
 
@@ -85,7 +85,7 @@ def test_shards_share_all_runs_among_them(store):
     shards = [
         {
             (w.key, seed)
-            for w in plan_work(sweep, store, shard=(i, 3))
+            for w in plan_tasks(sweep, store, shard=(i, 3))
             for seed in w.seeds
         }
         for i in range(3)
@@ -94,7 +94,7 @@ def test_shards_share_all_runs_among_them(store):
     # 33.3 expected, with a standard deviation of 4.7.
     assert all(15 <= len(shard) <= 52 for shard in shards)
     # A run stays in its shard when others join the sweep.
-    few = plan_work(tiny_sweep({PAIRS: [3]}, (4,)), store, shard=(0, 3))
+    few = plan_tasks(tiny_sweep({PAIRS: [3]}, (4,)), store, shard=(0, 3))
     of_all = (store.key(sweep.cells[3].experiment), 4) in shards[0]
     assert bool(few) == of_all
 
@@ -102,12 +102,12 @@ def test_shards_share_all_runs_among_them(store):
 @pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0)])
 def test_a_shard_that_is_none_is_refused(store, shard):
     with pytest.raises(ValueError, match=f"Received: {shard[0]}/{shard[1]}"):
-        plan_work(SWEEP, store, shard=shard)
+        plan_tasks(SWEEP, store, shard=shard)
 
 
 def test_numbers_out_of_range_are_refused(store):
     with pytest.raises(ValueError, match="pack_size=0"):
-        plan_work(SWEEP, store, pack_size=0)
+        plan_tasks(SWEEP, store, pack_size=0)
     with pytest.raises(ValueError, match="num_workers=0"):
         list(in_process(store, [], num_workers=0))
 
@@ -176,9 +176,9 @@ def test_a_run_that_another_gives_up_is_taken_over(store, training):
     lease = store.lease(key, 1)
     calls = []
 
-    def executor(store, works):
-        calls.append(works)
-        return one_thread(store, works)
+    def executor(store, tasks):
+        calls.append(tasks)
+        return one_thread(store, tasks)
 
     outcome = run_sweep(SWEEP, store, executor, waits=False)
     assert (outcome.finished, outcome.left) == (3, 1)
@@ -234,13 +234,15 @@ def test_a_run_that_was_stopped_goes_on_from_what_it_saved(
     trained, store, monkeypatch
 ):
     monkeypatch.setattr(tasks, "SAVE_EVERY_S", 0.0)
-    first = plan_work(SWEEP, store)[0]
+    first = plan_tasks(SWEEP, store)[0]
     with pytest.raises(tasks.Stopped):
-        tasks.do(store, first, is_stopped=lambda: True)
+        tasks.run_task(store, first, is_stopped=lambda: True)
     assert list(store.partial()) == [(first.key, 1)]
     assert not store.is_leased(first.key, 1)
     epochs = []
-    done = tasks.do(store, first, is_stopped=lambda: bool(epochs.append(0)))
+    done = tasks.run_task(
+        store, first, is_stopped=lambda: bool(epochs.append(0))
+    )
     assert done.finished == (1,)
     assert len(epochs) == 2 - 1
     run = first.key, 1
@@ -249,10 +251,10 @@ def test_a_run_that_was_stopped_goes_on_from_what_it_saved(
 
 
 def test_threads_end_when_nobody_asks_for_more(store):
-    works = plan_work(SWEEP, store)
+    tasks = plan_tasks(SWEEP, store)
     before = set(threading.enumerate())
-    results = in_process(store, works, num_workers=2)
+    results = in_process(store, tasks, num_workers=2)
     next(results)
     results.close()
-    assert not any(store.is_leased(w.key, w.seeds[0]) for w in works)
+    assert not any(store.is_leased(w.key, w.seeds[0]) for w in tasks)
     assert set(threading.enumerate()) <= before

@@ -15,7 +15,7 @@ from tiny_gpt.training.compiled_runs import (
     round_up,
 )
 from tiny_gpt.training.many_seeds import run_seeds
-from tiny_gpt.training.run_setup import prepare
+from tiny_gpt.training.run_setup import set_up_run
 
 if keras.backend.backend() != "jax":
     pytest.skip("programs of whole epochs need JAX", allow_module_level=True)
@@ -28,27 +28,27 @@ def made(monkeypatch):
     """Returns the shapes of which programs were made."""
     shapes = []
 
-    class Programs:
+    class CompiledPrograms:
         def __init__(self, like, devices):
             shapes.append(compiled_runs.shape_of(like.experiment))
 
-    monkeypatch.setattr(compiled_runs, "Programs", Programs)
+    monkeypatch.setattr(compiled_runs, "CompiledPrograms", CompiledPrograms)
     forget_programs()
     yield shapes
     forget_programs()
 
 
-def ready(**changes):
+def setup(**changes):
     """Returns a run whose training differs in some fields."""
     train = dataclasses.replace(TINY.train, **changes)
-    return prepare(dataclasses.replace(TINY, train=train), 1)
+    return set_up_run(dataclasses.replace(TINY, train=train), 1)
 
 
 def test_runs_of_a_shape_share_what_is_made_once(made):
-    one = programs_for(ready())
-    assert programs_for(ready(learning_rate=0.5, num_epochs=7)) is one
-    assert programs_for(ready(batch_size=3)) is not one
-    assert programs_for(ready(weight_decay=0.1)) is not one
+    one = programs_for(setup())
+    assert programs_for(setup(learning_rate=0.5, num_epochs=7)) is one
+    assert programs_for(setup(batch_size=3)) is not one
+    assert programs_for(setup(weight_decay=0.1)) is not one
     assert len(made) == 3
 
 
@@ -58,22 +58,22 @@ def test_another_precision_or_other_devices_have_their_own(made):
     try:
         for precision in ("float32", "default", "mixed_bfloat16"):
             set_precision(precision)
-            found += [programs_for(ready()), programs_for(ready(), ("a", "b"))]
+            found += [programs_for(setup()), programs_for(setup(), ("a", "b"))]
         with jax.default_matmul_precision("bfloat16"):
-            found.append(programs_for(ready()))
+            found.append(programs_for(setup()))
     finally:
         set_precision(before)
     assert len(set(map(id, found))) == len(made) == 7
-    assert programs_for(ready()) in found
+    assert programs_for(setup()) in found
 
 
 def test_the_shapes_asked_for_last_are_kept(made, monkeypatch):
     monkeypatch.setattr(compiled_runs, "MOST_SHAPES", 2)
-    sizes = [programs_for(ready(batch_size=size)) for size in (2, 3)]
-    assert programs_for(ready(batch_size=2)) is sizes[0]
-    programs_for(ready(batch_size=4))  # in the place of 3
-    assert programs_for(ready(batch_size=2)) is sizes[0]
-    assert programs_for(ready(batch_size=3)) is not sizes[1]
+    sizes = [programs_for(setup(batch_size=size)) for size in (2, 3)]
+    assert programs_for(setup(batch_size=2)) is sizes[0]
+    programs_for(setup(batch_size=4))  # in the place of 3
+    assert programs_for(setup(batch_size=2)) is sizes[0]
+    assert programs_for(setup(batch_size=3)) is not sizes[1]
     assert len(made) == 4
 
 

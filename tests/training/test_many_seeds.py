@@ -13,7 +13,7 @@ from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run
 from tiny_gpt.training import compiled_runs
 from tiny_gpt.training.finished import load_finished
-from tiny_gpt.training.many_seeds import Packs, run_jobs, run_seeds
+from tiny_gpt.training.many_seeds import SeedBatches, run_jobs, run_seeds
 from tiny_gpt.training.run_setup import Job
 
 if keras.backend.backend() != "jax":
@@ -213,7 +213,7 @@ def test_the_packs_are_told_before_they_train():
         on_start=lambda packs: told.append((packs, len(trained))),
         on_epoch=lambda *epoch: trained.append(epoch),
     )
-    assert told == [(Packs(1, (2, 1), is_split=False), 0)]
+    assert told == [(SeedBatches(1, (2, 1), is_split=False), 0)]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tiny_gpt.experiment import (
 )
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.frames import metrics_frame
+from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.train import run
 from tiny_gpt.training import run_setup
@@ -123,6 +124,20 @@ def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
     assert config_of(TINY) == config
 
 
+@dataclasses.dataclass(frozen=True)
+class OtherConfig(GPTConfig):
+    """Another network with the same fields."""
+
+
+def test_the_class_of_a_network_is_part_of_the_config():
+    # A store finds runs by it: two networks of equal fields are two runs.
+    other = dataclasses.replace(TINY, model=OtherConfig(**vars(TINY.model)))
+    config = config_of(other)
+    name = config["model"].pop("class")
+    assert name == f"{OtherConfig.__module__}.OtherConfig"
+    assert config == config_of(TINY)
+
+
 @pytest.fixture(scope="module")
 def uninterrupted():
     return run(TINY, seed=1)
@@ -220,6 +235,13 @@ def test_epochs_without_an_evaluation_have_no_row():
     ]
     frame = metrics_frame(TINY, 0, logs)
     assert frame["epoch"].to_list() == [1] + [2] * 5
+
+
+def test_a_key_without_a_place_in_the_frame_is_refused():
+    with pytest.raises(ValueError, match=r"Received: learning_rate, noise$"):
+        metrics_frame(
+            TINY, 0, [{"loss": 1.0, "noise": 1.0}, {"learning_rate": 0.1}]
+        )
 
 
 @pytest.mark.parametrize(

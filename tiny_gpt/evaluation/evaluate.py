@@ -155,7 +155,7 @@ def task_name(label: str) -> str:
     return f"{source}_to_{target}".lower()
 
 
-class Asker:
+class CompiledEvaluation:
     """Questions compiled for one model, and all of its shape.
 
     Args:
@@ -182,7 +182,7 @@ class Asker:
 
 def evaluation_callbacks(
     config: EvaluationConfig,
-    asker: Asker,
+    compiled: CompiledEvaluation,
     stream: Stream,
     labels: tuple[str, ...],
     rng: np.random.Generator,
@@ -191,7 +191,7 @@ def evaluation_callbacks(
 
     Args:
         config: what to ask.
-        asker: compiled questions.
+        compiled: compiled questions.
         stream: languages and vocabulary of the run.
         labels: mappings asked for.
         rng: source of randomness.
@@ -225,7 +225,7 @@ def evaluation_callbacks(
         )
 
     def predict(model, prompts):
-        return asker.decode(prompts, model)
+        return compiled.decode(prompts, model)
 
     accuracy, exact, *fresh = config.metrics
     callbacks: list[keras.callbacks.Callback] = [
@@ -246,7 +246,7 @@ def evaluation_callbacks(
         callbacks.append(_loss_by_task(config, stream, loss_rng))
     if config.has_gradients:
         parts = _training_text(stream)
-        callbacks.append(GradientsByTask(asker.gradient, parts))
+        callbacks.append(GradientsByTask(compiled.gradient, parts))
     return callbacks
 
 
@@ -306,7 +306,7 @@ def _loss_by_task(
 
 def evaluate_exactly(
     config: EvaluationConfig,
-    asker: Asker,
+    compiled: CompiledEvaluation,
     model: keras.Model | Snapshot,
     stream: Stream,
     labels: tuple[str, ...],
@@ -317,7 +317,7 @@ def evaluate_exactly(
 
     Args:
         config: prompts.
-        asker: compiled questions.
+        compiled: compiled questions.
         model: the trained model, or its weights.
         stream: what it has read.
         labels: mappings asked for.
@@ -330,7 +330,7 @@ def evaluate_exactly(
     rows: list[Row] = []
     if not config.exact_demonstrations:
         return rows
-    evaluator = ExactEvaluator(asker.answers, model, stream)
+    evaluator = ExactEvaluator(compiled.answers, model, stream)
     for label in labels:
         prompts = config.exact_prompts(label, labels)
         rows += exact_rows(evaluator, label, prompts, rng)

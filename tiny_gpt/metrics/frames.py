@@ -102,17 +102,26 @@ def metrics_frame(
         exact: rows of the exact evaluation after the last epoch.
 
     Returns:
-        Metrics frame, columns `scores.COLUMNS`; epochs count from 1, and
+        Metrics frame, columns `columns.COLUMNS`; epochs count from 1, and
         epochs without an evaluation have no row for it.
+
+    Raises:
+        ValueError: if the logs have a key that belongs to no row.
     """
     updates = updates_per_epoch(experiment)
     run_columns = experiment.name, experiment.condition, seed
     columns = columns_of(experiment)
+    unknown = sorted({key for log in logs for key in log} - set(columns))
+    if unknown:
+        raise ValueError(
+            "Every key of the logs has a place in the metrics frame "
+            f"(`columns_of`). Received: {', '.join(unknown)}"
+        )
     rows = [
         (*run_columns, epoch, epoch * updates, *columns[key], value)
         for epoch, log in enumerate(logs, start=1)
         for key, value in log.items()
-        if key in columns and not math.isnan(value)
+        if not math.isnan(value)
     ]
     end = len(logs), len(logs) * updates
     rows += [(*run_columns, *end, *row) for row in exact]

@@ -43,7 +43,7 @@ def default_device() -> Any:
     """Returns the device that JAX computes on in this thread."""
     import jax
 
-    # Set by `devices.choose_devices` or, in threads, by `multi_seed`.
+    # Set by `devices.choose_devices` or, in threads, by `many_seeds`.
     device = getattr(jax.config, "jax_default_device", None)
     if device is None:
         return jax.local_devices()[0]

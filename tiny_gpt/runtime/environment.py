@@ -32,7 +32,7 @@ def set_precision(precision: str) -> None:
     and loss stay in true float32.
 
     Models built before keep the precision that they were built with, and
-    Keras keeps a policy per thread: `multi_seed` hands it to its threads.
+    Keras keeps a policy per thread: `many_seeds` hands it to its threads.
 
     Raises:
         ValueError: if `precision` is none of them.
@@ -105,7 +105,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return is_named or "RESOURCE_EXHAUSTED" in str(error)  # JAX
 
 
-def describe(placement: Placement | None = None) -> dict[str, object]:
+def describe_environment(
+    placement: Placement | None = None,
+) -> dict[str, object]:
     """Describes backend, devices, memory, precision and versions.
 
     Args:

@@ -73,13 +73,13 @@ def hold_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def claim_folder(
+def reserve_folder(
     folder: Path, config: dict[str, Any], overwrite: bool = False
 ) -> None:
     """Makes sure that a folder may hold the results of a config.
 
-    A new or empty folder is claimed by writing a manifest that says
-    "unfinished". A folder claimed by the same config is left as it is, so
+    A new or empty folder is reserved by writing a manifest that says
+    "unfinished". A folder reserved by the same config is left as it is, so
     that its runs continue; further seeds and conditions may join them. With
     `overwrite`, the results of another config are removed, but never files
     that are not ours.
@@ -95,7 +95,7 @@ def claim_folder(
     """
     config = json.loads(json.dumps(config))  # as it will be read back
     try:
-        _claim(folder, config, overwrite)
+        _reserve(folder, config, overwrite)
     except OSError as error:
         raise _not_writable(folder, error) from error
 
@@ -107,7 +107,7 @@ def _not_writable(folder: Path, error: OSError) -> ValueError:
     )
 
 
-def _claim(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
+def _reserve(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
     manifest_path = folder / MANIFEST
     if manifest_path.exists() and (manifest := _read_or_set_aside(folder)):
         if manifest["format"] == FORMAT and manifest["config"] == config:

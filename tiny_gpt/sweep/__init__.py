@@ -4,8 +4,8 @@
     grid      axes, seeds and what counts as success -> cells
     cell      content, hash and file of a cell
     store     runs by their hash, for many writers
-    work      a pack of runs under leases, in this process
-    pool      in processes of this machine
+    tasks     a pack of runs under leases, in this process
+    processes      in processes of this machine
     ray       on Ray
     run       runs what is missing
     collect   frames, thresholds, exponents

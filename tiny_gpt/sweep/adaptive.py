@@ -12,9 +12,9 @@ from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Cell, Sweep
 from tiny_gpt.sweep.rows import row_reader
-from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange, execute
+from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange, run_tasks
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Done, Work
+from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def run_adaptively(
     executor: Executor,
     rule: Rule,
     batch: int = 1,
-    on_plan: Callable[[Sequence[Work]], None] | None = None,
-    on_done: Callable[[Done], None] | None = None,
+    on_plan: Callable[[Sequence[SweepTask]], None] | None = None,
+    on_done: Callable[[TaskResult], None] | None = None,
     waits: bool = True,
 ) -> Adapted:
     """Runs, of a sweep, what tells most of where success begins.
@@ -170,12 +170,12 @@ def run_adaptively(
     Args:
         sweep: cells and seeds to choose from.
         store: where runs are and go.
-        executor: how works are done.
+        executor: how tasks are done.
         rule: when a row has enough.
         batch: runs of a row that are planned at once, 1 to `MOST_AT_ONCE`:
             more keep more processes busy, and know less of each other.
         on_plan: called with what is to be done, at the start of each round.
-        on_done: called with what came of each work.
+        on_done: called with what came of each task.
         waits: whether to wait for runs that other processes work at.
 
     Raises:
@@ -211,12 +211,12 @@ def run_adaptively(
         ]
         if not plan:
             return found
-        works = _works(plan, keys, store)
+        tasks = _tasks(plan, keys, store)
         found.left = len(plan)
-        for done in execute(store, works, executor, found, on_plan, on_done):
+        for done in run_tasks(store, tasks, executor, found, on_plan, on_done):
             if done.error is not None:
-                for seed in {*done.work.seeds} - {*done.finished, *done.taken}:
-                    found.failed[done.work.key, seed] = done.error
+                for seed in {*done.task.seeds} - {*done.finished, *done.taken}:
+                    found.failed[done.task.key, seed] = done.error
         is_getting_on = False
         for row, x, cell, seed in plan:
             is_known = _tell(row, sweep, store, keys, x, cell, seed)
@@ -266,7 +266,7 @@ def _tell(row, sweep, store, keys, x, cell, seed) -> bool:
     return True
 
 
-def _works(plan, keys, store) -> list[Work]:
+def _tasks(plan, keys, store) -> list[SweepTask]:
     """Returns the runs of a plan that nobody works at, each once, by cell."""
     seeds: dict[str, list[int]] = {}
     experiments = {}
@@ -277,7 +277,7 @@ def _works(plan, keys, store) -> list[Work]:
         if seed not in some and not store.is_leased(key, seed):
             some.append(seed)
     return [
-        Work(key, experiments[key], tuple(some))
+        SweepTask(key, experiments[key], tuple(some))
         for key, some in seeds.items()
         if some
     ]

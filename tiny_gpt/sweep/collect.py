@@ -52,7 +52,7 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
         store: where they are.
 
     Returns:
-        Columns `scores.COLUMNS`, then the axes, words as text; no column
+        Columns `columns.COLUMNS`, then the axes, words as text; no column
         without a run.
     """
     axes = [axis for axis in sweep.axes if axis != CONDITION]

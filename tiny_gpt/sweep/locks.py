@@ -14,7 +14,7 @@ MARK = "store.json"
 PARTS = ("cells", "running", "leases")
 
 
-def claim_folder(folder: Path) -> None:
+def reserve_folder(folder: Path) -> None:
     """Makes a folder a store, if it is not one.
 
     Any number of processes may do so at one time.

@@ -14,7 +14,7 @@ from typing import Any
 from tiny_gpt.runtime.devices import Placement, choose_devices
 from tiny_gpt.runtime.environment import make_deterministic, set_precision
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Done, Work, count_threads, do
+from tiny_gpt.sweep.tasks import SweepTask, TaskResult, count_threads, run_task
 from tiny_gpt.training.seed_batches import share_cores
 
 MOST_BREAKS = 3  # of the pool, one after the other, without anything done
@@ -25,7 +25,7 @@ _state: dict[str, Any] = {}  # of a worker
 
 
 class Pool:
-    """Does works in processes that share the cores evenly.
+    """Does tasks in processes that share the cores evenly.
 
     The processes and what they have compiled stay from one call to the next;
     `close`, or the end of a `with`, ends them. When a worker is killed, the
@@ -66,12 +66,14 @@ class Pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def __call__(self, store: Store, works: Sequence[Work]) -> Iterator[Done]:
-        """Does works.
+    def __call__(
+        self, store: Store, tasks: Sequence[SweepTask]
+    ) -> Iterator[TaskResult]:
+        """Does tasks.
 
         Args:
             store: where they go.
-            works: what to do.
+            tasks: what to do.
 
         Yields:
             What came of each, as it is done.
@@ -79,9 +81,9 @@ class Pool:
         Raises:
             ValueError: if there are no such devices.
             OSError: if a file cannot be written.
-            RuntimeError: if workers die again and again without a work done.
+            RuntimeError: if workers die again and again without a task done.
         """
-        left, num_breaks = dict(enumerate(works)), 0
+        left, num_breaks = dict(enumerate(tasks)), 0
         while left:
             try:
                 for number, done in self._do_all(store, left):
@@ -99,8 +101,8 @@ class Pool:
                     ) from error
 
     def _do_all(
-        self, store: Store, left: Mapping[int, Work]
-    ) -> Iterator[tuple[int, Done]]:
+        self, store: Store, left: Mapping[int, SweepTask]
+    ) -> Iterator[tuple[int, TaskResult]]:
         url = None if store.shared is None else store.shared.url
         where = store.folder, store.precision, url
         pool, broken, is_done = self._open(), None, False
@@ -152,7 +154,7 @@ def _start(
 
 @functools.cache
 def _prepare() -> Placement | None:
-    """Prepares a worker: where an error is that of its work."""
+    """Prepares a worker: where an error is that of its task."""
     make_deterministic()
     asked = _state["asked"]
     if not asked:
@@ -168,12 +170,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _do(where: Where, work: Work) -> Done:
+def _do(where: Where, task: SweepTask) -> TaskResult:
     placement, store = _prepare(), Store(*where)
     set_precision(store.precision)  # perhaps another than before
-    return do(
+    return run_task(
         store,
-        work,
+        task,
         placement,
         lambda: bool(_state["is_stopped"].value),
     )

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.tasks import Done, Held, Work
+    from tiny_gpt.sweep.tasks import SweepTask, TaskLease, TaskResult
 
-MOST_RETRIES = 20  # of a work whose worker or node dies
+MOST_RETRIES = 20  # of a task whose worker or node dies
 MOST_LEASES = 500  # of a driver at once; each is an open file
 CONNECTION_TIMEOUT_S = 10.0
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
@@ -25,7 +25,7 @@ Where = tuple[Path, str, str | None]  # folder, precision, shared place
 
 
 class Cluster:
-    """Does works as tasks of Ray, which starts those of a dead worker anew.
+    """Does tasks as those of Ray, which starts those of a dead worker anew.
 
     Where nodes see the store's folder, tasks work there, under their own
     leases. Elsewhere this process holds the leases and writes the store, with
@@ -81,13 +81,13 @@ class Cluster:
             self._ours = None
 
     def __call__(
-        self, store: "Store", works: Sequence["Work"]
-    ) -> Iterator["Done"]:
-        """Does works.
+        self, store: "Store", tasks: Sequence["SweepTask"]
+    ) -> Iterator["TaskResult"]:
+        """Does tasks.
 
         Args:
             store: where they go.
-            works: what to do.
+            tasks: what to do.
 
         Yields:
             What came of each, as it is done.
@@ -109,7 +109,7 @@ class Cluster:
         sees_store = self._sees_store
         if sees_store is None:
             sees_store = self._ours is not None and self._address is None
-        yield from _deal(ray, store, works, self._options, sees_store)
+        yield from _deal(ray, store, tasks, self._options, sees_store)
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -132,39 +132,39 @@ def _connect(ray: Any, address: str | None) -> None:
         ) from error
 
 
-def _deal(ray, store, works, options, sees_store) -> Iterator["Done"]:
-    from tiny_gpt.sweep.tasks import Held, count_threads
+def _deal(ray, store, tasks, options, sees_store) -> Iterator["TaskResult"]:
+    from tiny_gpt.sweep.tasks import TaskLease, count_threads
 
     start = _backend(), count_threads()
     where = store.folder.resolve(), store.precision
     url = store.shared and store.shared.url
     in_store = ray.remote(**options)(_do_in_store)
     apart = ray.remote(**options)(_do_apart)
-    waiting = list(reversed(works))
-    running: dict[Any, tuple[Work, Held | None]] = {}
+    waiting = list(reversed(tasks))
+    running: dict[Any, tuple[SweepTask, TaskLease | None]] = {}
     try:
         while waiting or running:
             # Enough that no core waits; a lease is taken late, not all early.
             cores = ray.cluster_resources().get("CPU", 1)
             most = 2 * max(1, int(cores / options["num_cpus"]))
             while waiting and len(running) < most:
-                work = waiting.pop()
+                task = waiting.pop()
                 if sees_store:
-                    sent = [ray.put(work)], start, (*where, url)
-                    running[in_store.remote(*sent)] = work, None
+                    sent = [ray.put(task)], start, (*where, url)
+                    running[in_store.remote(*sent)] = task, None
                     continue
-                held = Held(store, work)
+                held = TaskLease(store, task)
                 if not held.leases:
                     yield held.done()
                     continue
                 most = min(most, MOST_LEASES // len(held.leases))
-                saved = _saved_files(store, work, held)
-                sent = [ray.put((work, saved))], start, where[1]
-                running[apart.remote(*sent)] = work, held
+                saved = _saved_files(store, task, held)
+                sent = [ray.put((task, saved))], start, where[1]
+                running[apart.remote(*sent)] = task, held
             if running:
                 (reference,), _ = ray.wait(list(running))
-                work, held_or_none = running[reference]
-                yield _receive(ray, reference, work, held_or_none)
+                task, held_or_none = running[reference]
+                yield _receive(ray, reference, task, held_or_none)
                 del running[reference]
     finally:
         for reference, (_, held_or_none) in running.items():
@@ -179,17 +179,17 @@ def _backend() -> str:
     return keras.backend.backend()
 
 
-def _receive(ray, reference, work, held) -> "Done":
+def _receive(ray, reference, task, held) -> "TaskResult":
     """Keeps what a task has sent; None of `held`: it did so itself."""
     from tiny_gpt.runtime.files import DamagedFileError
-    from tiny_gpt.sweep.tasks import Done, in_a_line
+    from tiny_gpt.sweep.tasks import TaskResult, in_a_line
 
     try:
         found = ray.get(reference)
     except (ray.exceptions.RayError, OSError) as caught:
         error = in_a_line(getattr(caught, "cause", None) or caught)
         if held is None:
-            return Done(work, error=error)
+            return TaskResult(task, error=error)
         held.release()
         return held.done(error)
     if held is None:
@@ -206,12 +206,12 @@ def _receive(ray, reference, work, held) -> "Done":
 
 
 def _saved_files(
-    store: "Store", work: "Work", held: "Held"
+    store: "Store", task: "SweepTask", held: "TaskLease"
 ) -> dict[int, dict[str, bytes]]:
-    """Returns the saved files of the runs of a work, by seed and name."""
+    """Returns the saved files of the runs of a task, by seed and name."""
     saved = {}
     for seed in held.leases:
-        record = store.record(work.key, seed)
+        record = store.record(task.key, seed)
         saved[seed] = {
             path.name: path.read_bytes()
             for path in record.parent.glob(f"{record.name}.*")
@@ -222,7 +222,7 @@ def _saved_files(
 def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
     """Sets a worker up, and only then reads what was sent to it.
 
-    Ray reads arguments before the task begins, and a work imports keras; a
+    Ray reads arguments before the task begins, and a task imports keras; a
     reference inside a list it leaves alone.
     """
     # Before keras is imported, and JAX is used.
@@ -238,45 +238,45 @@ def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
 
 def _do_in_store(
     sent: Sequence[Any], start: tuple[str, str], where: Where
-) -> "Done":
-    """Does a work in a worker of Ray that sees the store."""
-    work = _start(sent, start, where[1])
+) -> "TaskResult":
+    """Does a task in a worker of Ray that sees the store."""
+    task = _start(sent, start, where[1])
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.tasks import do
+    from tiny_gpt.sweep.tasks import run_task
 
-    return do(Store(*where), work)
+    return run_task(Store(*where), task)
 
 
 def _do_apart(
     sent: Sequence[Any], start: tuple[str, str], precision: str
 ) -> tuple[dict[int, bytes], str | None]:
-    """Does a work in a worker of Ray, in a folder of its node.
+    """Does a task in a worker of Ray, in a folder of its node.
 
     Returns:
         Files of the finished runs by seed, and what a run raised, if any.
     """
-    work, saved = _start(sent, start, precision)
+    task, saved = _start(sent, start, precision)
     import dataclasses
 
     from tiny_gpt.runtime.files import write_whole
     from tiny_gpt.sweep.cell import FORMAT
     from tiny_gpt.sweep.store import Store
-    from tiny_gpt.sweep.tasks import do
+    from tiny_gpt.sweep.tasks import run_task
 
-    work = dataclasses.replace(work, seeds=tuple(saved))
+    task = dataclasses.replace(task, seeds=tuple(saved))
     user = os.getuid() if hasattr(os, "getuid") else ""
     name = f"tiny_gpt_sweep_{user}_{FORMAT}"
     here = Store(Path(tempfile.gettempdir()) / name, precision)
     for seed, files in saved.items():
-        record = here.record(work.key, seed)
+        record = here.record(task.key, seed)
         if not any(record.parent.glob(f"{record.name}.*")):
             record.parent.mkdir(parents=True, exist_ok=True)
             for file, data in files.items():
                 write_whole(record.with_name(file), data)
-    done = do(here, work)
+    done = run_task(here, task)
     found = {}
-    for seed in work.seeds:
-        path = here.path(work.key, seed)
+    for seed in task.seeds:
+        path = here.path(task.key, seed)
         if path.exists():
             found[seed] = path.read_bytes()
             path.unlink()  # the driver has it

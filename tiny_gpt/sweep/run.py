@@ -1,8 +1,8 @@
 """Runs what a sweep has not run yet, wherever; the store knows what it has.
 
-An executor is a function of a store and of works, which yields what came of
+An executor is a function of a store and of tasks, which yields what came of
 each: `tasks.in_process`, a `processes.Pool`, a `ray.Cluster`. Whoever executes
-calls `tasks.do`, which takes a lease on each run, so that any number of
+calls `tasks.run_task`, which takes a lease on each run, so that any number of
 drivers, of any kind, share one store.
 """
 
@@ -17,17 +17,17 @@ from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Done, Work
+from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 POLL_S = 1.0
 
 
 class Executor(Protocol):
-    """Does works in any order, and yields what came of each."""
+    """Does tasks in any order, and yields what came of each."""
 
     def __call__(
-        self, store: Store, works: Sequence[Work]
-    ) -> Iterator[Done]: ...
+        self, store: Store, tasks: Sequence[SweepTask]
+    ) -> Iterator[TaskResult]: ...
 
 
 @dataclass
@@ -45,19 +45,19 @@ class Outcome:
     left: int = 0
 
 
-def plan_work(
+def plan_tasks(
     sweep: Sweep,
     store: Store,
     pack_size: int | None = 1,
     shard: tuple[int, int] = (0, 1),
     checks: bool = True,
-) -> list[Work]:
+) -> list[SweepTask]:
     """Returns what is not finished, one seed of every cell before the next.
 
     Args:
         sweep: what is wanted.
         store: what is there.
-        pack_size: seeds of a cell in one work, which other devices than a CPU
+        pack_size: seeds of a cell in one task, which other devices than a CPU
             train as one batch; None for all.
         shard: (i, n): only the runs whose hash is i modulo n, the same
             whatever else is in the sweep.
@@ -75,7 +75,7 @@ def plan_work(
         raise ValueError(
             f"`pack_size` must be at least 1. Received: pack_size={pack_size}"
         )
-    rounds: dict[int, list[Work]] = {}
+    rounds: dict[int, list[SweepTask]] = {}
     for key, experiment in experiments_by_key(sweep, store).items():
         there = store.seeds(key, checks)
         seeds = [
@@ -85,9 +85,11 @@ def plan_work(
         ]
         size = pack_size or max(len(seeds), 1)
         for number, start in enumerate(range(0, len(seeds), size)):
-            work = Work(key, experiment, tuple(seeds[start : start + size]))
-            rounds.setdefault(number, []).append(work)
-    return [work for number in sorted(rounds) for work in rounds[number]]
+            task = SweepTask(
+                key, experiment, tuple(seeds[start : start + size])
+            )
+            rounds.setdefault(number, []).append(task)
+    return [task for number in sorted(rounds) for task in rounds[number]]
 
 
 def experiments_by_key(sweep: Sweep, store: Store) -> dict[str, Experiment]:
@@ -111,8 +113,8 @@ def run_sweep(
     executor: Executor,
     pack_size: int | None = 1,
     shard: tuple[int, int] = (0, 1),
-    on_plan: Callable[[Sequence[Work]], None] | None = None,
-    on_done: Callable[[Done], None] | None = None,
+    on_plan: Callable[[Sequence[SweepTask]], None] | None = None,
+    on_done: Callable[[TaskResult], None] | None = None,
     waits: bool = True,
 ) -> Outcome:
     """Runs what is not finished, until nothing is left.
@@ -125,11 +127,11 @@ def run_sweep(
     Args:
         sweep: what is wanted.
         store: where it goes.
-        executor: how works are done.
-        pack_size: see `plan_work`.
-        shard: see `plan_work`.
+        executor: how tasks are done.
+        pack_size: see `plan_tasks`.
+        shard: see `plan_tasks`.
         on_plan: called with what is to be done, at the start of each round.
-        on_done: called with what came of each work.
+        on_done: called with what came of each task.
         waits: whether to wait for the runs of other processes.
 
     Raises:
@@ -141,20 +143,22 @@ def run_sweep(
     exchange(sweep, store)
     is_first = True
     while True:
-        plan = plan_work(sweep, store, pack_size, shard, is_first)
+        plan = plan_tasks(sweep, store, pack_size, shard, is_first)
         is_first = False
         left = _choose(plan, lambda *run: run not in outcome.failed)
-        outcome.left = sum(len(work.seeds) for work in left)
+        outcome.left = sum(len(task.seeds) for task in left)
         if not left:
             return outcome
         free = _choose(left, lambda *run: not store.is_leased(*run))
-        works = _apart(free, alone)
-        if works and store.shared is not None:
+        tasks = _apart(free, alone)
+        if tasks and store.shared is not None:
             # Machines that plan the same begin at different places.
-            start = int.from_bytes(os.urandom(4)) % len(works)
-            works = [*works[start:], *works[:start]]
+            start = int.from_bytes(os.urandom(4)) % len(tasks)
+            tasks = [*tasks[start:], *tasks[:start]]
         is_getting_on = False
-        for done in execute(store, works, executor, outcome, on_plan, on_done):
+        for done in run_tasks(
+            store, tasks, executor, outcome, on_plan, on_done
+        ):
             is_getting_on |= bool(done.finished or done.error)
             if done.error is not None:
                 runs = _unfinished(store, done)
@@ -168,24 +172,24 @@ def run_sweep(
             time.sleep(POLL_S)
 
 
-def execute(
+def run_tasks(
     store: Store,
-    works: Sequence[Work],
+    tasks: Sequence[SweepTask],
     executor: Executor,
     outcome: Outcome,
-    on_plan: Callable[[Sequence[Work]], None] | None,
-    on_done: Callable[[Done], None] | None,
-) -> Iterator[Done]:
-    """Does the works of a round, counts what it finishes, and tells of it.
+    on_plan: Callable[[Sequence[SweepTask]], None] | None,
+    on_done: Callable[[TaskResult], None] | None,
+) -> Iterator[TaskResult]:
+    """Does the tasks of a round, counts what it finishes, and tells of it.
 
     Yields:
         What came of each, before `on_done` is told.
     """
-    if not works:
+    if not tasks:
         return
     if on_plan is not None:
-        on_plan(works)
-    for done in executor(store, works):
+        on_plan(tasks)
+    for done in executor(store, tasks):
         outcome.finished += len(done.finished)
         yield done
         if on_done is not None:
@@ -211,32 +215,34 @@ def exchange(sweep: Sweep, store: Store) -> None:
                 lease.release()
 
 
-def _unfinished(store: Store, done: Done) -> list[tuple[str, int]]:
-    key = done.work.key
+def _unfinished(store: Store, done: TaskResult) -> list[tuple[str, int]]:
+    key = done.task.key
     return [
         (key, seed)
-        for seed in done.work.seeds
+        for seed in done.task.seeds
         if seed not in done.taken and not store.path(key, seed).exists()
     ]
 
 
 def _choose(
-    works: Sequence[Work], is_wanted: Callable[[str, int], bool]
-) -> list[Work]:
+    tasks: Sequence[SweepTask], is_wanted: Callable[[str, int], bool]
+) -> list[SweepTask]:
     left = []
-    for work in works:
-        seeds = tuple(s for s in work.seeds if is_wanted(work.key, s))
+    for task in tasks:
+        seeds = tuple(s for s in task.seeds if is_wanted(task.key, s))
         if seeds:
-            left.append(replace(work, seeds=seeds))
+            left.append(replace(task, seeds=seeds))
     return left
 
 
-def _apart(works: Sequence[Work], alone: set[tuple[str, int]]) -> list[Work]:
+def _apart(
+    tasks: Sequence[SweepTask], alone: set[tuple[str, int]]
+) -> list[SweepTask]:
     """Takes the runs that are tried alone out of their packs."""
-    packs = _choose(works, lambda *run: run not in alone)
+    packs = _choose(tasks, lambda *run: run not in alone)
     return packs + [
-        replace(work, seeds=(seed,))
-        for work in works
-        for seed in work.seeds
-        if (work.key, seed) in alone
+        replace(task, seeds=(seed,))
+        for task in tasks
+        for seed in task.seeds
+        if (task.key, seed) in alone
     ]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.environment import PRECISIONS, describe
+from tiny_gpt.runtime.environment import PRECISIONS, describe_environment
 from tiny_gpt.runtime.files import (
     DamagedFileError,
     is_sealed,
@@ -37,9 +37,9 @@ from tiny_gpt.sweep.cell import (
 )
 from tiny_gpt.sweep.locks import (
     Lease,
-    claim_folder,
     is_leased,
     names_in,
+    reserve_folder,
     take_lease,
 )
 from tiny_gpt.sweep.remote_store import Shared, writer
@@ -78,7 +78,7 @@ class Store:
         self.folder, self.precision = Path(folder), precision
         self._made_on: dict[str, Any] = {}
         try:
-            claim_folder(self.folder)
+            reserve_folder(self.folder)
         except OSError as error:
             raise ValueError(
                 "The folder of a store must be writable. "
@@ -182,7 +182,7 @@ class Store:
             return False
         content = content_of(experiment, self.precision)
         if not self._made_on:
-            self._made_on = {**describe(), "host": platform.node()}
+            self._made_on = {**describe_environment(), "host": platform.node()}
         made = {"finished": _now(), **self._made_on}
         cell = {"key": key, "seed": seed, **content, "made": made, **values}
         self.put(key, seed, seal(cell))

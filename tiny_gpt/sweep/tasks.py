@@ -26,7 +26,7 @@ SAVE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
-class Work:
+class SweepTask:
     """A pack of runs: one cell and some of its seeds.
 
     Attributes:
@@ -41,17 +41,17 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of a work.
+class TaskResult:
+    """What came of a task.
 
     Attributes:
-        work: the work.
+        task: the task.
         finished: seeds that are in the store now, and were not before.
         taken: seeds that another process works at.
         error: what a run raised, in a line; None if nothing.
     """
 
-    work: Work
+    task: SweepTask
     finished: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
     error: str | None = None
@@ -61,12 +61,12 @@ class Stopped(Exception):
     """A run was told to stop."""
 
 
-class Held:
-    """The runs of a work that are left to do, each under a lease.
+class TaskLease:
+    """The runs of a task that are left to do, each under a lease.
 
     Args:
         store: where they go.
-        work: the work. Seeds that are there by now are passed over.
+        task: the task. Seeds that are there by now are passed over.
 
     Attributes:
         leases: by seed.
@@ -77,41 +77,41 @@ class Held:
         OSError: if a file cannot be written.
     """
 
-    def __init__(self, store: Store, work: Work):
+    def __init__(self, store: Store, task: SweepTask):
         self.leases: dict[int, Lease] = {}
         self.finished: list[int] = []
         self.taken: list[int] = []
-        self._store, self._work = store, work
+        self._store, self._task = store, task
         try:
-            for seed in work.seeds:
+            for seed in task.seeds:
                 self._take(seed)
         except BaseException:
             self.release()
             raise
 
     def _take(self, seed: int) -> None:
-        lease = self._store.lease(self._work.key, seed)
+        lease = self._store.lease(self._task.key, seed)
         if lease is None:
             self.taken.append(seed)
             return
         self.leases[seed] = lease
-        if self._store.has(self._work.key, seed):  # since it was planned
+        if self._store.has(self._task.key, seed):  # since it was planned
             self.leases.pop(seed).release()
         else:
             self.keep(seed)  # of a process killed just before
 
     def keep(self, seed: int) -> bool:
         """Keeps the finished record of a run, if there is one."""
-        work = self._work
-        if not self._store.keep(work.key, work.experiment, seed):
+        task = self._task
+        if not self._store.keep(task.key, task.experiment, seed):
             return False
         self.finish(seed)
         return True
 
     def receive(self, seed: int, data: bytes) -> None:
         """Keeps the file of a run that was finished elsewhere."""
-        self._store.receive(self._work.key, seed, data)
-        self._store.send(self._work.key, seed)
+        self._store.receive(self._task.key, seed, data)
+        self._store.send(self._task.key, seed)
         self.finish(seed)
 
     def finish(self, seed: int) -> None:
@@ -124,22 +124,24 @@ class Held:
         while self.leases:
             self.leases.popitem()[1].release()
 
-    def done(self, error: str | None = None) -> Done:
-        """Returns what came of the work."""
-        return Done(self._work, tuple(self.finished), tuple(self.taken), error)
+    def done(self, error: str | None = None) -> TaskResult:
+        """Returns what came of the task."""
+        return TaskResult(
+            self._task, tuple(self.finished), tuple(self.taken), error
+        )
 
 
-def do(
+def run_task(
     store: Store,
-    work: Work,
+    task: SweepTask,
     placement: Placement | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> Done:
-    """Does one work in this thread, under leases.
+) -> TaskResult:
+    """Does one task in this thread, under leases.
 
     Args:
         store: where it goes.
-        work: what to do. Seeds that are there by now are passed over.
+        task: what to do. Seeds that are there by now are passed over.
         placement: devices; None for the backend's first.
         is_stopped: asked after each epoch whether to end there.
 
@@ -147,10 +149,10 @@ def do(
         Stopped: if it was told to stop.
         OSError: if a file cannot be written.
     """
-    held, error = Held(store, work), None
+    held, error = TaskLease(store, task), None
     try:
         jobs = [
-            Job(work.experiment, seed, store.record(work.key, seed))
+            Job(task.experiment, seed, store.record(task.key, seed))
             for seed in held.leases
         ]
         if jobs:
@@ -158,7 +160,7 @@ def do(
                 if not held.keep(seed):
                     raise DamagedFileError(
                         "A finished run must leave its record. Received: "
-                        f"{store.record(work.key, seed)}.json"
+                        f"{store.record(task.key, seed)}.json"
                     )
     except (Stopped, OSError):
         raise
@@ -217,15 +219,15 @@ def _train(jobs, placement, is_stopped) -> Iterator[int]:
 
 def in_process(
     store: Store,
-    works: Sequence[Work],
+    tasks: Sequence[SweepTask],
     num_workers: int | None = None,
     placement: Placement | None = None,
-) -> Iterator[Done]:
-    """Does works in threads of this process, which share programs (JAX).
+) -> Iterator[TaskResult]:
+    """Does tasks in threads of this process, which share programs (JAX).
 
     Args:
         store: where they go.
-        works: what to do.
+        tasks: what to do.
         num_workers: threads; by default one per core where JAX is on a CPU,
             else one, which gives each pack all devices.
         placement: devices; None for the backend's first.
@@ -250,16 +252,16 @@ def in_process(
     is_stopped = threading.Event()
     if num_workers == 1:  # here, where an interrupted run can be saved
         set_precision(store.precision)
-        for work in works:
-            yield do(store, work, placement)
+        for task in tasks:
+            yield run_task(store, task, placement)
         return
     pool = ThreadPoolExecutor(
         num_workers, initializer=lambda: set_precision(store.precision)
     )
     try:
         futures = [
-            pool.submit(do, store, work, placement, is_stopped.is_set)
-            for work in works
+            pool.submit(run_task, store, task, placement, is_stopped.is_set)
+            for task in tasks
         ]
         for future in as_completed(futures):
             yield future.result()

@@ -12,13 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.evaluation.evaluate import Asker
+from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_files import set_state, state_of
-from tiny_gpt.training.run_setup import Preparation, Run
+from tiny_gpt.training.run_setup import Run, RunSetup
 from tiny_gpt.training.update import compile_gpt
 
 # The number of windows is rounded up, so that programs are shared.
@@ -26,7 +26,7 @@ WINDOWS = 64
 MOST_SHAPES = 64  # that are kept; a grid asks for its shapes in turn
 
 
-class Programs:
+class CompiledPrograms:
     """What is compiled for all runs of one shape.
 
     Args:
@@ -36,14 +36,16 @@ class Programs:
     Attributes:
         model: whose layers are traced; the weights of a run stand in its
             state.
-        asker: asks runs while they train, and at the end.
+        evaluation: asks runs while they train, and at the end.
         initial: a state, for its shapes.
     """
 
-    def __init__(self, like: Preparation, devices: Sequence[Any] = ()):
+    def __init__(self, like: RunSetup, devices: Sequence[Any] = ()):
         self.model = build_gpt(like.experiment.model)
         compile_gpt(self.model, like.experiment.train)
-        self.asker = Asker(like.experiment.evaluation, self.model, like.stream)
+        self.evaluation = CompiledEvaluation(
+            like.experiment.evaluation, self.model, like.stream
+        )
         self.initial = state_of(self.model)
         self._lock = threading.Lock()
         self._forward = compile_for_model(
@@ -61,13 +63,13 @@ class Programs:
                 )
             return self._epochs[num_runs]
 
-    def start(self, ready: Preparation) -> list[np.ndarray]:
+    def start(self, setup: RunSetup) -> list[np.ndarray]:
         """Returns the initial state of a run, or the one it has saved."""
-        rate = ready.experiment.train.learning_rate
+        rate = setup.experiment.train.learning_rate
         with self._lock:  # one model, many runs
             set_state(self.model, self.initial)
             self.model.optimizer.learning_rate = rate
-            ready.start(self.model)
+            setup.start(self.model)
             return state_of(self.model)
 
     def snapshot(self, state: Sequence[Any]) -> Snapshot:
@@ -80,21 +82,23 @@ class Programs:
         filled[: len(x)] = x
         return np.asarray(self._forward(snapshot, filled))[: len(x)]
 
-    def finish(self, ready: Preparation, state: Sequence[Any]) -> Run:
+    def finish(self, setup: RunSetup, state: Sequence[Any]) -> Run:
         """Evaluates a trained run and ends its record, in its own model."""
-        model = build_gpt(ready.experiment.model)
+        model = build_gpt(setup.experiment.model)
         for variable, value in zip(
             model.variables, state[: len(model.variables)], strict=True
         ):
             variable.assign(value)
-        return ready.finish(self.snapshot(state), self.asker, model)
+        return setup.finish(self.snapshot(state), self.evaluation, model)
 
 
-_kept: OrderedDict[Any, Programs] = OrderedDict()
+_kept: OrderedDict[Any, CompiledPrograms] = OrderedDict()
 _lock = threading.Lock()
 
 
-def programs_for(like: Preparation, devices: Sequence[Any] = ()) -> Programs:
+def programs_for(
+    like: RunSetup, devices: Sequence[Any] = ()
+) -> CompiledPrograms:
     """Returns what runs of one shape and precision share, made once.
 
     Any thread may ask. The `MOST_SHAPES` that were asked for last are kept.
@@ -106,7 +110,7 @@ def programs_for(like: Preparation, devices: Sequence[Any] = ()) -> Programs:
     key = shape_of(like.experiment), tuple(devices), _numerics()
     with _lock:
         if key not in _kept:
-            _kept[key] = Programs(like, devices)
+            _kept[key] = CompiledPrograms(like, devices)
             while len(_kept) > MOST_SHAPES:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)

@@ -2,7 +2,7 @@
 
 An epoch is one call of a program that loops over its updates; runs of one
 shape share it (`programs`), whatever their seed, data and learning rate. An
-update is `gpt.train_step`, which `fit` calls as well. On a CPU runs are
+update is `model.train_step`, which `fit` calls as well. On a CPU runs are
 spread over threads, one or more cores each: measured, that is faster than a
 batch of seeds, whose arrays no longer fit the cache. On other devices the runs
 of a pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
@@ -26,15 +26,15 @@ from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.devices import Placement, choose_devices
 from tiny_gpt.runtime.environment import MIXED
 from tiny_gpt.training.compiled_runs import (
-    Programs,
+    CompiledPrograms,
     programs_for,
     round_up,
     shape_of,
 )
 from tiny_gpt.training.epoch_program import first_copy
-from tiny_gpt.training.run_setup import Job, Preparation, Run, prepare
+from tiny_gpt.training.run_setup import Job, Run, RunSetup, set_up_run
 from tiny_gpt.training.seed_batches import (
-    Packs,
+    SeedBatches,
     count_workers,
     pack_size_for,
     share_runs,
@@ -45,7 +45,7 @@ from tiny_gpt.training.update import check_clipping
 BATCHES = 8
 
 OnEpoch = Callable[["Job", int, dict[str, float]], None]
-OnStart = Callable[["Packs"], None]
+OnStart = Callable[["SeedBatches"], None]
 Callbacks = Callable[["Job"], Iterable[keras.callbacks.Callback]]
 
 
@@ -125,10 +125,10 @@ def run_jobs(
                 f"`{name}` must be at least 1. Received: {name}={value}"
             )
     placement = placement or choose_devices()
-    queues: dict[Any, list[tuple[Job, Preparation]]] = {}
+    queues: dict[Any, list[tuple[Job, RunSetup]]] = {}
     for job in jobs:
         check_clipping(job.experiment.train, placement)
-        ready = prepare(
+        setup = set_up_run(
             job.experiment,
             job.seed,
             job.record,
@@ -139,10 +139,10 @@ def run_jobs(
             shape_of(job.experiment),
             job.experiment.train.num_epochs,
             job.experiment.train.num_pretraining_epochs,
-            ready.windows.steps_per_epoch,
-            len(ready.record.logs),
+            setup.windows.steps_per_epoch,
+            len(setup.record.logs),
         )
-        queues.setdefault(key, []).append((job, ready))
+        queues.setdefault(key, []).append((job, setup))
     if queues:
         _check_hosts(
             [len(r.record.logs) for some in queues.values() for _, r in some]
@@ -214,7 +214,7 @@ class _Driver:
             if is_on_cpu:
                 num_workers = max(num_workers, count_workers(largest))
         self._num_workers = num_workers
-        self.packs = Packs(
+        self.packs = SeedBatches(
             num_workers,
             tuple(len(members) for _, members in self._packs),
             is_split,
@@ -222,14 +222,14 @@ class _Driver:
             is_divided,
         )
 
-    def _num_bytes(self, programs: Programs, ready: Preparation) -> int:
+    def _num_bytes(self, programs: CompiledPrograms, setup: RunSetup) -> int:
         """Compiles the epoch of one run, and returns what it needs."""
         import jax
 
         state = list(programs.initial)
         # A run stopped in its exact evaluation has no epoch left.
-        last = ready.experiment.train.num_epochs - 1
-        batches = epoch_batches(ready, min(len(ready.record.logs), last))
+        last = setup.experiment.train.num_epochs - 1
+        batches = epoch_batches(setup, min(len(setup.record.logs), last))
         with jax.default_device(self._devices[0]):  # as its workers will
             return programs.epoch(1).num_bytes(state, *batches)
 
@@ -271,13 +271,13 @@ class _Driver:
 
     def _train(self, programs, members) -> Iterator[tuple[Job, Run]]:
         jobs = [job for job, _ in members]
-        pack = [ready for _, ready in members]
-        for ready in pack:
-            ready.record.start_clock()
+        pack = [setup for _, setup in members]
+        for setup in pack:
+            setup.record.start_clock()
         train = pack[0].experiment.train
         observers = [
-            [*ready.callbacks(programs.asker), *self._callbacks(job)]
-            for job, ready in members
+            [*setup.callbacks(programs.compiled), *self._callbacks(job)]
+            for job, setup in members
         ]
         for callback in (each for some in observers for each in some):
             callback.set_params(
@@ -287,15 +287,15 @@ class _Driver:
                 }
             )
             callback.on_train_begin()
-        state = _stack([programs.start(ready) for ready in pack])
+        state = _stack([programs.start(setup) for setup in pack])
         for epoch in range(len(pack[0].record.logs), train.num_epochs):
             if self._is_stopped.is_set():
-                for i, ready in enumerate(pack):
+                for i, setup in enumerate(pack):
                     of_run = _of_run(state, i, len(pack))
-                    ready.record.save(functools.partial(_copied, of_run))
+                    setup.record.save(functools.partial(_copied, of_run))
                 return
             inputs, targets, weights, num_batches = zip(
-                *(epoch_batches(ready, epoch) for ready in pack), strict=True
+                *(epoch_batches(setup, epoch) for setup in pack), strict=True
             )
             state, losses = programs.epoch(len(pack))(
                 state,
@@ -303,29 +303,29 @@ class _Driver:
                 num_batches[0],
             )
             whole = first_copy(state) if self._sharing else state
-            for i, (job, ready) in enumerate(members):
+            for i, (job, setup) in enumerate(members):
                 of_run = _of_run(whole, i, len(pack))
                 logs = {"loss": float(np.atleast_1d(losses)[i])}
                 snapshot = programs.snapshot(of_run)
                 for callback in observers[i]:
                     callback.set_model(snapshot)
                     callback.on_epoch_end(epoch, logs)
-                ready.record.add(logs, functools.partial(_copied, of_run))
+                setup.record.add(logs, functools.partial(_copied, of_run))
                 if self._on_epoch is not None:
                     self._on_epoch(job, epoch + 1, logs)
         state = first_copy(state) if self._sharing else state
-        for i, (job, ready) in enumerate(zip(jobs, pack, strict=True)):
-            yield job, programs.finish(ready, _of_run(state, i, len(pack)))
+        for i, (job, setup) in enumerate(zip(jobs, pack, strict=True)):
+            yield job, programs.finish(setup, _of_run(state, i, len(pack)))
 
 
 def epoch_batches(
-    ready: Preparation, epoch: int
+    setup: RunSetup, epoch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Returns an epoch as batches of one size, weights, and their number."""
-    size = ready.experiment.train.batch_size
-    number = ready.windows.steps_per_epoch
+    size = setup.experiment.train.batch_size
+    number = setup.windows.steps_per_epoch
     total = round_up(number, BATCHES) * size
-    windows = ready.windows.epoch(epoch)
+    windows = setup.windows.epoch(epoch)
     count = len(windows[0])
     filled = []
     for array in (*windows, np.ones(count, "float32")):

@@ -133,7 +133,7 @@ class FilledWindows(keras.utils.PyDataset):
         )
 
 
-class AskedOfACopy(keras.callbacks.Callback):
+class CallbacksOnACopy(keras.callbacks.Callback):
     """Calls callbacks with a copy of the model on one device.
 
     It comes first, since it also gives `logs` the loss of the epoch.

@@ -18,7 +18,7 @@ from tiny_gpt.callbacks import (
     check_order,
 )
 from tiny_gpt.evaluation.evaluate import (
-    Asker,
+    CompiledEvaluation,
     evaluate_exactly,
     evaluation_callbacks,
 )
@@ -37,8 +37,8 @@ class Run:
     Attributes:
         model: the trained model.
         stream: what it read.
-        metrics: metrics frame, columns `scores.COLUMNS`.
-        events: loss drops, columns `scores.EVENT_COLUMNS`.
+        metrics: metrics frame, columns `columns.COLUMNS`.
+        events: loss drops, columns `columns.EVENT_COLUMNS`.
         wall_s: seconds of training and evaluation, compilation included.
     """
 
@@ -105,7 +105,7 @@ class ShuffledWindows(keras.utils.PyDataset):
 
 
 @dataclass(frozen=True)
-class Preparation:
+class RunSetup:
     """One run before it trains, or goes on.
 
     Attributes:
@@ -135,13 +135,15 @@ class Preparation:
         else:
             set_state(model, self.record.state)
 
-    def callbacks(self, asker: Asker) -> list[keras.callbacks.Callback]:
+    def callbacks(
+        self, compiled: CompiledEvaluation
+    ) -> list[keras.callbacks.Callback]:
         """Returns what is measured after each epoch, in the right order."""
         experiment, logs = self.experiment, self.record.logs
         callbacks = [
             *evaluation_callbacks(
                 experiment.evaluation,
-                asker,
+                compiled,
                 self.stream,
                 experiment.eval_mappings,
                 self.prompts_rng,
@@ -166,19 +168,19 @@ class Preparation:
     def finish(
         self,
         weights: keras.Model | Snapshot,
-        asker: Asker,
+        compiled: CompiledEvaluation,
         model: keras.Model,
     ) -> Run:
         """Asks for every sentence, and ends the record.
 
         Args:
             weights: the trained weights.
-            asker: compiled questions.
+            compiled: compiled questions.
             model: the trained model, for those who go on with it.
         """
         exact = evaluate_exactly(
             self.experiment.evaluation,
-            asker,
+            compiled,
             weights,
             self.stream,
             self.experiment.eval_mappings,
@@ -190,13 +192,13 @@ class Preparation:
         return Run(model, self.stream, *frames)
 
 
-def prepare(
+def set_up_run(
     experiment: Experiment,
     seed: int,
     record: Path | None = None,
     save_every_s: float = 30.0,
     keeps_weights: bool = False,
-) -> Preparation:
+) -> RunSetup:
     """Draws what a run reads, and reads what it has saved.
 
     Raises:
@@ -220,7 +222,7 @@ def prepare(
         int(order_rng.integers(2**63)),
         first_epoch=len(progress.logs),
     )
-    return Preparation(
+    return RunSetup(
         experiment,
         seed,
         progress,

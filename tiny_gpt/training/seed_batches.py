@@ -13,7 +13,7 @@ LARGEST_BESIDE_OTHERS = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class Packs:
+class SeedBatches:
     """How runs are put together.
 
     Attributes:

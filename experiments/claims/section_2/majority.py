@@ -25,8 +25,9 @@ COUNTS = tuple(n for n in theory.COUNTS if n >= 25)
 EQUAL = 0.1  # nats; losses closer than this count as equal
 FREE = (-math.inf, math.inf)
 SEEN_CONTROLS = (
-    "Written after the controls (docs/runs/reproduce_quick), of which `count_50` "
-    "is one, had been seen, and before any run of the other conditions."
+    "Written after the controls (docs/runs/reproduce_quick), of which "
+    "`count_50` is one, had been seen, and before any run of the other "
+    "conditions."
 )
 
 

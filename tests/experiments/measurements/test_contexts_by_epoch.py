@@ -18,7 +18,7 @@ from tests.experiments.measurements.test_contexts import (
     shown,
     trained_runs,
 )
-from tiny_gpt.commands.reporting.measured import collect, measure_all
+from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig, updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
@@ -180,7 +180,7 @@ def test_epochs_are_kept_and_what_cannot_be_repeated_stops_nothing(tmp_path):
     )
     assert lines == ["one: seed 1 missing. Received: others"]
     assert told == [("one", 0, False), ("two", 0, False), ("two", 1, False)]
-    found = collect(modules, (0, 1), tmp_path)
+    found = read_measurements(modules, (0, 1), tmp_path)
     assert found.missing == {"one": [1]}
     columns = ["condition", "seed", "epoch", "step", "mapping", "value"]
     assert found.metrics[columns].to_numpy().tolist() == [

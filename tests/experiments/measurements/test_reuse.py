@@ -9,9 +9,9 @@ import pytest
 from experiments.measurements import reuse
 from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.reporting.measured import (
-    collect,
     measure_all,
     path_of,
+    read_measurements,
 )
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.models.gpt import build_gpt
@@ -133,7 +133,7 @@ def test_measurements_are_kept_and_not_made_again(tmp_path):
     assert loaded == []
     assert len(calls) == 4
     assert [was_there for _, _, was_there in told] == [True] * 4
-    found = collect(modules, (0, 1, 2), tmp_path)
+    found = read_measurements(modules, (0, 1, 2), tmp_path)
     frame = found.metrics
     assert tuple(frame.columns) == COLUMNS
     assert frame["value"].tolist() == [1.0, 2.0, 5.0, 6.0]
@@ -147,11 +147,11 @@ def test_a_damaged_measurement_is_made_again(tmp_path):
     measured([module], tmp_path)
     path = path_of(tmp_path, module, 1)
     path.write_text(path.read_text().replace("2.0", "3.0"))
-    assert collect([module], (0, 1), tmp_path).missing == {"one": [1]}
+    assert read_measurements([module], (0, 1), tmp_path).missing == {"one": [1]}
     assert path.with_name(path.name + ".damaged").exists()
     _, told = measured([module], tmp_path)
     assert told == [("one", 0, True), ("one", 1, False)]
-    metrics = collect([module], (0, 1), tmp_path).metrics
+    metrics = read_measurements([module], (0, 1), tmp_path).metrics
     assert metrics["value"].tolist() == [1, 2]
 
 

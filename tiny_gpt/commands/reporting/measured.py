@@ -33,7 +33,7 @@ class Measured:
     """What has been measured.
 
     Attributes:
-        metrics: metrics frame, columns `scores.COLUMNS`, the measurement in
+        metrics: metrics frame, columns `columns.COLUMNS`, the measurement in
             place of the condition; epoch 0 where it is of the end of a run.
         wall_s: seconds of all seeds together, by measurement.
         missing: seeds that are missing, by measurement.
@@ -127,7 +127,7 @@ def check_rows(
     return [[*row[:-1], float(row[-1])] for row in rows]
 
 
-def collect(
+def read_measurements(
     modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
 ) -> Measured:
     """Reads what has been measured."""

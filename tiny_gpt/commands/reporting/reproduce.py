@@ -26,11 +26,11 @@ from tiny_gpt.commands.running.plan import (
     choose_placement,
     folder_of_host,
 )
-from tiny_gpt.commands.running.runner import collect, execute
+from tiny_gpt.commands.running.runner import read_runs, run_plan
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ class Reproduction:
             "precision": first.precision,
         }
 
-    def claim(self) -> None:
-        """Claims the folder and that of each experiment."""
-        results_folder.claim_folder(self.folder, self.config, self.overwrite)
+    def reserve(self) -> None:
+        """Reserves the folder and that of each experiment."""
+        results_folder.reserve_folder(self.folder, self.config, self.overwrite)
         for plan in self._all_plans:
-            plan.claim()
+            plan.reserve()
 
     def study(self) -> None:
         """Runs and measures what tests the theory, and writes the report."""
@@ -141,9 +141,9 @@ class Reproduction:
         parts = []
         for plan in self.plans:
             if self.trains:
-                parts.append((plan, execute(plan, console, is_shown=False)))
+                parts.append((plan, run_plan(plan, console, is_shown=False)))
             else:
-                parts.append((plan, collect(plan)))
+                parts.append((plan, read_runs(plan)))
         if self.theory is not None:
             parts.append((self.theory, collect_study(self.theory)))
         metrics = [frame for _, done in parts for frame in done.metrics]
@@ -197,7 +197,7 @@ class Reproduction:
             "commit": first.commit,
             "rules_commit": ledger["rules_commit"],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            **describe(first.placement),
+            **describe_environment(first.placement),
             "precision": first.precision,
         }
 

@@ -17,11 +17,15 @@ from experiments.measurements import (
     reuse,
     shift,
 )
-from tiny_gpt.commands.reporting.measured import collect, measure_all
+from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
 from tiny_gpt.commands.running.plan import Plan
 from tiny_gpt.commands.running.progress import Reporter
-from tiny_gpt.commands.running.runner import Collected, execute, train_missing
-from tiny_gpt.commands.running.runner import collect as collect_runs
+from tiny_gpt.commands.running.runner import (
+    RunFrames,
+    read_runs,
+    run_plan,
+    train_missing,
+)
 from tiny_gpt.runtime.results_folder import write_frame
 from tiny_gpt.training.finished import Trained
 
@@ -60,7 +64,7 @@ def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
             train_missing(
                 dataclasses.replace(other, experiments=tuple(needed)), reporter
             )
-    execute(plan, console, is_shown=False)
+    run_plan(plan, console, is_shown=False)
 
     def load(place: str, seed: int) -> Trained:
         name, condition = place.split("/")
@@ -81,14 +85,14 @@ def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
         MEASUREMENTS, plan.seeds, _folder(plan), load, show
     ):
         console.print(line)
-    measured = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    measured = read_measurements(MEASUREMENTS, plan.seeds, _folder(plan))
     write_frame(plan.folder / "measured.csv", measured.metrics)
 
 
-def collect_study(plan: Plan) -> Collected:
+def collect_study(plan: Plan) -> RunFrames:
     """Reads the runs and measurements of the theory that are there."""
-    done = collect_runs(plan)
-    measured = collect(MEASUREMENTS, plan.seeds, _folder(plan))
+    done = read_runs(plan)
+    measured = read_measurements(MEASUREMENTS, plan.seeds, _folder(plan))
     return dataclasses.replace(
         done,
         metrics=[*done.metrics, measured.metrics],

@@ -153,9 +153,9 @@ class Plan:
         record = self.record(experiment, seed)
         return Job(experiment, seed, record, self.keeps_weights)
 
-    def claim(self) -> None:
-        """Claims the folder (`results_folder.claim_folder`)."""
-        results_folder.claim_folder(self.folder, self.config, self.overwrite)
+    def reserve(self) -> None:
+        """Reserves the folder (`results_folder.reserve_folder`)."""
+        results_folder.reserve_folder(self.folder, self.config, self.overwrite)
 
 
 def choose_placement(options: argparse.Namespace) -> Placement:

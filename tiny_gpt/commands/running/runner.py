@@ -18,19 +18,19 @@ from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import (
-    describe,
+    describe_environment,
     make_deterministic,
     set_precision,
 )
 from tiny_gpt.train import run
 from tiny_gpt.training.finished import load_finished
-from tiny_gpt.training.many_seeds import Packs, run_jobs
+from tiny_gpt.training.many_seeds import SeedBatches, run_jobs
 from tiny_gpt.training.processes import run_all
 from tiny_gpt.training.run_files import Record
 
 
 @dataclass(frozen=True)
-class Collected:
+class RunFrames:
     """What the finished runs of a plan left.
 
     Attributes:
@@ -46,9 +46,9 @@ class Collected:
     missing: dict[str, list[int]]
 
 
-def execute(
+def run_plan(
     plan: Plan, console: Console | None = None, is_shown: bool = True
-) -> Collected:
+) -> RunFrames:
     """Runs what is not finished yet, then writes frames, summary, figure.
 
     Args:
@@ -65,7 +65,7 @@ def execute(
     start = time.perf_counter()
     with Reporter(console) as reporter:
         packs = train_missing(plan, reporter)
-    done = collect(plan)
+    done = read_runs(plan)
     _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
     if packs is not None or not results_folder.is_finished(plan.folder):
@@ -75,7 +75,7 @@ def execute(
     return done
 
 
-def train_missing(plan: Plan, reporter: Reporter) -> Packs | None:
+def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
     """Runs what is not finished; None if there was nothing."""
     jobs = []
     lines = {}
@@ -92,7 +92,7 @@ def train_missing(plan: Plan, reporter: Reporter) -> Packs | None:
     if not jobs:
         return None
     placement = plan.placement or choose_devices()
-    packs = Packs(
+    packs = SeedBatches(
         plan.num_jobs or 1,
         (1,) * len(jobs),
         is_split=False,
@@ -101,7 +101,7 @@ def train_missing(plan: Plan, reporter: Reporter) -> Packs | None:
     )
     if keras.backend.backend() == "jax":
 
-        def start(found: Packs) -> None:
+        def start(found: SeedBatches) -> None:
             nonlocal packs
             packs = found
             if packs.is_split:
@@ -149,9 +149,9 @@ def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
     log.on_epoch_begin(len(logs))
 
 
-def collect(plan: Plan) -> Collected:
+def read_runs(plan: Plan) -> RunFrames:
     """Reads the runs of a plan that are finished, and trains nothing."""
-    done = Collected([], [], {}, {})
+    done = RunFrames([], [], {}, {})
     for experiment in plan.experiments:
         seconds = 0.0
         for seed in plan.seeds:
@@ -177,7 +177,7 @@ def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
 
 
 def _write_manifest(
-    plan: Plan, wall_s: dict[str, float], packs: Packs | None
+    plan: Plan, wall_s: dict[str, float], packs: SeedBatches | None
 ) -> None:
     manifest = {
         "format": results_folder.FORMAT,
@@ -191,7 +191,7 @@ def _write_manifest(
         "pack_sizes": packs and list(packs.sizes),
         "is_batch_divided": packs and packs.is_divided,
         "wall_s": wall_s,
-        **describe(plan.placement),
+        **describe_environment(plan.placement),
         "precision": plan.precision,
     }
     results_folder.write_manifest(plan.folder, manifest)

@@ -19,7 +19,7 @@ from tiny_gpt.commands.running.plan import (
 )
 from tiny_gpt.commands.sweeping.file import load_sweep
 from tiny_gpt.commands.sweeping.progress import SweepReporter
-from tiny_gpt.commands.sweeping.results import check_folder, collect, plot
+from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
 from tiny_gpt.commands.sweeping.status import show_rows, show_status
 from tiny_gpt.runtime.environment import (
     count_cores,
@@ -38,7 +38,7 @@ from tiny_gpt.sweep.tasks import in_process
 MOST_SHOWN = 5  # failed runs
 
 
-def do(options: argparse.Namespace, command: list[str]) -> int:
+def run_command(options: argparse.Namespace, command: list[str]) -> int:
     """Does what a command line asks for.
 
     Returns:
@@ -86,7 +86,7 @@ def do(options: argparse.Namespace, command: list[str]) -> int:
     if is_collected:
         text = " ".join(map(shlex.quote, command))
         commit, has_metrics = current_commit(), options.metrics
-        collect(sweep, store, folder, text, commit, console, has_metrics)
+        write_frames(sweep, store, folder, text, commit, console, has_metrics)
     if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)

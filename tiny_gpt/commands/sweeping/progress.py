@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tiny_gpt.report.typeset import format_duration
-from tiny_gpt.sweep.tasks import Done, Work
+from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 LINES = 20  # of a log, in all
 
@@ -43,17 +43,17 @@ class SweepReporter:
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def plan(self, works: Sequence[Work]) -> None:
+    def plan(self, tasks: Sequence[SweepTask]) -> None:
         """Shows how much there is to do."""
-        left = sum(len(work.seeds) for work in works)
+        left = sum(len(task.seeds) for task in tasks)
         if self._most is None:
             self._total = self._made + left
             if not self._console.is_terminal:
                 self._console.print(f"{left} runs to do", highlight=False)
         self._bar.update(self._task, total=self._total)
 
-    def done(self, done: Done) -> None:
-        """Shows what came of a work."""
+    def done(self, done: TaskResult) -> None:
+        """Shows what came of a task."""
         before, self._made = self._made, self._made + len(done.finished)
         state = f"failed: {done.error}" if done.error else self._time_left()
         self._bar.update(self._task, completed=self._made, state=state)

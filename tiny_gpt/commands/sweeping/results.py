@@ -15,7 +15,7 @@ from rich.console import Console
 from tiny_gpt.commands.sweeping.words import FIGURES, describe_fit
 from tiny_gpt.plots.maps import plot_maps, plot_regimes
 from tiny_gpt.plots.thresholds import plot_thresholds
-from tiny_gpt.runtime.environment import describe
+from tiny_gpt.runtime.environment import describe_environment
 from tiny_gpt.runtime.files import write_whole
 from tiny_gpt.sweep.collect import (
     axes_of_map,
@@ -39,7 +39,7 @@ THRESHOLDS = "thresholds.json"
 FORMAT = 1
 
 
-def collect(
+def write_frames(
     sweep: Sweep,
     store: Store,
     folder: Path,
@@ -98,7 +98,7 @@ def collect(
             "commit": commit,
             "made_on": sorted(set(runs["made_on"])),
             "collected": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            **describe(),
+            **describe_environment(),
             "precision": store.precision,
         },
     )
