@@ -1,6 +1,7 @@
 """Tests for training/log_columns.py: a callback's numbers reach the frame."""
 
 import dataclasses
+from typing import ClassVar
 
 import keras
 import pandas as pd
@@ -27,7 +28,7 @@ PATHS = ["fit", "compiled"] if keras.backend.backend() == "jax" else ["fit"]
 class Noise(keras.callbacks.Callback):
     """Another callback: all it needs is here."""
 
-    log_columns = {"noise": PLACE}
+    log_columns: ClassVar = {"noise": PLACE}
 
     def on_epoch_end(self, epoch, logs=None):
         logs["noise"] = epoch / 4
@@ -161,7 +162,7 @@ def test_the_experiment_tells_what_its_callbacks_declare(has_gradients):
 
     found = run(experiment, 1, callbacks=[Seen()])
     assert keys == set(columns_of(experiment))
-    places = {place for place in columns_of(experiment).values()}
+    places = set(columns_of(experiment).values())
     names = ["mapping", "tier", "prompt", "metric"]
     assert places <= set(
         found.metrics[names].itertuples(index=False, name=None)
