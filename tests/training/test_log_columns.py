@@ -7,7 +7,7 @@ import keras
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.callbacks import WeightNorms
 from tiny_gpt.metrics.frames import columns_of
 from tiny_gpt.sweep.cell import unlabelled
