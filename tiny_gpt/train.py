@@ -52,7 +52,8 @@ def run(
         record: path of the files that hold progress (`Record`), without
             suffix. If they exist, the run continues from there. None for no
             files.
-        callbacks: further callbacks; they see accuracies in `logs`.
+        callbacks: further callbacks; they see accuracies in `logs`. Keys that
+            they write are rows of the metrics frame, by their `log_columns`.
         save_every_s: least seconds between two savings of progress.
         keeps_weights: whether the weights of some epochs, ever fewer, and of
             all around an event are kept in the folder "{record}_weights"
@@ -66,7 +67,8 @@ def run(
     Raises:
         ValueError: if `seed` is negative, or `record` holds another
             experiment or a finished run, or is damaged, or the devices
-            cannot clip as asked for.
+            cannot clip as asked for, or a callback writes a key that it
+            does not declare in `log_columns`.
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
@@ -76,7 +78,8 @@ def run(
     compile_gpt(model, experiment.train)
     setup.start(model)
     compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
-    questions = setup.callbacks(compiled)
+    watching = [*setup.callbacks(compiled), *callbacks]
+    recorders = [*setup.recorders(watching), _Saving(setup.record)]
     if not setup.record.is_trained:
         model.fit(
             setup.windows,
@@ -84,7 +87,7 @@ def run(
             initial_epoch=len(setup.record.logs),
             steps_per_epoch=setup.windows.steps_per_epoch,
             shuffle=False,  # the order is in the windows
-            callbacks=[*questions, _Saving(setup.record), *callbacks],
+            callbacks=[*watching, *recorders],
             verbose=0,
         )
     return setup.finish(model, compiled, model)
@@ -104,6 +107,7 @@ def _run_replicas(
     copy = build_gpt(experiment.model)
     compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
     questions = setup.callbacks(compiled)
+    recorders = setup.recorders([*questions, *callbacks])
     filled = FilledWindows(
         setup.windows, experiment.train.batch_size, placement.num_devices
     )
@@ -119,8 +123,9 @@ def _run_replicas(
                 shuffle=False,  # the order is in the windows
                 callbacks=[
                     CallbacksOnACopy(questions, copy),
-                    _Saving(setup.record),
                     *callbacks,
+                    *recorders,
+                    _Saving(setup.record),
                 ],
                 verbose=0,
             )

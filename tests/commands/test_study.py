@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmarks.tiny_runs import TINY
 from experiments import controls, theory
 from experiments.__main__ import main
 from experiments.claims.families import CLAIMS
 from experiments.claims.section_2.family import THEORY
 from tests.helpers.scripted_runs import write_records
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.claims.claim import interval_level, num_intervals
 from tiny_gpt.claims.evidence import UNDECIDED
 from tiny_gpt.commands.reporting import study

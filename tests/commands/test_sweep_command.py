@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.tiny_runs import TINY
 from experiments import controls
 from experiments.__main__ import main
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.running.options import parse_arguments
 from tiny_gpt.commands.sweeping import command as command
 from tiny_gpt.sweep.tasks import in_process

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.sweep.grid import Success, Sweep
 
 SUCCESS = Success("A->C", threshold=0.5)

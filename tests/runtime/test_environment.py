@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.models.gpt import GPTConfig, build_gpt
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import (

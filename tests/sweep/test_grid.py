@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, SUCCESS, tiny_sweep
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.sweep.cell import content_of, key_of

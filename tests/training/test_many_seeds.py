@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.runtime.files import hash_arrays, read_checkpoint
 from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run

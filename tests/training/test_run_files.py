@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.callbacks import read_logs
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.runtime import files

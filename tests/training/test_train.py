@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.evaluation.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,

@@ -1,5 +1,6 @@
 """How well a model translates: prompts, greedy answers, scores."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 
 from tiny_gpt.callbacks import LossByTask, TaskAccuracy
+from tiny_gpt.callbacks.columns import Column, column
 from tiny_gpt.evaluation.every_sentence import (
     CompiledAnswers,
     ExactEvaluator,
@@ -180,6 +182,40 @@ class CompiledEvaluation:
         self.gradient = CompiledGradient(model, GRADIENT_WINDOWS)
 
 
+def evaluation_columns(
+    config: EvaluationConfig, asked: Iterable[str], trained: Iterable[str]
+) -> dict[str, Column]:
+    """Returns places of the keys that `evaluation_callbacks` can write.
+
+    Args:
+        config: what is asked.
+        asked: mappings asked for.
+        trained: mappings of the stream.
+
+    Returns:
+        Mapping, tier, prompt and metric by key of the logs.
+    """
+    labels = {task_name(label): label for label in trained}
+    columns = TaskAccuracy.columns_for(
+        {task_name(label): label for label in asked},
+        config.metrics,
+        config.prompt,
+    )
+    for label in labels.values():
+        columns |= LossByTask.columns_for(_loss_columns(label))
+    if config.has_gradients:
+        columns |= GradientsByTask.columns_for(labels, LOSS_TIERS[0])
+    return columns
+
+
+def _loss_columns(label: str) -> dict[str, Column]:
+    """Returns places of a mapping's losses, by part of `LossByTask`."""
+    return {
+        f"{task_name(label)}_{tier}_{kind}": column(f"loss_{kind}", label, tier)
+        for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS)
+    }
+
+
 def evaluation_callbacks(
     config: EvaluationConfig,
     compiled: CompiledEvaluation,
@@ -204,7 +240,7 @@ def evaluation_callbacks(
     """
     fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
     fresh_entropy = int(fresh_rng.integers(2**63))
-    vocabulary = stream.vocabulary
+    vocabulary, components = stream.vocabulary, stream.mixture.components
 
     def tasks(num_sentences, rng):
         return {
@@ -227,6 +263,7 @@ def evaluation_callbacks(
     def predict(model, prompts):
         return compiled.decode(prompts, model)
 
+    asked = {task_name(label): label for label in labels}
     accuracy, exact, *fresh = config.metrics
     callbacks: list[keras.callbacks.Callback] = [
         TaskAccuracy(
@@ -234,19 +271,32 @@ def evaluation_callbacks(
             predict,
             {accuracy: score(word_accuracy), exact: score(exact_match)},
             config.every,
+            labels=asked,
+            prompt=config.prompt,
         )
     ]
     for name in fresh:
         callbacks.append(
             TaskAccuracy(
-                fresh_tasks, predict, {name: score(word_accuracy)}, config.every
+                fresh_tasks,
+                predict,
+                {name: score(word_accuracy)},
+                config.every,
+                labels=asked,
+                prompt=config.prompt,
             )
         )
     if config.num_loss_windows:
         callbacks.append(_loss_by_task(config, stream, loss_rng))
     if config.has_gradients:
-        parts = _training_text(stream)
-        callbacks.append(GradientsByTask(compiled.gradient, parts))
+        callbacks.append(
+            GradientsByTask(
+                compiled.gradient,
+                _training_text(stream),
+                {task_name(c.mapping): c.mapping for c in components},
+                LOSS_TIERS[0],
+            )
+        )
     return callbacks
 
 
@@ -289,10 +339,11 @@ def _loss_by_task(
     per_word = stream.vocabulary.tokens_per_word
     num_source = stream.mixture.sentence_length * per_word
     starts = np.cumsum([0, *(len(places) for _, _, places in masks)])
-    parts = {}
+    parts, columns = {}, {}
     for (label, tier, places), start in zip(masks, starts, strict=False):
         is_source = (places >= 0) & (places < num_source)
         after = places - num_source - per_word  # 0 at the first answer token
+        columns |= _loss_columns(label)
         kinds = (places >= 0, is_source, (after >= 0) & (after < num_source))
         for kind, mask in zip(LOSS_KINDS, kinds, strict=True):
             part = np.zeros((starts[-1], places.shape[1]), bool)
@@ -300,7 +351,11 @@ def _loss_by_task(
             if mask.any():  # a few pairs may be cut before an answer
                 parts[f"{task_name(label)}_{tier}_{kind}"] = part
     return LossByTask(
-        np.concatenate(inputs), np.concatenate(targets), parts, config.every
+        np.concatenate(inputs),
+        np.concatenate(targets),
+        parts,
+        config.every,
+        columns=columns,
     )
 
 

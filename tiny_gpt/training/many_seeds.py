@@ -105,7 +105,8 @@ def run_jobs(
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all that JAX offers first.
         callbacks: from a job to further callbacks, which see accuracies in
-            `logs` and a `Snapshot` as their model; by several threads.
+            `logs` and a `Snapshot` as their model; by several threads. Keys
+            that they write are rows of the metrics frame (`train.run`).
 
     Yields:
         Each job with its run, when it is finished.
@@ -276,9 +277,11 @@ class _Driver:
             setup.record.start_clock()
         train = pack[0].experiment.train
         observers = [
-            [*setup.callbacks(programs.compiled), *self._callbacks(job)]
+            [*setup.callbacks(programs.evaluation), *self._callbacks(job)]
             for job, setup in members
         ]
+        for setup, some in zip(pack, observers, strict=True):
+            some += setup.recorders(some)
         for callback in (each for some in observers for each in some):
             callback.set_params(
                 {

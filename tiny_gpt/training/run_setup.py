@@ -23,10 +23,16 @@ from tiny_gpt.evaluation.evaluate import (
     evaluation_callbacks,
 )
 from tiny_gpt.experiment import Experiment, loss_floor
-from tiny_gpt.metrics.frames import event_loggers, events_frame, metrics_frame
+from tiny_gpt.metrics.frames import (
+    columns_of,
+    event_loggers,
+    events_frame,
+    metrics_frame,
+)
 from tiny_gpt.models.gpt import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.tasks.translation.stream import Stream, build_stream
+from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
 
 
@@ -138,7 +144,10 @@ class RunSetup:
     def callbacks(
         self, compiled: CompiledEvaluation
     ) -> list[keras.callbacks.Callback]:
-        """Returns what is measured after each epoch, in the right order."""
+        """Returns what is measured after each epoch, in the right order.
+
+        Further callbacks come after them, then the `recorders`.
+        """
         experiment, logs = self.experiment, self.record.logs
         callbacks = [
             *evaluation_callbacks(
@@ -157,13 +166,32 @@ class RunSetup:
         if self.record.path is not None and self.keeps_weights:
             folder = f"{self.record.path}_weights"
             callbacks.append(CheckpointAtEvents(folder, loggers["change"]))
-        if self.record.path is not None:
-            log = Path(f"{self.record.path}.jsonl")
-            callbacks.append(
-                RunRecorder(log, overwrite=True, earlier_logs=logs)
-            )
-        check_order(callbacks)
         return callbacks
+
+    def recorders(
+        self, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> list[keras.callbacks.Callback]:
+        """Returns what comes after all callbacks that write into the logs.
+
+        Args:
+            callbacks: those of `callbacks`, and further ones.
+
+        Raises:
+            ValueError: if one reads what a later one writes, or a key has no
+                place in the metrics frame.
+        """
+        record = self.record
+        known = columns_of(self.experiment)
+        recorders: list[keras.callbacks.Callback] = [
+            LogColumns(record, known, callbacks)
+        ]
+        if record.path is not None:
+            log = Path(f"{record.path}.jsonl")
+            recorders.append(
+                RunRecorder(log, overwrite=True, earlier_logs=record.logs)
+            )
+        check_order([*callbacks, *recorders])
+        return recorders
 
     def finish(
         self,
@@ -278,7 +306,7 @@ def frames_of(
     """Returns metrics, events and wall seconds of a finished run."""
     exact = progress.exact or []
     return (
-        metrics_frame(experiment, seed, progress.logs, exact),
+        metrics_frame(experiment, seed, progress.logs, exact, progress.columns),
         events_frame(experiment, seed, progress.logs),
         progress.wall_s,
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from benchmarks.tiny_runs import TINY
 from experiments.measurements import linear_models, perturbation
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.analysis.linear_attention import (
     lsa_stack,
     mix,

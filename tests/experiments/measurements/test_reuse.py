@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.tiny_runs import TINY
 from experiments.measurements import reuse
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.reporting.measured import (
     measure_all,
     path_of,

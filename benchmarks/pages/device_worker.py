@@ -1,6 +1,6 @@
 """Trains on virtual devices of a CPU, in a process of its own.
 
-Usage: many_devices_worker.py FILE ACTION:NUM_DEVICES ...
+Usage: device_worker.py FILE ACTION:NUM_DEVICES ...
 
 Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
 the last of an epoch of 3, and its gradients are clipped hard.
@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.runtime.devices import Placement, choose_devices
 from tiny_gpt.runtime.environment import make_deterministic, set_precision
