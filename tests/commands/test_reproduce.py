@@ -40,8 +40,8 @@ def _never_train(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a finished run was started again")
 
-    monkeypatch.setattr(train, "prepare", refuse)
-    monkeypatch.setattr(many_seeds, "prepare", refuse)
+    monkeypatch.setattr(train, "set_up_run", refuse)
+    monkeypatch.setattr(many_seeds, "set_up_run", refuse)
 
 
 @pytest.fixture(scope="module")
