@@ -148,7 +148,7 @@ def _run_replicas(
 
 
 def run_all(
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     num_workers: int | None = None,
     pack_size: int | None = None,
     on_epoch: OnEpoch | None = None,
@@ -188,7 +188,6 @@ def run_all(
             asked for, or a job is invalid (`run`), before anything is trained.
         RuntimeError: if processes are killed again and again.
     """
-    jobs = list(jobs)
     check_numbers(num_workers, pack_size)
     if keras.backend.backend() == "jax":
         yield from run_jobs(
