@@ -95,13 +95,13 @@ def serve_command(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.register(signal.SIGUSR1, sys.stderr)
     from experiments import triangle
-    from tiny_gpt.commands.running import runner
+    from tiny_gpt import train
 
     triangle.build_experiment = functools.partial(
         shrink, triangle.build_experiment
     )
     if path == "fit on JAX":
-        runner.run_jobs = fit_jobs  # type: ignore[assignment]
+        train.run_jobs = fit_jobs  # type: ignore[assignment]
     Watch(fault, folder, pipe.fileno()).watch()
     if fault.largest_file is not None:
         limit = fault.largest_file

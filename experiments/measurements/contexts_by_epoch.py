@@ -24,11 +24,11 @@ from experiments.measurements.contexts import (
     draw_sentences,
     tier_of,
 )
+from experiments.measurements.repeated import Weights, weights_by_epoch
 from tiny_gpt.commands.reporting.measured import RowOfEpoch
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.training.finished import Trained
-from tiny_gpt.training.repeated import Weights, weights_by_epoch
 
 NAME = "contexts_by_epoch"
 PLACE = COUNTS[50]

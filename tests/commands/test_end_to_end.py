@@ -129,8 +129,8 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert "epoch 2/2" in printed
 
     # Again: nothing is trained, all is drawn anew, and the same.
-    monkeypatch.setattr(train, "prepare", None)
-    monkeypatch.setattr(many_seeds, "prepare", None)
+    monkeypatch.setattr(train, "set_up_run", None)
+    monkeypatch.setattr(many_seeds, "set_up_run", None)
     before = (out / "metrics.csv").read_bytes()
     before_manifest = (out / "manifest.json").read_bytes()
     (out / "figure_2.png").unlink()
@@ -149,8 +149,8 @@ def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "prepare", interrupt)
-    monkeypatch.setattr(many_seeds, "prepare", interrupt)
+    monkeypatch.setattr(train, "set_up_run", interrupt)
+    monkeypatch.setattr(many_seeds, "set_up_run", interrupt)
     assert main(arguments) == 130
     error = capsys.readouterr().err
     assert "The same command continues" in error

@@ -205,14 +205,14 @@ def test_other_results_are_not_replaced(sweep, tmp_path, capsys):
 def test_failed_runs_leave_the_others(sweep, tmp_path, capsys, monkeypatch):
     from tiny_gpt.sweep import tasks
 
-    real = tasks.run_jobs
+    real = tasks.run_all
 
     def fail_once(jobs, *args, **options):
         if jobs[0].seed == 1:
             raise RuntimeError("a fault\nin two lines")
         return real(jobs, *args, **options)
 
-    monkeypatch.setattr(tasks, "run_jobs", fail_once)
+    monkeypatch.setattr(tasks, "run_all", fail_once)
     assert sweep() == 1
     said = capsys.readouterr()
     assert "2 runs have failed" in said.err

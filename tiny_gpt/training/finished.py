@@ -14,6 +14,10 @@ from tiny_gpt.training.run_files import Record
 from tiny_gpt.training.run_setup import draw_phases, frames_of
 
 
+class NotRepeatedError(ValueError):
+    """A run that was made again did not end with the same weights."""
+
+
 def load_finished(
     experiment: Experiment, seed: int, record: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame, float] | None:

@@ -120,11 +120,7 @@ def run_jobs(
             "Many runs in one process need JAX; elsewhere use `train.run`. "
             f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
         )
-    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
-        if value is not None and value < 1:
-            raise ValueError(
-                f"`{name}` must be at least 1. Received: {name}={value}"
-            )
+    check_numbers(num_workers, pack_size)
     placement = placement or choose_devices()
     queues: dict[Any, list[tuple[Job, RunSetup]]] = {}
     for job in jobs:
@@ -159,6 +155,15 @@ def run_jobs(
         if on_start is not None:
             on_start(driver.packs)
         yield from driver.run()
+
+
+def check_numbers(num_workers: int | None, pack_size: int | None) -> None:
+    """Refuses numbers below 1."""
+    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
+        if value is not None and value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}"
+            )
 
 
 class _Driver:

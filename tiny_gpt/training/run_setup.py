@@ -232,15 +232,8 @@ def set_up_run(
     Raises:
         ValueError: as `run`.
     """
-    if seed < 0:
-        raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
+    progress = open_record(experiment, seed, record, save_every_s)
     _, weights_rng, prompts_rng, order_rng = _generators(seed)
-    progress = Record(experiment, seed, record, save_every_s)
-    if progress.is_finished:
-        raise ValueError(
-            "A finished run cannot be continued. "
-            f"Received: record={record}.json"
-        )
     config = experiment.train
     phases = draw_phases(experiment, seed)
     windows = ShuffledWindows(
@@ -260,6 +253,29 @@ def set_up_run(
         prompts_rng,
         keeps_weights,
     )
+
+
+def open_record(
+    experiment: Experiment,
+    seed: int,
+    record: Path | None,
+    save_every_s: float = 30.0,
+) -> Record:
+    """Opens the record of a run that is to be trained.
+
+    Raises:
+        ValueError: if the seed is negative, or the record is finished or of
+            another experiment.
+    """
+    if seed < 0:
+        raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
+    progress = Record(experiment, seed, record, save_every_s)
+    if progress.is_finished:
+        raise ValueError(
+            "A finished run cannot be continued. "
+            f"Received: record={record}.json"
+        )
+    return progress
 
 
 def _generators(seed: int) -> list[np.random.Generator]:

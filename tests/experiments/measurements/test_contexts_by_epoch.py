@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.measurements import contexts, contexts_by_epoch
+from experiments.measurements import contexts, contexts_by_epoch, repeated
 from experiments.measurements.contexts_by_epoch import MAPPINGS, PLACE
 from tests.experiments.measurements.test_contexts import (
     NUM_CLASSES,
@@ -23,7 +23,6 @@ from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig, updates_per_epoch
 from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.train import run
-from tiny_gpt.training import repeated
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_setup import Job

@@ -3,7 +3,6 @@
 import math
 import time
 
-import keras
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -64,12 +63,6 @@ class Line:
         self._task = task
         self._experiment = experiment
         self._logged = time.perf_counter()
-
-    def callback(self, seed: int) -> keras.callbacks.Callback:
-        """Returns a callback that shows one run, epoch by epoch."""
-        return keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self.show(seed, epoch + 1, logs)
-        )
 
     def finish(self, seed: int, state: str) -> None:
         """Shows that a run is finished that was not shown by epochs."""
