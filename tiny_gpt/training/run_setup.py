@@ -24,7 +24,7 @@ from tiny_gpt.evaluation.evaluate import (
 )
 from tiny_gpt.experiment import Experiment, loss_floor
 from tiny_gpt.metrics.frames import event_loggers, events_frame, metrics_frame
-from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.tasks.translation.stream import Stream, build_stream
 from tiny_gpt.training.run_files import Record, set_state
