@@ -9,6 +9,7 @@ from typing import Any
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.evaluation.greedy import check_fits
+from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.languages import find_route
 from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
@@ -126,7 +127,7 @@ class Experiment:
     mixture: Mixture
     eval_mappings: tuple[str, ...]
     tokens: str = "characters"
-    model: GPTConfig = field(default_factory=GPTConfig)
+    model: ModelConfig = field(default_factory=GPTConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     pretraining: Mixture | None = None

@@ -9,7 +9,6 @@ import keras
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import current_precision, set_up_worker
 from tiny_gpt.runtime.processes import ProcessPool, Stopped, is_told_to_stop
@@ -93,7 +92,7 @@ def run(
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
     if placement is not None and placement.is_replicated:
         return _run_replicas(setup, list(callbacks), placement)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
     compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
@@ -120,10 +119,10 @@ def _run_replicas(
     """Does the same on several devices, and returns a model on one."""
     experiment = setup.experiment
     with placement.scope():
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         compile_gpt(model, experiment.train, placement)
         setup.start(model)
-    copy = build_gpt(experiment.model)
+    copy = experiment.model.build()
     compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
     questions = setup.callbacks(compiled)
     recorders = setup.recorders([*questions, *callbacks])

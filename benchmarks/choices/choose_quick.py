@@ -39,7 +39,6 @@ import pandas as pd
 from experiments import four_languages
 from experiments.triangle import build_experiment
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.environment import describe_environment
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.train import run
@@ -106,7 +105,7 @@ def epoch_seconds(experiments: list[Experiment]) -> list[float]:
         stream = build_stream(
             experiment.mixture, experiment.tokens, length, rng
         )
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         compile_gpt(model, experiment.train)
         batch = slice(experiment.train.batch_size)
         trainers.append((model, stream.inputs[batch], stream.targets[batch]))

@@ -44,7 +44,6 @@ def measure(size: str) -> dict[str, float]:
     from experiments import triangle
     from tiny_gpt.evaluation.evaluate import CompiledEvaluation
     from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
-    from tiny_gpt.models.gpt import build_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import epoch_batches
     from tiny_gpt.training.run_files import state_of
@@ -53,7 +52,7 @@ def measure(size: str) -> dict[str, float]:
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
     setup = set_up_run(experiment, 0)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
     compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)

@@ -71,7 +71,6 @@ def build(what: str, value: int) -> Any:
 
 def measure(what: str, value: int) -> dict[str, float]:
     """Trains one epoch of every seed, again and again, and times it."""
-    from tiny_gpt.models.gpt import build_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import count_workers, epoch_batches
     from tiny_gpt.training.run_files import state_of
@@ -82,7 +81,7 @@ def measure(what: str, value: int) -> dict[str, float]:
     num_seeds = value if what == "seeds" else 1
     pack = value if what == "batched_seeds" else 1
     setup = set_up_run(experiment, 0)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
     batches: tuple[Any, ...] = epoch_batches(setup, 0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import four_languages, triangle
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.environment import describe_environment, set_precision
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.training.run_setup import ShuffledWindows
@@ -29,7 +29,7 @@ def measure(experiment: Experiment) -> dict[str, object]:
     rng = np.random.default_rng(0)
     length = experiment.model.sequence_length
     stream = build_stream(experiment.mixture, experiment.tokens, length, rng)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     initialise_weights(model, rng)
     compile_gpt(model, experiment.train)
     batch_size = experiment.train.batch_size

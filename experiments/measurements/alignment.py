@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.measurements.questions import Questions, ask
 from tiny_gpt.analysis.similarity import centred_cosine, linear_cka, varies
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.stream import sample_sentences
 from tiny_gpt.tasks.translation.tiers import Row
@@ -65,7 +65,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         return ask(stream, label, words[:, 0], words[:, 1:])
 
     # One program for all: the weights of each network are put into it.
-    reader = Reader(build_gpt(trained[SPARSE].experiment.model))
+    reader = Reader(trained[SPARSE].experiment.model.build())
     own: dict[tuple[str, str], list[np.ndarray]] = {}
     rows: list[Row] = []
     for tier in ("trained", "fresh"):

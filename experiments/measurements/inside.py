@@ -19,7 +19,6 @@ from experiments.measurements.pivot_use import (
     without,
 )
 from experiments.measurements.questions import Questions, ask
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.probes import (
     Reader,
     head_patching_effect,
@@ -51,7 +50,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     Raises:
         ValueError: as `pivot.measure`.
     """
-    reader = Reader(build_gpt(trained[NEEDS[0]].experiment.model))
+    reader = Reader(trained[NEEDS[0]].experiment.model.build())
     rows: list[Row] = []
     for name, (condition, known) in zip(NEEDS, KNOWN.items(), strict=True):
         run = trained[name]

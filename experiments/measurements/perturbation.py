@@ -267,7 +267,7 @@ def gpt_attention(
     """Returns logits and values of each block of a GPT.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of `GPTConfig`.
         tokens: token ids, shape (B, T).
 
     Returns:

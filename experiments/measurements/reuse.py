@@ -10,7 +10,7 @@ from experiments import controls
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.tasks.translation.tiers import Row, exact_rows
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_files import set_state, state_of
@@ -54,7 +54,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 
 
 def part_of(path: str) -> str:
-    """Returns the part to which a variable of `build_gpt` belongs.
+    """Returns the part to which a variable of a GPT belongs.
 
     The output layer and the last normalisation count as embeddings; those
     inside a block belong to what reads them.
@@ -81,7 +81,7 @@ def _compiled(
     experiment: Experiment, frozen: str
 ) -> tuple[keras.Model, list[np.ndarray]]:
     """Returns a model with a part frozen, and its state before training."""
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     for variable in model.trainable_variables:
         variable.trainable = part_of(variable.path) != frozen
     compile_gpt(model, experiment.train)

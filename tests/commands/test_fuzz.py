@@ -13,7 +13,7 @@ from benchmarks.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, loss_floor
 from tiny_gpt.metrics.frames import columns_of
-from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 from tiny_gpt.training.epoch_program import EpochProgram
@@ -344,7 +344,7 @@ def test_a_model_that_is_built_has_an_update():
     @given(changed(GPTConfig, most=4))
     def try_model(changes):
         config = refused_or(dataclasses.replace, TINY.model, **changes)
-        model = config and refused_or(build_gpt, config)
+        model = config and refused_or(GPTConfig.build, config)
         if model is None:
             return
         compile_gpt(model, TINY.train)

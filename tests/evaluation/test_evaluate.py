@@ -16,7 +16,8 @@ from tiny_gpt.evaluation.evaluate import (
     task_name,
 )
 from tiny_gpt.evaluation.every_sentence import Prompt
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
 
@@ -28,15 +29,13 @@ LABELS = ("A->B", "A->C")
 
 def build(config, kind="words", mixture=MIXTURE, length=30):
     stream = build_stream(mixture, kind, length, np.random.default_rng(0))
-    model = build_gpt(
-        GPTConfig(
-            vocabulary_size=stream.vocabulary.size,
-            sequence_length=length,
-            num_layers=1,
-            num_heads=1,
-            head_dim=4,
-        )
-    )
+    model = GPTConfig(
+        vocabulary_size=stream.vocabulary.size,
+        sequence_length=length,
+        num_layers=1,
+        num_heads=1,
+        head_dim=4,
+    ).build()
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     compiled = CompiledEvaluation(config, model, stream)

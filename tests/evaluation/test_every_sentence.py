@@ -14,7 +14,8 @@ from tiny_gpt.evaluation.every_sentence import (
     readable_ids,
 )
 from tiny_gpt.evaluation.greedy import GreedyDecoder
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime import backend
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import all_sentences, build_stream
@@ -44,7 +45,7 @@ def build(kind, sequence_length):
         head_dim=4,
         normalization="pre",
     )
-    model = build_gpt(config)
+    model = config.build()
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(3)
     for v in model.variables:
@@ -57,9 +58,14 @@ def build(kind, sequence_length):
     return stream, model
 
 
+def sizes_of(stream):
+    return stream.vocabulary.size, stream.inputs.shape[1]
+
+
 def evaluator_of(model, stream, **options):
     per_word = stream.vocabulary.tokens_per_word
-    compiled = CompiledAnswers(model, MIXTURE.sentence_length * per_word)
+    num_tokens = MIXTURE.sentence_length * per_word
+    compiled = CompiledAnswers(model, num_tokens, *sizes_of(stream))
     return ExactEvaluator(compiled, model, stream, **options)
 
 
@@ -78,7 +84,8 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
     evaluator = evaluator_of(model, stream, batch_size=5)
     answers, prompts = ask(evaluator), questions(evaluator)
     target, sentences = answers.target, answers.sentences
-    decoder = GreedyDecoder(model, "aligned", target.shape[1])
+    num_tokens = target.shape[1]
+    decoder = GreedyDecoder(model, "aligned", num_tokens, *sizes_of(stream))
     expected = decoder(prompts)
     np.testing.assert_array_equal(answers.greedy, expected)
     # It can fail: the own answer is read, and differs from the right one.

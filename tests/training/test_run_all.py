@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.tiny_runs import TINY
 from tests.helpers.killed_workers import children_of, command_of, wait_until
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt import train
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.processes import ProcessPool

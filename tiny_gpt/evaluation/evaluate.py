@@ -162,7 +162,7 @@ class CompiledEvaluation:
 
     Args:
         config: what is asked.
-        model: model of `build_gpt`.
+        model: model of a `ModelConfig`.
         stream: what it reads; another one of the same mixture's shape and
             vocabulary has the same questions.
 
@@ -177,8 +177,9 @@ class CompiledEvaluation:
     ):
         num_words = stream.mixture.sentence_length
         num_tokens = num_words * stream.vocabulary.tokens_per_word
-        self.decode = GreedyDecoder(model, config.decoding, num_tokens)
-        self.answers = CompiledAnswers(model, num_tokens)
+        sizes = stream.vocabulary.size, stream.inputs.shape[1]
+        self.decode = GreedyDecoder(model, config.decoding, num_tokens, *sizes)
+        self.answers = CompiledAnswers(model, num_tokens, *sizes)
         self.gradient = CompiledGradient(model, GRADIENT_WINDOWS)
 
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.evaluation.greedy import GreedyDecoder, Network, check_fits
+from tiny_gpt.evaluation.greedy import GreedyDecoder, check_fits
+from tiny_gpt.models.stepwise import reading_of
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 from tiny_gpt.tasks.translation.prompts import encode_prompts
 from tiny_gpt.tasks.translation.stream import (
@@ -60,26 +61,36 @@ class CompiledAnswers:
     """What gives answers, compiled for all models of one shape.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of a `ModelConfig`.
         num_tokens: tokens per answer, A.
+        vocabulary_size: token ids that the model can read.
+        sequence_length: tokens that it can read at once.
 
     Attributes:
-        sequence_length: tokens the model reads at once.
+        sequence_length: as given.
         probabilities: function of a model or its `Snapshot` and of prompts
             with right answers, token ids of shape (B, P + A), that returns
             the probabilities of each answer token, (B, A, V).
         generate: greedy answers to prompts, `GreedyDecoder`.
     """
 
-    def __init__(self, model: keras.Model, num_tokens: int):
-        network = Network(model)
-        self.sequence_length = network.embedding.sequence_length
-        self.generate = GreedyDecoder(model, "cached", num_tokens)
+    def __init__(
+        self,
+        model: keras.Model,
+        num_tokens: int,
+        vocabulary_size: int,
+        sequence_length: int,
+    ):
+        reading = reading_of(model)
+        self.sequence_length = sequence_length
+        self.generate = GreedyDecoder(
+            model, "cached", num_tokens, vocabulary_size, sequence_length
+        )
 
         def answer_probabilities(tokens):
             # Nothing is asked after the last token.
             first = tokens.shape[1] - num_tokens - 1
-            logits = network.logits_at(tokens[:, :-1], first, num_tokens)
+            logits = reading.logits_at(tokens[:, :-1], first, num_tokens)
             return ops.softmax(ops.cast(logits, "float32"), axis=-1)
 
         self.probabilities = compile_for_model(model, answer_probabilities)
@@ -95,7 +106,7 @@ class ExactEvaluator:
 
     Args:
         compiled: what is compiled for the model.
-        model: model of `build_gpt`, or its weights.
+        model: model of a `ModelConfig`, or its weights.
         stream: what it has read.
         batch_size: sentences per compiled call.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
-from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 
@@ -33,6 +33,7 @@ LABELS = ("name", "condition")  # of frames, not of what is run
 
 
 Tree = dict[str, Any]
+Network = type[ModelConfig]
 
 
 def has_field(experiment: Experiment, axis: str) -> bool:
@@ -67,8 +68,8 @@ def with_values(
             _set_field(tree, FIELD_BY_AXIS.get(axis, axis), value)
     for axis in DERIVED:
         if axis in values:
-            _set_derived(tree, axis, values[axis], mapping)
-    return _from_tree(tree)
+            _set_derived(tree, axis, values[axis], mapping, type(base.model))
+    return _from_tree(tree, type(base.model))
 
 
 def _as_tree(experiment: Experiment) -> Tree:
@@ -81,7 +82,7 @@ def _as_tree(experiment: Experiment) -> Tree:
     return tree
 
 
-def _from_tree(tree: Tree) -> Experiment:
+def _from_tree(tree: Tree, network: Network) -> Experiment:
     tree = dict(tree)
     mixture = _mixture(tree.pop("mixture"))
     first = tree.pop("pretraining")
@@ -93,7 +94,7 @@ def _from_tree(tree: Tree) -> Experiment:
     return Experiment(
         mixture=mixture,
         pretraining=first,
-        model=GPTConfig(**model),
+        model=network(**model),
         train=TrainConfig(**tree.pop("train")),
         evaluation=EvaluationConfig(**tree.pop("evaluation")),
         **tree,
@@ -144,7 +145,9 @@ def _set_field(tree: Tree, path: str, value: Any) -> None:
     holder[name] = value
 
 
-def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
+def _set_derived(
+    tree: Tree, axis: str, value: Any, mapping: str, network: Network
+) -> None:
     least = 0 if axis in ("sparse_pairs", "majority_pairs") else 1
     if type(value) is not int or value < least:
         raise ValueError(
@@ -178,6 +181,12 @@ def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
             num_pairs=value, num_repeats=shown // value, is_distinct=True
         )
     elif axis == "width":
+        if not {"num_heads", "head_dim"} <= tree["model"].keys():
+            raise ValueError(
+                "`width` is num_heads x head_dim of a GPT; name a field of "
+                f"this network. Received: {network.__name__}, with "
+                f"{', '.join(f'model.{name}' for name in tree['model'])}"
+            )
         num_heads = tree["model"]["num_heads"]
         if value % num_heads:
             raise ValueError(
@@ -191,6 +200,6 @@ def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
                 "`updates` cannot be dealt to pre-training and training; set "
                 f"'train.num_epochs'. Received: updates={value}"
             )
-        experiment = _from_tree(copy.deepcopy(tree))
+        experiment = _from_tree(copy.deepcopy(tree), network)
         epochs = round(value / updates_per_epoch(experiment))
         tree["train"]["num_epochs"] = max(1, epochs)

@@ -7,7 +7,6 @@ import keras
 import pandas as pd
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
 from tiny_gpt.tasks.translation.stream import Stream
 from tiny_gpt.training.run_files import Record
@@ -53,7 +52,7 @@ def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
             f"The run must be finished. Received: record={record}, after "
             f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
         )
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     weights = Path(f"{record}.weights.h5")
     try:
         model.load_weights(weights)

@@ -29,7 +29,7 @@ from tiny_gpt.metrics.frames import (
     events_frame,
     metrics_frame,
 )
-from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.tasks.translation.stream import Stream, build_stream
 from tiny_gpt.training.log_columns import LogColumns

@@ -16,7 +16,8 @@ from tiny_gpt.analysis.bayes import bayes_log_probabilities
 from tiny_gpt.claims.evidence import EXPLAINED, REPRODUCED, Evidence
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_setup import draw_phases
@@ -71,7 +72,7 @@ def trained_runs():
     runs = {}
     for i, place in enumerate(contexts.NEEDS):
         experiment = experiment_of(place)
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         initialise_weights(model, np.random.default_rng(i))
         stream = draw_phases(experiment, 0)[-1]
         runs[place] = Trained(experiment, 0, model, stream)

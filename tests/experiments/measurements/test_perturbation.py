@@ -16,7 +16,7 @@ from tiny_gpt.analysis.linear_attention import (
     pair_weights,
     softmax_weights,
 )
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.models.linear_attention import build_linear_gpt
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
@@ -73,7 +73,7 @@ def test_numpy_repeats_the_attention_of_a_gpt():
 
 
 def random_gpt():
-    model = build_gpt(dataclasses.replace(TINY.model, num_layers=2))
+    model = dataclasses.replace(TINY.model, num_layers=2).build()
     rng = np.random.default_rng(0)
     for variable in model.variables:
         variable.assign(rng.normal(size=variable.shape))
