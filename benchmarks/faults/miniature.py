@@ -95,10 +95,11 @@ def serve_command(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.register(signal.SIGUSR1, sys.stderr)
     from experiments import triangle
-    from tiny_gpt.commands.running import runner
+    from tiny_gpt.commands import runner
 
-    triangle.build_experiment = functools.partial(
-        shrink, triangle.build_experiment
+    triangle.STUDY = dataclasses.replace(
+        triangle.STUDY,
+        build_experiment=functools.partial(shrink, triangle.build_experiment),
     )
     if path == "fit on JAX":
         runner.run_jobs = fit_jobs  # type: ignore[assignment]

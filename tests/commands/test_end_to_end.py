@@ -9,7 +9,7 @@ import pytest
 from experiments import triangle
 from experiments.__main__ import main
 from tiny_gpt import train
-from tiny_gpt.commands.running import outputs, runner
+from tiny_gpt.commands import outputs, runner
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
@@ -42,7 +42,8 @@ def miniature(preset, condition):
 
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr(triangle, "build_experiment", miniature)
+    study = dataclasses.replace(triangle.STUDY, build_experiment=miniature)
+    monkeypatch.setattr(triangle, "STUDY", study)
     out = ["--seeds", "1", "--first-seed", "3", "--out", str(tmp_path / "out")]
     return ["triangle", "--conditions", *CONDITIONS, *out]
 
@@ -129,8 +130,8 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert "epoch 2/2" in printed
 
     # Again: nothing is trained, all is drawn anew, and the same.
-    monkeypatch.setattr(train, "prepare", None)
-    monkeypatch.setattr(many_seeds, "prepare", None)
+    monkeypatch.setattr(train, "set_up_run", None)
+    monkeypatch.setattr(many_seeds, "set_up_run", None)
     before = (out / "metrics.csv").read_bytes()
     before_manifest = (out / "manifest.json").read_bytes()
     (out / "figure_2.png").unlink()
@@ -149,8 +150,8 @@ def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "prepare", interrupt)
-    monkeypatch.setattr(many_seeds, "prepare", interrupt)
+    monkeypatch.setattr(train, "set_up_run", interrupt)
+    monkeypatch.setattr(many_seeds, "set_up_run", interrupt)
     assert main(arguments) == 130
     error = capsys.readouterr().err
     assert "The same command continues" in error

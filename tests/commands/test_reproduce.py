@@ -10,10 +10,11 @@ import pytest
 
 from experiments import triangle
 from experiments.__main__ import main
-from experiments.claims.families import CLAIMS
+from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_records
 from tiny_gpt import train
 from tiny_gpt.claims import evidence
+from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.reporting import reproduce
 from tiny_gpt.commands.reporting.verdicts import verdict_table
 from tiny_gpt.metrics.columns import COLUMNS
@@ -25,6 +26,7 @@ from tiny_gpt.training.processes import run_all, share_cores
 from tiny_gpt.training.run_setup import Job
 
 SEEDS = (0, 1, 2)
+CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +42,8 @@ def _never_train(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a finished run was started again")
 
-    monkeypatch.setattr(train, "prepare", refuse)
-    monkeypatch.setattr(many_seeds, "prepare", refuse)
+    monkeypatch.setattr(train, "set_up_run", refuse)
+    monkeypatch.setattr(many_seeds, "set_up_run", refuse)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,10 @@ def arguments(command, folder, seeds=SEEDS):
 
 def claim(folder):
     options = reproduce_options(folder)
-    reproduce.Reproduction.from_options(options, ["test"]).reserve()
+    reproduce.ReproductionPlan.from_options(options, ["test"]).reserve()
 
 
 def reproduce_options(folder):
-    from experiments.__main__ import parse_arguments
-
     return parse_arguments(arguments("reproduce", folder))
 
 
