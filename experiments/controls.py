@@ -15,10 +15,17 @@ conditions the same words, the same sentences and the same initial weights.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from tiny_gpt.claims.claim import LEVEL
+from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError, series
+from tiny_gpt.claims.verdict import CHANCE, UNSEEN
+from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.models.gpt import GPTConfig
-from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.plots.curves import plot_against_pairs
 from tiny_gpt.tasks.translation.mixture import (
     LETTERS_DIGITS_PUNCTUATION,
     Component,
@@ -32,8 +39,6 @@ GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")
 MAPPINGS = (*GIVEN, "A->C")  # in corpus order
 MAJORITY = 2500
 CURVE = (4, 8, 12, 16, 25, 50)
-SPARSE = ("A->C",)
-PAPER_ACCURACY: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,6 @@ CONTROLS = {
         for name, control in _curve(num_pairs).items()
     },
 }
-CONDITIONS = tuple(CONTROLS)
-PRESETS = ("quick", "paper")
 
 
 def build_experiment(preset: str, condition: str) -> Experiment:
@@ -141,14 +144,9 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     vocabulary of six languages.
 
     Args:
-        preset: one of `PRESETS`.
-        condition: one of `CONDITIONS`.
-
-    Raises:
-        ValueError: if either is unknown.
+        preset: one of the study's.
+        condition: one of the study's.
     """
-    check_choice("preset", preset, PRESETS)
-    check_choice("condition", condition, CONDITIONS)
     control = CONTROLS[condition]
     mixture = _mixture(control, control.majority, control.sparse)
     majority = None
@@ -210,6 +208,56 @@ def _mixture(
     )
 
 
-def describe(condition: str) -> str:
-    """Returns what a condition says, in a line."""
-    return CONTROLS[condition].says
+def accuracy_by_pairs(evidence: Evidence) -> dict[str, list[BySeed]]:
+    """Returns A->C, words of unseen sentences, by kind and for `CURVE`.
+
+    Raises:
+        MissingRunsError: if a condition or a seed is missing.
+    """
+    kinds = {
+        "real": "sparse_a_to_c",
+        "scrambled": "scrambled_a_to_c",
+        "no route": "no_route_to_c",
+    }
+    ends = ["" if n == 50 else f"_{n}" for n in CURVE]
+    return {
+        kind: [evidence.final(f"{NAME}/{name}{end}") for end in ends]
+        for kind, name in kinds.items()
+    }
+
+
+def describe_curve(evidence: Evidence) -> dict[str, Any]:
+    """Describes the figure of `accuracy_by_pairs`, as the report reads it."""
+    return {
+        "kind": "curve",
+        "axis": UNSEEN,
+        "x_axis": "A->C sentence pairs",
+        "log_x": True,
+        "series": [
+            series(evidence, kind, CURVE, values)
+            for kind, values in accuracy_by_pairs(evidence).items()
+        ],
+        "lines": {"chance": CHANCE},
+    }
+
+
+def _draw(evidence: Evidence, title: str) -> Figure | None:
+    try:
+        curve = describe_curve(evidence)
+    except MissingRunsError:
+        return None
+    return plot_against_pairs(
+        curve["series"],
+        curve["lines"],
+        curve["axis"],
+        f"{title}; band: {LEVEL:.0%} interval of the mean",
+    )
+
+
+STUDY = Study(
+    name=NAME,
+    conditions={name: control.says for name, control in CONTROLS.items()},
+    build_experiment=build_experiment,
+    sparse=("A->C",),
+    draw=_draw,
+)

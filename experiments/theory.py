@@ -14,8 +14,8 @@ of it. What is then asked of the trained models is in `measurements/`.
 import dataclasses
 
 from experiments import controls
+from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.quick import build_quick
 
@@ -24,38 +24,15 @@ COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs
 ALONE = (10, 25, 100, 200, 400, 800, 1600)
 # 3 demonstrations and a question fit a window of 40 tokens, not one of 30.
 LONG_WINDOW = 40
-SPARSE = ("A->C",)
-PAPER_ACCURACY: dict[str, dict[str, float]] = {}
-PRESETS = ("quick",)
-
-_SAYS = {
-    **{f"count_{n}": f"{n} A->C pairs beside the majority" for n in COUNTS},
-    **{
-        f"balanced_{n}": f"{n} A->C pairs, repeated until every mapping has "
-        "the same share: the loss as printed, a mean over each task"
-        for n in COUNTS[1:]
-    },
-    **{
-        f"alone_{n}": f"{n} A->C pairs alone, as many tokens and updates"
-        for n in ALONE
-    },
-    "long_window": f"50 A->C pairs, windows of {LONG_WINDOW} tokens",
-}
-CONDITIONS = tuple(_SAYS)
 
 
 def build_experiment(preset: str, condition: str) -> Experiment:
     """Returns one condition.
 
     Args:
-        preset: one of `PRESETS`; the paper's size would take days.
-        condition: one of `CONDITIONS`.
-
-    Raises:
-        ValueError: if either is unknown.
+        preset: "quick"; the paper's size would take days.
+        condition: one of the study's.
     """
-    check_choice("preset", preset, PRESETS)
-    check_choice("condition", condition, CONDITIONS)
     kind, _, last = condition.rpartition("_")
     num_pairs = 50 if condition == "long_window" else int(last)
     majority = 0 if kind == "alone" else controls.MAJORITY
@@ -93,6 +70,22 @@ def _mixture(majority: int, sparse: Component) -> Mixture:
     return dataclasses.replace(base, components=(*given, sparse))
 
 
-def describe(condition: str) -> str:
-    """Returns what a condition says, in a line."""
-    return _SAYS[condition]
+STUDY = Study(
+    name=NAME,
+    conditions={
+        **{f"count_{n}": f"{n} A->C pairs beside the majority" for n in COUNTS},
+        **{
+            f"balanced_{n}": f"{n} A->C pairs, repeated until every mapping "
+            "has the same share: the loss as printed, a mean over each task"
+            for n in COUNTS[1:]
+        },
+        **{
+            f"alone_{n}": f"{n} A->C pairs alone, as many tokens and updates"
+            for n in ALONE
+        },
+        "long_window": f"50 A->C pairs, windows of {LONG_WINDOW} tokens",
+    },
+    build_experiment=build_experiment,
+    sparse=("A->C",),
+    presets=("quick",),
+)

@@ -13,9 +13,10 @@ not fill a vocabulary of 30; here every condition has one token per letter.
 """
 
 import dataclasses
+from pathlib import Path
 
+from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.quick import build_quick
 
@@ -27,12 +28,6 @@ NUM_PAIRS = {
     "no_a_to_c": (2500, 2500, 0),  # sec. 3.1.2
     "sparse_a_to_c": (2500, 2500, 50),  # sec. 3.1.3
 }
-CONDITIONS = tuple(NUM_PAIRS)
-PRESETS = ("quick", "paper")
-SPARSE = ("A->C",)
-
-# What the paper prints of A->C accuracy, as a fraction; the figure marks it.
-PAPER_ACCURACY = {"sparse_a_to_c": {"A->C": 0.65}}  # fig. 2c and abstract
 
 
 def build_experiment(preset: str, condition: str) -> Experiment:
@@ -43,14 +38,9 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     sentences the published evaluation of 5.
 
     Args:
-        preset: one of `PRESETS`.
-        condition: one of `CONDITIONS`.
-
-    Raises:
-        ValueError: if either is unknown.
+        preset: one of the study's.
+        condition: one of the study's.
     """
-    check_choice("preset", preset, PRESETS)
-    check_choice("condition", condition, CONDITIONS)
     mixture = Mixture(
         tuple(
             Component(mapping, num_pairs)
@@ -71,7 +61,17 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     )
 
 
-def describe(condition: str) -> str:
-    """Returns what a condition says, in a line."""
+def _says(condition: str) -> str:
     counts = zip(MAPPINGS, NUM_PAIRS[condition], strict=True)
     return ", ".join(f"{x} {mapping}" for mapping, x in counts if x) + " pairs"
+
+
+STUDY = Study(
+    name=NAME,
+    conditions={condition: _says(condition) for condition in NUM_PAIRS},
+    build_experiment=build_experiment,
+    sparse=("A->C",),
+    paper_accuracy={"sparse_a_to_c": {"A->C": 0.65}},  # fig. 2c and abstract
+    published=Path(__file__).parent / "published" / "triangle.csv",
+    figure="figure_2",
+)

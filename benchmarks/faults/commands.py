@@ -32,7 +32,7 @@ class Commands:
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
         self._context = multiprocessing.get_context("forkserver")
-        modules = ["tiny_gpt.commands.running.runner", "experiments.triangle"]
+        modules = ["tiny_gpt.commands.runner", "experiments.triangle"]
         if "pytest" in sys.modules:
             modules.append("pytest")
         self._context.set_forkserver_preload(modules)

@@ -97,8 +97,9 @@ def serve_command(
     from experiments import triangle
     from tiny_gpt import train
 
-    triangle.build_experiment = functools.partial(
-        shrink, triangle.build_experiment
+    triangle.STUDY = dataclasses.replace(
+        triangle.STUDY,
+        build_experiment=functools.partial(shrink, triangle.build_experiment),
     )
     if path == "fit on JAX":
         train.run_jobs = fit_jobs  # type: ignore[assignment]

@@ -19,14 +19,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments import controls, four_languages, theory, triangle
-from tiny_gpt.commands.reporting.verdicts import FAMILY, summarise
+from experiments.claims.section_2 import FAMILY
+from experiments.reproduction import REPRODUCTION
+from tiny_gpt.commands.reporting.verdicts import describe_family, summarise
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.metrics.frames import columns_of, events_frame
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime.files import write_text
 
-MODULES = {m.NAME: m for m in (triangle, controls, four_languages, theory)}
+THEORY = REPRODUCTION.theory
+STUDIES = {s.name: s for s in (*REPRODUCTION.studies, THEORY)}
 
 
 def logs_of(experiment, rows: pd.DataFrame) -> list[dict[str, float]]:
@@ -48,7 +50,7 @@ def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
     frames = []
     runs = metrics.groupby(["experiment", "condition", "seed"], sort=False)
     for (name, condition, seed), rows in runs:
-        experiment = MODULES[name].build_experiment(preset, condition)
+        experiment = STUDIES[name].build(preset, condition)
         logs = logs_of(experiment, rows)
         frames.append(events_frame(experiment, int(str(seed)), logs))
     return pd.concat(frames, ignore_index=True)
@@ -67,14 +69,14 @@ def main() -> None:
         for each in (folder, of_theory)
     )
     # The controls that it shares are in the other frame.
-    measured = measured[measured["experiment"] == theory.NAME]
-    runs = measured[measured["condition"].isin(theory.CONDITIONS)]
+    measured = measured[measured["experiment"] == THEORY.name]
+    runs = measured[measured["condition"].isin(THEORY.conditions)]
     preset = manifest["config"]["preset"]
     events = events_of(pd.concat([metrics, runs]), preset)
     for key in ("claims", "conditions"):
         ledger[key] += studied[key]
     counted = summarise(ledger["claims"], preset, tuple(ledger["seeds"]))
-    ledger["summary"] = f"{counted} {FAMILY}"
+    ledger["summary"] = f"{counted} {describe_family(FAMILY)}"
     page = render_report(
         ledger,
         pd.concat([metrics, measured]),

@@ -15,9 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from tests.helpers.many_devices import train_all
+from tiny_gpt.commands.running.plan import current_commit
 
 from benchmarks.pages.device_cases import train_all
-from tiny_gpt.commands.running.plan import current_commit
+from tiny_gpt.commands.plan import current_commit
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe_environment
 

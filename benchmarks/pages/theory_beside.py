@@ -30,7 +30,7 @@ from benchmarks.pages.theory_rows import (
     product,
 )
 from experiments import theory
-from experiments.claims.section_2.family import THEORY
+from experiments.claims.section_2 import FAMILY
 from experiments.claims.section_2.gradients import log_ratios, shares_of
 from experiments.claims.section_2.majority import (
     COUNTS,
@@ -39,10 +39,8 @@ from experiments.claims.section_2.majority import (
     majority_time_of,
     times_of,
 )
-from tiny_gpt.claims.claim import num_intervals
 from tiny_gpt.claims.evidence import BySeed, Evidence
 from tiny_gpt.claims.verdict import MASTERED, crossing
-from tiny_gpt.commands.running.outputs import PUBLISHED
 from tiny_gpt.runtime.results_folder import write_frame
 
 # Tiers of softmax attention: two blocks of a GPT, and random logits.
@@ -336,8 +334,8 @@ def main() -> None:
         pd.read_csv(folder / "metrics.csv.gz", low_memory=False),
         tuple(seeds),
         None,
-        pd.read_csv(PUBLISHED / "triangle.csv"),
-        1 - 0.05 / num_intervals(THEORY),
+        pd.DataFrame(),
+        FAMILY.interval_level,
     )
     columns = ["topic", "what", "value", "low", "high"]
     frame = pd.DataFrame(list(Beside(evidence)), columns=columns)

@@ -57,7 +57,8 @@ def main(folder: Path) -> None:
     set_precision("float32")
     modules = (triangle, four_languages)
     rows = [
-        measure(m.build_experiment("paper", m.CONDITIONS[-1])) for m in modules
+        measure(m.build_experiment("paper", list(m.STUDY.conditions)[-1]))
+        for m in modules
     ]
     command = "python -m benchmarks.speed.paper_epoch"
     result = {"epochs": rows, "command": command, **describe_environment()}

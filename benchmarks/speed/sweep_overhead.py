@@ -26,7 +26,7 @@ import numpy as np
 from rich.console import Console
 
 from experiments import controls
-from tiny_gpt.commands.running.plan import current_commit
+from tiny_gpt.commands.plan import current_commit
 from tiny_gpt.commands.sweeping.results import plot, write_frames
 from tiny_gpt.runtime.environment import count_cores, describe_environment
 from tiny_gpt.runtime.files import seal, unseal, write_json

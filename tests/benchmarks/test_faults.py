@@ -11,13 +11,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tests.helpers.tiny_runs import TINY
 
 from benchmarks.faults.commands import Commands
 from benchmarks.faults.fault import PHASES
 from benchmarks.faults.miniature import PATHS
 from benchmarks.faults.trials import Trials
 from benchmarks.tiny_runs import TINY
-from experiments.__main__ import EXPERIMENTS, main
+from experiments.__main__ import main
+from experiments.reproduction import REPRODUCTION
 from tiny_gpt.runtime.files import seal, write_checkpoint
 from tiny_gpt.training.run_files import Record
 
@@ -169,7 +171,7 @@ def test_a_run_that_diverged_is_kept_as_it_is(tmp_path):
     assert again.exact[1] == record.exact[1]
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [s.name for s in REPRODUCTION.studies])
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "x/../../y", ".", "a\0b"])
 def test_a_condition_is_no_path(experiment, name, tmp_path, capsys):
     out = tmp_path / "out" / "results"

@@ -9,7 +9,7 @@ import pytest
 from experiments import triangle
 from experiments.__main__ import main
 from tiny_gpt import train
-from tiny_gpt.commands.running import outputs, runner
+from tiny_gpt.commands import outputs, runner
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
@@ -42,7 +42,8 @@ def miniature(preset, condition):
 
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr(triangle, "build_experiment", miniature)
+    study = dataclasses.replace(triangle.STUDY, build_experiment=miniature)
+    monkeypatch.setattr(triangle, "STUDY", study)
     out = ["--seeds", "1", "--first-seed", "3", "--out", str(tmp_path / "out")]
     return ["triangle", "--conditions", *CONDITIONS, *out]
 

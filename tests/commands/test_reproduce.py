@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from experiments.__main__ import main
-from experiments.claims.families import CLAIMS
+from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_records
 from tiny_gpt import train
 from tiny_gpt.claims import evidence
+from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.reporting import reproduce
 from tiny_gpt.commands.reporting.verdicts import verdict_table
 from tiny_gpt.metrics.columns import COLUMNS
@@ -18,6 +19,7 @@ from tiny_gpt.runtime.results_folder import write_manifest
 from tiny_gpt.training import many_seeds
 
 SEEDS = (0, 1, 2)
+CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +58,10 @@ def arguments(command, folder, seeds=SEEDS):
 
 def claim(folder):
     options = reproduce_options(folder)
-    reproduce.Reproduction.from_options(options, ["test"]).reserve()
+    reproduce.ReproductionPlan.from_options(options, ["test"]).reserve()
 
 
 def reproduce_options(folder):
-    from experiments.__main__ import parse_arguments
-
     return parse_arguments(arguments("reproduce", folder))
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.helpers.tiny_runs import TINY
+from tiny_gpt.commands.running.options import parse_arguments
 
 from benchmarks.tiny_runs import TINY
 from experiments import controls
 from experiments.__main__ import main
-from tiny_gpt.commands.running.options import parse_arguments
+from tiny_gpt.commands.options import parse_arguments
+from tiny_gpt.commands.study import Study
 from tiny_gpt.commands.sweeping import command as command
 from tiny_gpt.sweep.tasks import in_process
 
@@ -47,7 +50,13 @@ def _keep_the_environment(monkeypatch):
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     """Returns what runs a command on a tiny sweep."""
-    monkeypatch.setattr(controls, "build_experiment", lambda *_: TINY)
+    study = Study(
+        name="tiny",
+        conditions={"one": "the only one"},
+        build_experiment=lambda *_: TINY,
+        sparse=("A->C",),
+    )
+    monkeypatch.setattr(controls, "STUDY", study)
     path = tmp_path / "small.toml"
     path.write_text(TEXT)
 

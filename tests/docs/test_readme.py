@@ -7,11 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.claims.families import CLAIMS
+from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.commands.reporting.verdicts import PAPER_FRAME, verdict_table
-from tiny_gpt.commands.running.outputs import PUBLISHED
+from tiny_gpt.commands.reporting.verdicts import verdict_table
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.typeset import format_effect
 
@@ -144,14 +143,20 @@ def test_committed_verdicts_follow_from_their_frames(name):
     evidence = Evidence(
         pd.read_csv(folder / "metrics.csv.gz"),
         tuple(found["seeds"]),
-        pd.read_csv(PAPER_FRAME),
+        pd.read_csv(REPRODUCTION.paper_metrics),
         pd.concat(
-            pd.read_csv(PUBLISHED / f"{name}.csv")
-            for name in ("triangle", "four_languages")
+            pd.read_csv(study.published)
+            for study in REPRODUCTION.studies
+            if study.published
         ),
         found["corrected_level"],
     )
-    again = {e["name"]: e for e in decide_all(CLAIMS, evidence, "")}
+    again = {
+        e["name"]: e
+        for e in decide_all(
+            REPRODUCTION.families[REPRODUCTION.family], evidence, ""
+        )
+    }
     assert found["missing"] == []
     for claim in found["claims"]:
         assert again[claim["name"]]["verdict"] == claim["verdict"]

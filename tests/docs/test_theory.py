@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.claims.section_2.family import THEORY
-from tiny_gpt.claims.claim import decide_all, num_intervals
+from experiments import triangle
+from experiments.claims.section_2 import FAMILY
+from experiments.reproduction import REPRODUCTION
+from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.reporting.verdicts import verdict_table
-from tiny_gpt.commands.running.outputs import PUBLISHED
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "theory.md").read_text()
@@ -34,10 +35,11 @@ def decided(folder):
         pd.read_csv(DOCS / "runs" / folder / "metrics.csv.gz"),
         tuple(LEDGERS[folder]["seeds"]),
         None,
-        pd.read_csv(PUBLISHED / "triangle.csv"),
-        1 - 0.05 / num_intervals(THEORY),
+        pd.read_csv(triangle.STUDY.published),
+        FAMILY.interval_level,
     )
-    return {e["name"]: e for e in decide_all(THEORY, evidence, "")}
+    claims = REPRODUCTION.families[FAMILY]
+    return {e["name"]: e for e in decide_all(claims, evidence, "")}
 
 
 def test_verdicts_follow_from_the_frame(decided, folder):
@@ -74,7 +76,7 @@ def test_the_page_says_the_same():
     assert f"{NUMBERS[before]} of seventeen stay undecided" in PAGE
     assert f"{NUMBERS[after].lower()} on seeds 100 to 109" in PAGE
     assert len(LEDGER["claims"]) == 17
-    assert f"{num_intervals(THEORY)} intervals" in PAGE
+    assert f"{FAMILY.num_intervals} intervals" in PAGE
 
 
 def test_distances_by_epoch_are_those_of_the_frame(folder):

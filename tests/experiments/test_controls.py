@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import controls
-from experiments.controls import CONDITIONS, CONTROLS, build_experiment
+from experiments.controls import CONTROLS, STUDY
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.training.run_setup import draw_phases
 
-BASE = build_experiment("quick", "sparse_a_to_c")
-OTHERS = [name for name in CONDITIONS if name != "sparse_a_to_c"]
+BASE = STUDY.build("quick", "sparse_a_to_c")
+OTHERS = [name for name in STUDY.conditions if name != "sparse_a_to_c"]
 # Fields of `Experiment` in which a condition may differ from the base.
 ALWAYS = {"condition", "mixture"}
 CURVES = [name for name in OTHERS if name.split("_")[-1].isdigit()]
@@ -43,7 +43,7 @@ def shown(experiment):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_control_differs_in_nothing_else(name):
-    control = build_experiment("quick", name)
+    control = STUDY.build("quick", name)
     differing = {
         field
         for field in vars(BASE)
@@ -65,7 +65,7 @@ def test_a_control_differs_in_nothing_else(name):
 
 
 def test_each_says_what_it_says():
-    by_name = {name: build_experiment("quick", name) for name in CONDITIONS}
+    by_name = {name: STUDY.build("quick", name) for name in STUDY.conditions}
     majority = {"A->B": 2500, "B->C": 2500}
     for num_pairs in controls.CURVE:
         end = "" if num_pairs == 50 else f"_{num_pairs}"
@@ -93,13 +93,13 @@ def test_each_says_what_it_says():
     assert fresh.is_distinct
 
 
-@pytest.mark.parametrize("preset", controls.PRESETS)
+@pytest.mark.parametrize("preset", STUDY.presets)
 def test_alone_has_as_many_updates_and_tokens(preset):
     def updates(experiment):
         return updates_per_epoch(experiment) * experiment.train.num_epochs
 
     base, by_updates, by_tokens, pretrained = (
-        build_experiment(preset, name)
+        STUDY.build(preset, name)
         for name in (
             "sparse_a_to_c",
             "a_to_c_alone_equal_updates",
@@ -126,7 +126,7 @@ def test_alone_has_as_many_updates_and_tokens(preset):
 def test_one_seed_gives_all_conditions_the_same_draws():
     base = draw_phases(BASE, seed=7)[-1]
     for name in OTHERS:
-        experiment = build_experiment("quick", name)
+        experiment = STUDY.build("quick", name)
         stream = draw_phases(experiment, seed=7)[-1]
         assert stream.languages == base.languages
         assert stream.vocabulary == base.vocabulary
@@ -152,11 +152,11 @@ def test_words_come_from_one_larger_pool():
     assert BASE.mixture.languages == tuple("ABCDEF")
     assert len(BASE.mixture.characters) > 6 * 8
     sizes = {
-        build_experiment("quick", name).model.vocabulary_size
-        for name in CONDITIONS
+        STUDY.build("quick", name).model.vocabulary_size
+        for name in STUDY.conditions
     }
     assert sizes == {6 * 8 + 3}  # words, '.', '|' and padding
 
 
 def shown_mappings(name):
-    return shown(build_experiment("quick", name))
+    return shown(STUDY.build("quick", name))

@@ -7,10 +7,10 @@ import sys
 import pandas as pd
 import pytest
 
-from experiments.__main__ import EXPERIMENTS, check_installed, main
+from experiments.__main__ import main
+from experiments.reproduction import REPRODUCTION
 from tiny_gpt.analysis.events import find_loss_drops
-from tiny_gpt.commands.running import runner
-from tiny_gpt.commands.running.outputs import PUBLISHED
+from tiny_gpt.commands import runner
 from tiny_gpt.experiment import updates_per_epoch
 
 
@@ -22,26 +22,28 @@ def _keep_the_backend(monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
 
 
-ALL_MODULES = [
-    importlib.import_module(f"experiments.{name}") for name in EXPERIMENTS
-]
-MODULES = [module for module in ALL_MODULES if module.NAME != "controls"]
+STUDIES = [s for s in REPRODUCTION.studies if s.name != "controls"]
 ALL = [
-    (module, preset, condition)
-    for module in ALL_MODULES
-    for preset in module.PRESETS
-    for condition in module.CONDITIONS
+    (study, preset, condition)
+    for study in REPRODUCTION.studies
+    for preset in study.presets
+    for condition in study.conditions
 ]
 
 
-@pytest.mark.parametrize(("module", "preset", "condition"), ALL)
-def test_every_condition_builds(module, preset, condition):
-    experiment = module.build_experiment(preset, condition)
-    assert (experiment.name, experiment.condition) == (module.NAME, condition)
-    assert set(module.SPARSE) <= set(experiment.eval_mappings)
-    assert module.describe(condition)
-    paper = module.PAPER_ACCURACY.get(condition, {})
+@pytest.mark.parametrize(
+    ("study", "preset", "condition"),
+    ALL,
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_every_condition_builds(study, preset, condition):
+    experiment = study.build(preset, condition)
+    assert (experiment.name, experiment.condition) == (study.name, condition)
+    assert set(study.sparse) <= set(experiment.eval_mappings)
+    assert study.conditions[condition]
+    paper = study.paper_accuracy.get(condition, {})
     assert set(paper) <= set(experiment.eval_mappings)
+    module = importlib.import_module(study.build_experiment.__module__)
     assert "Question" in module.__doc__
     assert "Run       make exp-" in module.__doc__
 
@@ -51,11 +53,11 @@ def pairs_of(experiment):
 
 
 def test_the_published_mixtures():
-    triangle, four = MODULES
-    for preset in triangle.PRESETS:
+    triangle, four = STUDIES
+    for preset in triangle.presets:
         by_condition = {
-            name: pairs_of(triangle.build_experiment(preset, name))
-            for name in triangle.CONDITIONS
+            name: pairs_of(triangle.build(preset, name))
+            for name in triangle.conditions
         }
         # Sec. 3.1.1, 3.1.2 and 3.1.3, in corpus order.
         assert by_condition == {
@@ -64,7 +66,7 @@ def test_the_published_mixtures():
             "sparse_a_to_c": [("A->B", 2500), ("B->C", 2500), ("A->C", 50)],
         }
         # Table 1; the corpus has A->D before A->C.
-        assert pairs_of(four.build_experiment(preset, "sparse_pairs")) == [
+        assert pairs_of(four.build(preset, "sparse_pairs")) == [
             ("A->B", 5000),
             ("A->D", 4500),
             ("A->C", 4000),
@@ -75,9 +77,7 @@ def test_the_published_mixtures():
 
 
 def test_the_published_network_and_training():
-    triangle, four = (
-        m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES
-    )
+    triangle, four = (s.build("paper", list(s.conditions)[-1]) for s in STUDIES)
     shared = {
         "sequence_length": 45,
         "intermediate_ratio": 5,
@@ -111,9 +111,7 @@ def test_the_published_network_and_training():
 
 
 def test_the_paper_preset_has_the_published_counts():
-    triangle, four = (
-        m.build_experiment("paper", m.CONDITIONS[-1]) for m in MODULES
-    )
+    triangle, four = (s.build("paper", list(s.conditions)[-1]) for s in STUDIES)
     # Sec. 3.1: 9 updates an epoch, 100 epochs; sec. 3.2: 6 and 200.
     assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
     assert updates_per_epoch(four) * four.train.num_epochs == 1200
@@ -124,34 +122,32 @@ def test_the_paper_preset_has_the_published_counts():
 
 
 def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
-    module = MODULES[0]
-    for preset in module.PRESETS:
-        one, *others = (
-            vars(module.build_experiment(preset, c)) for c in module.CONDITIONS
-        )
+    study = STUDIES[0]
+    for preset in study.presets:
+        one, *others = (vars(study.build(preset, c)) for c in study.conditions)
         for other in others:
             differing = {k for k in one if one[k] != other[k]}
             assert differing == {"condition", "mixture"}
 
 
 def test_published_curves_are_whole():
-    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    triangle = pd.read_csv(STUDIES[0].published)
     sizes = triangle.groupby(["condition", "task", "metric"]).size()
     assert set(sizes) == {100}
-    assert set(triangle["condition"]) == set(MODULES[0].CONDITIONS)
+    assert set(triangle["condition"]) == set(STUDIES[0].conditions)
     # Fig. 2c: last ten epochs mean 0.565, best 0.85, last 0.10.
     sparse = triangle.query("condition == 'sparse_a_to_c' and task == 'A->C'")
     values = sparse["value"].to_numpy()
     assert values[-10:].mean() == pytest.approx(0.565, abs=5e-4)
     assert (values.max(), values[-1]) == (0.85, 0.10)
-    loss = pd.read_csv(PUBLISHED / "four_languages.csv")["value"]
+    loss = pd.read_csv(STUDIES[1].published)["value"]
     assert (len(loss), loss.iloc[-1]) == (200, 0.2547)
 
 
 def test_the_published_loss_falls_in_steps():
     # The default rule on fig. 2c: a run that starts at 3 nats and ends at
     # 0.476 has drops, the first of them at the first epoch that can count.
-    triangle = pd.read_csv(PUBLISHED / "triangle.csv")
+    triangle = pd.read_csv(STUDIES[0].published)
     rows = triangle.query("condition == 'sparse_a_to_c' and metric == 'loss'")
     drops = find_loss_drops(rows["value"].to_list())
     assert drops[0].epoch == 6
@@ -191,7 +187,8 @@ def test_bad_options_end_before_anything_is_written(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["no_such"],
+        [],
+        ["sweep"],
         ["triangle", "--seeds", "x"],
     ],
 )
@@ -211,13 +208,23 @@ def test_a_used_folder_is_left_alone(tmp_path, capsys):
 def test_a_missing_backend_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "jax", None)  # as if not installed
     assert main(["triangle", "--backend", "jax"]) == 2
-    assert "pip install -e '.[jax]'" in capsys.readouterr().err
+    assert "pip install 'tiny_gpt[jax]'" in capsys.readouterr().err
 
 
-def test_a_missing_lab_is_named(monkeypatch):
+def test_a_missing_lab_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(ValueError, match=r"lab extra.*rich"):
-        check_installed("jax")
+    assert main(["triangle"]) == 2
+    error = capsys.readouterr().err
+    assert "the extra lab: pip install 'tiny_gpt[lab]'" in error
+    assert "without rich" in error
+
+
+def test_an_unknown_experiment_is_refused(capsys):
+    assert main(["no_such"]) == 2
+    error = capsys.readouterr().err
+    assert "('controls', 'four_languages', 'theory', 'triangle')" in error
+    assert "experiment='no_such'" in error
+    assert error.count("\n") == 1
 
 
 def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
@@ -243,7 +250,7 @@ def test_other_errors_are_not_explained_away(tmp_path, monkeypatch):
 
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["--help"])
+        main(["triangle", "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     for option in (
@@ -264,7 +271,7 @@ def test_used_up_memory_is_explained(monkeypatch, capsys):
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes\nmore")
 
-    monkeypatch.setattr("experiments.__main__._dispatch", fail)
+    monkeypatch.setattr("tiny_gpt.commands.main._dispatch", fail)
     assert main(["triangle"]) == 1
     said = capsys.readouterr().err
     assert "Reduce" in said
@@ -276,6 +283,6 @@ def test_other_errors_are_not_hidden(monkeypatch):
     def fail(*_):
         raise RuntimeError("INTERNAL: something else")
 
-    monkeypatch.setattr("experiments.__main__._dispatch", fail)
+    monkeypatch.setattr("tiny_gpt.commands.main._dispatch", fail)
     with pytest.raises(RuntimeError, match="something else"):
         main(["triangle"])

@@ -11,7 +11,7 @@ from tiny_gpt.training.run_setup import draw_phases
 
 
 def build(condition):
-    return theory.build_experiment("quick", condition)
+    return theory.STUDY.build("quick", condition)
 
 
 @pytest.mark.parametrize("count", theory.COUNTS)
@@ -76,9 +76,9 @@ def test_one_seed_has_the_same_words_and_pairs_everywhere():
 
 def test_only_what_is_said_differs():
     base = build("count_50")
-    for name in theory.CONDITIONS:
+    for name in theory.STUDY.conditions:
         experiment = build(name)
-        assert theory.describe(name)
+        assert theory.STUDY.conditions[name]
         model = dataclasses.replace(experiment.model, sequence_length=30)
         assert model == base.model
         assert experiment.mixture.given == base.mixture.given
@@ -91,4 +91,4 @@ def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="condition"):
         build("count_51")
     with pytest.raises(ValueError, match="preset"):
-        theory.build_experiment("paper", "count_50")
+        theory.STUDY.build("paper", "count_50")

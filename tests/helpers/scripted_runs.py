@@ -5,12 +5,13 @@ import math
 
 import pandas as pd
 
-from experiments import controls, four_languages, triangle
+from experiments.reproduction import REPRODUCTION
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.training.run_files import Record
 
 NUM_EPOCHS = 6
+STUDIES = {study.name: study for study in REPRODUCTION.studies}
 TIERS = (
     "all_sentences",
     "seen_sentences",
@@ -52,11 +53,11 @@ def scripted_metrics(
     """
     rules = dict(overrides or {})
     rows = []
-    for module in (triangle, controls, four_languages):
-        for condition in module.CONDITIONS:
-            experiment = module.build_experiment(preset, condition)
+    for study in STUDIES.values():
+        for condition in study.conditions:
+            experiment = study.build(preset, condition)
             mappings = (*experiment.eval_mappings, *experiment.pivots)
-            place = f"{module.NAME}/{condition}"
+            place = f"{study.name}/{condition}"
             if places is not None and place not in places:
                 continue
             keys = itertools.product(mappings, DEFAULTS, TIERS, PROMPTS)
@@ -65,7 +66,7 @@ def scripted_metrics(
                 value = look_up(rules, key, DEFAULTS[metric])
                 rows += [
                     (
-                        *head(module, condition, seed, NUM_EPOCHS),
+                        *head(study, condition, seed, NUM_EPOCHS),
                         *key[1:2],
                         tier,
                         prompt,
@@ -74,12 +75,12 @@ def scripted_metrics(
                     )
                     for seed in seeds
                 ]
-            rows += curves(rules, module, condition, experiment, seeds)
+            rows += curves(rules, study, condition, experiment, seeds)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def curves(rules, module, condition, experiment, seeds):
-    place = f"{module.NAME}/{condition}"
+def curves(rules, study, condition, experiment, seeds):
+    place = f"{study.name}/{condition}"
     falling = [3.0, 1.5, 0.5, 0.3, 0.3, 0.3]
     later = [3.0, 2.5, 2.0, 1.5, 0.5, 0.3]
     rising = [0.1, 0.2, 0.5, 0.7, 0.9, 0.9]
@@ -102,7 +103,7 @@ def curves(rules, module, condition, experiment, seeds):
                 values = [values] * NUM_EPOCHS
             for seed, epoch in itertools.product(seeds, range(NUM_EPOCHS)):
                 yield (
-                    *head(module, condition, seed, epoch + 1),
+                    *head(study, condition, seed, epoch + 1),
                     mapping,
                     tier,
                     prompt,
@@ -111,7 +112,7 @@ def curves(rules, module, condition, experiment, seeds):
                 )
     for seed, epoch in itertools.product(seeds, range(NUM_EPOCHS)):
         yield (
-            *head(module, condition, seed, epoch + 1),
+            *head(study, condition, seed, epoch + 1),
             "all",
             "all",
             "all",
@@ -120,8 +121,8 @@ def curves(rules, module, condition, experiment, seeds):
         )
 
 
-def head(module, condition, seed, epoch):
-    return module.NAME, condition, seed, epoch, 26 * epoch
+def head(study, condition, seed, epoch):
+    return study.name, condition, seed, epoch, 26 * epoch
 
 
 def look_up(rules, key, default):
@@ -145,8 +146,7 @@ def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
     for (name, condition, seed), rows in runs:
         if (f"{name}/{condition}", seed) in skip:
             continue
-        module = {m.NAME: m for m in (triangle, controls, four_languages)}[name]
-        experiment = module.build_experiment("quick", condition)
+        experiment = STUDIES[name].build("quick", condition)
         path = folder / name / "runs" / condition / f"seed_{seed}"
         record = Record(experiment, int(seed), path)
         is_exact = rows["tier"].isin(TIERS)

@@ -1,7 +1,10 @@
-"""What a claim is, and how a family of them is decided."""
+"""What a claim is, and the families in which they are decided."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from tiny_gpt.analysis.statistics import corrected_level
@@ -18,10 +21,58 @@ UNSEEN_RUNS = "Written before any run of these conditions."
 
 
 @dataclass(frozen=True)
+class Family:
+    """Claims whose intervals hold together.
+
+    A family is fixed before the runs that it is decided on: one claim more
+    would widen the intervals of the others. A new claim brings a family of
+    its own.
+
+    Attributes:
+        name: e.g. "section_3".
+        claims: names of its claims, in the order of the report.
+        num_intervals: intervals that their rules compare.
+        target: what runs their conditions, "reproduce" or "theory".
+        level: of all intervals together.
+    """
+
+    name: str
+    claims: tuple[str, ...]
+    num_intervals: int
+    target: str = "reproduce"
+    level: float = LEVEL
+
+    @property
+    def interval_level(self) -> float:
+        """Level of each interval (Bonferroni's correction)."""
+        return corrected_level(self.level, self.num_intervals)
+
+    def ordered(self, claims: Sequence["Claim"]) -> tuple["Claim", ...]:
+        """Returns its claims in the order of the report.
+
+        Raises:
+            ValueError: if they are not those that the family is fixed to.
+        """
+        by_name = {claim.name: claim for claim in claims}
+        count = sum(claim.num_intervals for claim in claims)
+        is_whole = sorted(self.claims) == sorted(c.name for c in claims)
+        if not is_whole or count != self.num_intervals:
+            raise ValueError(
+                f"The family {self.name!r} is fixed to {len(self.claims)} "
+                f"claims of {self.num_intervals} intervals; a new claim "
+                "brings a family of its own. Received: claims "
+                f"{sorted(set(by_name) ^ set(self.claims))} too many or "
+                f"missing, {len(claims)} of {count} intervals"
+            )
+        return tuple(by_name[name] for name in self.claims)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One claim of the paper.
 
     Attributes:
+        family: the claims that it is decided with.
         name: short name, also that of its section in the report.
         title: the claim in our words.
         statement: what the paper says.
@@ -35,6 +86,7 @@ class Claim:
         decide: the rule.
     """
 
+    family: Family
     name: str
     title: str
     statement: str
@@ -48,14 +100,23 @@ class Claim:
     decide: Callable[[Evidence], Decision]
 
 
-def num_intervals(claims: Sequence[Claim]) -> int:
-    """Returns the intervals that all rules together compare."""
-    return sum(claim.num_intervals for claim in claims)
+def find_families(package: ModuleType) -> dict[Family, tuple[Claim, ...]]:
+    """Finds the `CLAIMS` of every module below a package.
 
+    Returns:
+        Claims by family, families by name.
 
-def interval_level(claims: Sequence[Claim]) -> float:
-    """Returns the level of each, so that all hold together at `LEVEL`."""
-    return corrected_level(LEVEL, num_intervals(claims))
+    Raises:
+        ValueError: if a family is not whole (`Family.ordered`).
+    """
+    claims: dict[Family, list[Claim]] = {}
+    prefix = f"{package.__name__}."
+    for info in pkgutil.walk_packages(package.__path__, prefix):
+        module = importlib.import_module(info.name)
+        for claim in getattr(module, "CLAIMS", ()):
+            claims.setdefault(claim.family, []).append(claim)
+    families = sorted(claims, key=lambda family: family.name)
+    return {family: family.ordered(claims[family]) for family in families}
 
 
 def decide_all(

@@ -1,4 +1,25 @@
-"""Checks of arguments, with messages that name the rule."""
+"""Checks of arguments and packages, with messages that name the rule."""
+
+import importlib.util
+
+EXTRAS = {
+    **dict.fromkeys(
+        (
+            *("pandas", "matplotlib", "scipy", "jinja2", "rich", "filelock"),
+            "shtab",
+        ),
+        "lab",
+    ),
+    "jax": "jax",
+    "tensorflow": "tf-cpu",
+    "torch": "torch",
+    "ray": "ray",
+    "fsspec": "remote",
+}
+
+
+class MissingExtraError(ImportError, ValueError):
+    """A package of an extra is not installed."""
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -7,3 +28,28 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(
             f"`{name}` must be one of {choices}. Received: {name}={value!r}"
         )
+
+
+def check_installed(*packages: str) -> None:
+    """Checks that optional packages are there, before they are imported.
+
+    Args:
+        packages: keys of `EXTRAS`.
+
+    Raises:
+        MissingExtraError: if some are not; it names what to install.
+    """
+    missing = [package for package in packages if not _is_installed(package)]
+    if missing:
+        extras = ",".join(dict.fromkeys(EXTRAS[package] for package in missing))
+        raise MissingExtraError(
+            f"This needs the extra {extras}: pip install 'tiny_gpt[{extras}]'. "
+            f"Received: an environment without {', '.join(missing)}"
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # sys.modules holds None, or a module without a spec
+        return False

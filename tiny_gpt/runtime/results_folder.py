@@ -39,6 +39,7 @@ OWN_FILES = (
     "table_1.md",
     "figure_2.png",
     "curves.png",
+    "report.html",
 )
 
 

@@ -1,15 +1,15 @@
-"""Assumption 1 and propositions 2 and 3: contexts are mappings."""
+"""Assumption 1: contexts are mappings."""
 
 import math
 
 import numpy as np
 
+from experiments.claims.section_2 import FAMILY
 from experiments.claims.section_2.context_equations import (
     FREE,
     MOST,
     PLACE,
-    counts_are_the_prior,
-    epsilon_vanishes,
+    SEEN,
     nats,
     read,
 )
@@ -187,107 +187,64 @@ def distance_from_bayes(evidence: Evidence) -> Decision:
     )
 
 
-_SEEN = (
-    "Written before any run of count_N and long_window, and before a next-word "
-    "probability of controls/sparse_a_to_c had been read in this way; its "
-    "accuracies after 0 to 2 demonstrations (docs/runs/reproduce_quick) had "
-    "been seen."
-)
 CLAIMS = (
     Claim(
-        "assumption_1",
-        "The model is a mixture over the mappings of its training text",
-        "A trained causal GPT language model behaves as a probabilistic model "
-        "with a given context, one of a discrete set of recurring patterns of "
-        "the pre-training data. As printed y_t is a maximum over y_t of itself "
-        "and no distribution is named; read as: Pr(y|x) is a sum over "
-        "mappings, each certain of its right word (or, more coarsely, of the "
-        "words of its target language), and the prompt moves the weights.",
-        "Sinha 2024, assumption 1",
-        QUICK,
-        (PLACE,),
-        "probability at the first answer word, mean of 256 questions: outside "
-        "the right words of A->B and A->C, outside all words of B and C, after "
-        "1 and 2 demonstrations of either; of C words, after 2 of A->C minus "
-        "after 2 of A->B, paired",
-        "Reproduced if the last difference starts above 50 points and all that "
-        "lies outside the right words ends below 5 %; otherwise explained if "
-        "contexts are languages only: less than 5 % outside the words of B and "
-        "C, and more outside the right words after one of the mappings; not "
-        "reproduced if more than 5 % lies outside the words of B and C, or the "
-        "difference ends below 50 points.",
-        _SEEN,
-        5,
-        mixture_of_contexts,
+        family=FAMILY,
+        name="assumption_1",
+        title="The model is a mixture over the mappings of its training text",
+        statement=(
+            "A trained causal GPT language model behaves as a probabilistic "
+            "model with a given context, one of a discrete set of recurring "
+            "patterns of the pre-training data. As printed y_t is a maximum "
+            "over y_t of itself and no distribution is named; read as: "
+            "Pr(y|x) is a sum over mappings, each certain of its right word "
+            "(or, more coarsely, of the words of its target language), and "
+            "the prompt moves the weights."
+        ),
+        source="Sinha 2024, assumption 1",
+        decided_on=QUICK,
+        conditions=(PLACE,),
+        statistic=(
+            "probability at the first answer word, mean of 256 questions: "
+            "outside the right words of A->B and A->C, outside all words of B "
+            "and C, after 1 and 2 demonstrations of either; of C words, after "
+            "2 of A->C minus after 2 of A->B, paired"
+        ),
+        rule=(
+            "Reproduced if the last difference starts above 50 points and all "
+            "that lies outside the right words ends below 5 %; otherwise "
+            "explained if contexts are languages only: less than 5 % outside "
+            "the words of B and C, and more outside the right words after one "
+            "of the mappings; not reproduced if more than 5 % lies outside "
+            "the words of B and C, or the difference ends below 50 points."
+        ),
+        rule_history=SEEN,
+        num_intervals=5,
+        decide=mixture_of_contexts,
     ),
     Claim(
-        "assumption_1_bayes",
-        "Its weights are those of Bayes",
-        "The final probability of the token depends on multiple context "
-        "patterns, weighing the probabilities of x and y against those in the "
-        "pre-training data.",
-        "Sinha 2024, assumption 1 and note to prop. 2",
-        QUICK,
-        (PLACE, SPARSE),
-        "Kullback-Leibler divergence of the model from the exact Bayes "
-        "predictor of its text, nats per answer word: the first without a "
-        "demonstration, all four after 2 of A->C and of A->B",
-        "Reproduced if all three intervals end below 0.051 nats, a right word "
-        "with probability 0.95; not reproduced if one starts above.",
-        _SEEN,
-        3,
-        distance_from_bayes,
-    ),
-    Claim(
-        "proposition_2_prior",
-        "The more pairs of a mapping, the more it is expected",
-        "An increase in the number of pre-training examples for each theta "
-        "indicates a context pattern that will dominate the output. Equation 1 "
-        "as printed sums Pr(y|theta, x) without the weights Pr(theta|x), so "
-        "that counts cancel; and D falls as Pr(theta, x) rises, where the text "
-        "has it rise. Read as joint probabilities, the weight before any "
-        "demonstration is the share of pairs.",
-        "Sinha 2024, prop. 2 and eq. 1",
-        QUICK,
-        (PLACE,),
-        "probability of C words at the first answer word, no demonstration, "
-        "with 10 to 400 A->C pairs: slope of its logit on the logarithm of the "
-        "pairs, and mean distance from the logit of their share among pairs "
-        "that start with A",
-        "Reproduced if the slope starts above 0; otherwise explained if it "
-        "does, but slope or odds are off those of Bayes by more than a factor "
-        "of 2 (slope below 0.5 or above 2, distance beyond 0.69 nats): pairs "
-        "count, and not as a prior; not reproduced if the slope ends below "
-        "0.1.",
-        _SEEN,
-        2,
-        counts_are_the_prior,
-    ),
-    Claim(
-        "proposition_3",
-        "Epsilon vanishes, and the model mimics the task's solver",
-        "A task solver can be effectively mimicked by identifying the optimal "
-        "context theta* from the prompt; as the examples for theta* and the "
-        "prompt increase, epsilon goes to 0. As printed the conditionals "
-        "Pr(y|theta_i, x) are summed without their weights: their sum is not "
-        "Pr(y|x). Read as joint probabilities Pr(y, theta_i|x) it is, and "
-        "epsilon, summed over y, is 1 - Pr(theta*|x) and bounds the left "
-        "side; at one y alone it does not.",
-        "Sinha 2024, prop. 3 and eq. 2",
-        QUICK,
-        (PLACE,),
-        "theta* = A->C; epsilon is the probability of B words at the first "
-        "answer word, and exact on the generator; share of questions whose "
-        "most probable word is the right one of A->C",
-        "The joint reading holds if, with windows of 40, epsilon falls from 0 "
-        "to 3 demonstrations, ends below 5 %, falls from 10 to 400 pairs "
-        "without a demonstration, and the most probable word is the solver's "
-        "in more than 90 %. Reproduced if it holds and so do the printed sum "
-        "and inequality on the generator; otherwise explained, true only as "
-        "joint probabilities, if these do not; not reproduced if one of the "
-        "four goes the other way.",
-        _SEEN,
-        4,
-        epsilon_vanishes,
+        family=FAMILY,
+        name="assumption_1_bayes",
+        title="Its weights are those of Bayes",
+        statement=(
+            "The final probability of the token depends on multiple context "
+            "patterns, weighing the probabilities of x and y against those in "
+            "the pre-training data."
+        ),
+        source="Sinha 2024, assumption 1 and note to prop. 2",
+        decided_on=QUICK,
+        conditions=(PLACE, SPARSE),
+        statistic=(
+            "Kullback-Leibler divergence of the model from the exact Bayes "
+            "predictor of its text, nats per answer word: the first without a "
+            "demonstration, all four after 2 of A->C and of A->B"
+        ),
+        rule=(
+            "Reproduced if all three intervals end below 0.051 nats, a right "
+            "word with probability 0.95; not reproduced if one starts above."
+        ),
+        rule_history=SEEN,
+        num_intervals=3,
+        decide=distance_from_bayes,
     ),
 )

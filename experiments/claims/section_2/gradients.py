@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from experiments import theory
+from experiments.claims.section_2 import FAMILY
 from experiments.claims.section_2.majority import (
     FREE,
     MAJORITY,
@@ -194,40 +195,56 @@ def printed_loss(evidence: Evidence) -> Decision:
 
 CLAIMS = (
     Claim(
-        "prop_1_gradient",
-        "The majority's gradient leads, then the rare mapping's",
-        "The majority's term initially dominates the gradient update; as it "
-        "diminishes, the gradient contribution of the rare task becomes more "
-        "significant.",
-        "Sinha 2024, prop. 1, proof",
-        QUICK,
-        ("theory/count_50",),
-        "ln of (share of the pairs x norm of the gradient of the mean loss) of "
-        "A->C over the larger of A->B's and B->C's, over all training text",
-        "Reproduced if it is below 0 after the first epoch and above 0 on "
-        "average over the epochs between the majority's time and A->C's; "
-        "otherwise explained if it grows and stays below 0: more significant, "
-        "never leading; not reproduced if it falls or starts above 0.",
-        UNSEEN_RUNS,
-        3,
-        gradients,
+        family=FAMILY,
+        name="prop_1_gradient",
+        title="The majority's gradient leads, then the rare mapping's",
+        statement=(
+            "The majority's term initially dominates the gradient update; as "
+            "it diminishes, the gradient contribution of the rare task "
+            "becomes more significant."
+        ),
+        source="Sinha 2024, prop. 1, proof",
+        decided_on=QUICK,
+        conditions=("theory/count_50",),
+        statistic=(
+            "ln of (share of the pairs x norm of the gradient of the mean "
+            "loss) of A->C over the larger of A->B's and B->C's, over all "
+            "training text"
+        ),
+        rule=(
+            "Reproduced if it is below 0 after the first epoch and above 0 on "
+            "average over the epochs between the majority's time and A->C's; "
+            "otherwise explained if it grows and stays below 0: more "
+            "significant, never leading; not reproduced if it falls or starts "
+            "above 0."
+        ),
+        rule_history=UNSEEN_RUNS,
+        num_intervals=3,
+        decide=gradients,
     ),
     Claim(
-        "prop_1_printed_loss",
-        "The majority leads under the printed loss, too",
-        "Since N_T1 >> N_T2, the term of T1, (1/N_T1) sum of its gradients, "
-        "initially dominates. As printed each term is a mean, in which its "
-        "count cancels; a batch mixture is another objective.",
-        "Sinha 2024, prop. 1, proof, second and fourth equation",
-        QUICK,
-        ("theory/balanced_50", "theory/count_50"),
-        "ln of the norm of A->C's mean gradient over the larger of A->B's and "
-        "B->C's after the first epoch, trained with equal shares (pairs "
-        "repeated), which is the printed loss over three",
-        "Reproduced if A->C's gradient is less than half as large; not "
-        "reproduced if it is more than half as large.",
-        UNSEEN_RUNS,
-        1,
-        printed_loss,
+        family=FAMILY,
+        name="prop_1_printed_loss",
+        title="The majority leads under the printed loss, too",
+        statement=(
+            "Since N_T1 >> N_T2, the term of T1, (1/N_T1) sum of its "
+            "gradients, initially dominates. As printed each term is a mean, "
+            "in which its count cancels; a batch mixture is another objective."
+        ),
+        source="Sinha 2024, prop. 1, proof, second and fourth equation",
+        decided_on=QUICK,
+        conditions=("theory/balanced_50", "theory/count_50"),
+        statistic=(
+            "ln of the norm of A->C's mean gradient over the larger of A->B's "
+            "and B->C's after the first epoch, trained with equal shares "
+            "(pairs repeated), which is the printed loss over three"
+        ),
+        rule=(
+            "Reproduced if A->C's gradient is less than half as large; not "
+            "reproduced if it is more than half as large."
+        ),
+        rule_history=UNSEEN_RUNS,
+        num_intervals=1,
+        decide=printed_loss,
     ),
 )

@@ -2,6 +2,7 @@
 
 import math
 
+from experiments.claims.section_2 import FAMILY
 from experiments.measurements.perturbation import EPSILONS, SCALES
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.claims.claim import QUICK, Claim
@@ -211,49 +212,65 @@ def number(interval: Interval, is_signed: bool = False) -> str:
 
 CLAIMS = (
     Claim(
-        "lemma_1",
-        "Perturbing f changes linear attention linearly, and little",
-        "If f is perturbed by a small epsilon, the output z_j remains largely "
-        "unaffected, with the difference bounded by O(epsilon).",
-        "Sinha 2024, lemma 1",
-        QUICK,
-        ("theory/perturbation",),
-        "Printed, z_j is summed in place of z_i, and z_j PV multiplies the sum "
-        "in place of z_j + PV: a number, where z_j is a vector. Read as z_j <- "
-        "z_j + PV sum_i z_i f(z_i, z_j); in every reading the change is "
-        "epsilon times what does not depend on it (PV sum_i z_i; n PV z_j; "
-        "n z_j^T PV z_j), so that O(epsilon^2) of the proof is exactly 0. "
-        "Slope of log change against log epsilon, 1e-4 to 1 of the typical f, "
-        "of the Keras layer; change at 1 % of the typical f, relative to the "
-        "output (with z_j +) and to what attention adds (as printed), with "
-        "random and with trained weights",
-        "One layer. Not reproduced if a slope lies outside 0.99 to 1.01. With "
-        "both slopes inside, reproduced if all four relative changes at "
-        "epsilon = 1 % end below 10 %, and otherwise explained (bounded, but "
-        "not largely unaffected) if one starts above 10 %. Deeper stacks, "
-        "which are linear to first order only, are reported.",
-        UNMEASURED,
-        6,
-        lsa_is_linear,
+        family=FAMILY,
+        name="lemma_1",
+        title="Perturbing f changes linear attention linearly, and little",
+        statement=(
+            "If f is perturbed by a small epsilon, the output z_j remains "
+            "largely unaffected, with the difference bounded by O(epsilon)."
+        ),
+        source="Sinha 2024, lemma 1",
+        decided_on=QUICK,
+        conditions=("theory/perturbation",),
+        statistic=(
+            "Printed, z_j is summed in place of z_i, and z_j PV multiplies "
+            "the sum in place of z_j + PV: a number, where z_j is a vector. "
+            "Read as z_j <- z_j + PV sum_i z_i f(z_i, z_j); in every reading "
+            "the change is epsilon times what does not depend on it (PV sum_i "
+            "z_i; n PV z_j; n z_j^T PV z_j), so that O(epsilon^2) of the "
+            "proof is exactly 0. Slope of log change against log epsilon, "
+            "1e-4 to 1 of the typical f, of the Keras layer; change at 1 % of "
+            "the typical f, relative to the output (with z_j +) and to what "
+            "attention adds (as printed), with random and with trained weights"
+        ),
+        rule=(
+            "One layer. Not reproduced if a slope lies outside 0.99 to 1.01. "
+            "With both slopes inside, reproduced if all four relative changes "
+            "at epsilon = 1 % end below 10 %, and otherwise explained "
+            "(bounded, but not largely unaffected) if one starts above 10 %. "
+            "Deeper stacks, which are linear to first order only, are "
+            "reported."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=6,
+        decide=lsa_is_linear,
     ),
     Claim(
-        "lemma_1_softmax",
-        "Lemma 1 carries over to softmax attention",
-        "Linear self-attention serves as a simplified approximation of the "
-        "softmax self-attention used in standard transformers.",
-        "Sinha 2024, sec. 2.3 and lemma 1",
-        QUICK,
-        ("theory/perturbation",),
-        "f read as the logit. The lemma's epsilon, the same for all pairs, "
-        "then changes nothing at all; f as the weight after the softmax is "
-        "linear again. What is left to test: a normal perturbation of each "
-        "pair, in the attention of each block of the trained GPT; the epsilon, "
-        "relative to the spread of the logits over the keys of a query, at "
-        "which the change departs by 10 % from its first order",
-        "Reproduced if this epsilon starts above 0.1, a tenth of the spread, "
-        "in both blocks; not reproduced if it ends below in one.",
-        UNMEASURED,
-        2,
-        softmax_is_linear,
+        family=FAMILY,
+        name="lemma_1_softmax",
+        title="Lemma 1 carries over to softmax attention",
+        statement=(
+            "Linear self-attention serves as a simplified approximation of "
+            "the softmax self-attention used in standard transformers."
+        ),
+        source="Sinha 2024, sec. 2.3 and lemma 1",
+        decided_on=QUICK,
+        conditions=("theory/perturbation",),
+        statistic=(
+            "f read as the logit. The lemma's epsilon, the same for all "
+            "pairs, then changes nothing at all; f as the weight after the "
+            "softmax is linear again. What is left to test: a normal "
+            "perturbation of each pair, in the attention of each block of the "
+            "trained GPT; the epsilon, relative to the spread of the logits "
+            "over the keys of a query, at which the change departs by 10 % "
+            "from its first order"
+        ),
+        rule=(
+            "Reproduced if this epsilon starts above 0.1, a tenth of the "
+            "spread, in both blocks; not reproduced if it ends below in one."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=2,
+        decide=softmax_is_linear,
     ),
 )

@@ -2,6 +2,7 @@
 
 import math
 
+from experiments.claims.section_2 import FAMILY
 from experiments.claims.section_2.lemma_1 import (
     POSITIVE,
     TENTH,
@@ -187,53 +188,69 @@ def one_delta_translates(evidence: Evidence) -> Decision:
 
 CLAIMS = (
     Claim(
-        "lemma_2",
-        "Equation 3 relates A to B in linear attention",
-        "If x_AC + delta = x_BC yields the same correct output for C, and the "
-        "model is a single-layer, single-head LSA transformer that can "
-        "generalise A->B, B->C and A->C, there is a relationship among delta, "
-        "x_AC and x_BC: equation 3.",
-        "Sinha 2024, lemma 2 and eq. 3",
-        QUICK,
-        ("theory/shift",),
-        "The proof's f(z_i + delta_i + z_j + delta_j) is read as f(z_i + "
-        "delta_i, z_j + delta_j). Its step from equal outputs to equal f of "
-        "every pair is not valid, since delta changes the values, too; and "
-        "delta = 0, delta_i = -2 z_i, and whatever K^T Q does not see solve "
-        "equation 3 without any B. Read as a measurement: norm of the sum of "
-        "the three terms over the sum of their norms, delta from A words to "
-        "the B words that translate them, mean over sentences; the same with B "
-        "words that do not correspond",
-        "Not tested if the model, trained on as many pairs of each, does not "
-        "know all three mappings (an interval ends below 90 %). If it does "
-        "(all start above 90 %): reproduced if the residual ends below 0.1 and "
-        "lies below that of other B words by more than 0.05; otherwise "
-        "explained if it ends below 0.1 and other B words do as well (less "
-        "than 0.05 more); not reproduced if it starts above 0.1.",
-        UNMEASURED,
-        5,
-        equation_3_holds,
+        family=FAMILY,
+        name="lemma_2",
+        title="Equation 3 relates A to B in linear attention",
+        statement=(
+            "If x_AC + delta = x_BC yields the same correct output for C, and "
+            "the model is a single-layer, single-head LSA transformer that "
+            "can generalise A->B, B->C and A->C, there is a relationship "
+            "among delta, x_AC and x_BC: equation 3."
+        ),
+        source="Sinha 2024, lemma 2 and eq. 3",
+        decided_on=QUICK,
+        conditions=("theory/shift",),
+        statistic=(
+            "The proof's f(z_i + delta_i + z_j + delta_j) is read as f(z_i + "
+            "delta_i, z_j + delta_j). Its step from equal outputs to equal f "
+            "of every pair is not valid, since delta changes the values, too; "
+            "and delta = 0, delta_i = -2 z_i, and whatever K^T Q does not see "
+            "solve equation 3 without any B. Read as a measurement: norm of "
+            "the sum of the three terms over the sum of their norms, delta "
+            "from A words to the B words that translate them, mean over "
+            "sentences; the same with B words that do not correspond"
+        ),
+        rule=(
+            "Not tested if the model, trained on as many pairs of each, does "
+            "not know all three mappings (an interval ends below 90 %). If it "
+            "does (all start above 90 %): reproduced if the residual ends "
+            "below 0.1 and lies below that of other B words by more than "
+            "0.05; otherwise explained if it ends below 0.1 and other B words "
+            "do as well (less than 0.05 more); not reproduced if it starts "
+            "above 0.1."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=5,
+        decide=equation_3_holds,
     ),
     Claim(
-        "lemma_2_delta",
-        "One delta turns A->C into B->C",
-        "x_AC + delta = x_BC yields the same correct output for C in the "
-        "model.",
-        "Sinha 2024, lemma 2",
-        QUICK,
-        ("theory/shift",),
-        "With a delta for each word this is true by construction, the prompt "
-        "of B->C being asked; read as one vector for all words, mean B "
-        "embedding minus mean A embedding over the other words. Added to the A "
-        "words at the embedding of the trained GPT, no demonstration: share of "
-        "C words right, greedy, unseen sentences",
-        "If exact deltas start above 90 %: reproduced if one delta starts "
-        "above 50 % and is ahead, by more than 5 points each, of nothing added "
-        "and of its own coordinates shuffled; otherwise explained if it starts "
-        "above 50 % and is not ahead of one of them by 5 points; not "
-        "reproduced if it ends below 50 %, or is not ahead of one of them.",
-        UNMEASURED,
-        4,
-        one_delta_translates,
+        family=FAMILY,
+        name="lemma_2_delta",
+        title="One delta turns A->C into B->C",
+        statement=(
+            "x_AC + delta = x_BC yields the same correct output for C in the "
+            "model."
+        ),
+        source="Sinha 2024, lemma 2",
+        decided_on=QUICK,
+        conditions=("theory/shift",),
+        statistic=(
+            "With a delta for each word this is true by construction, the "
+            "prompt of B->C being asked; read as one vector for all words, "
+            "mean B embedding minus mean A embedding over the other words. "
+            "Added to the A words at the embedding of the trained GPT, no "
+            "demonstration: share of C words right, greedy, unseen sentences"
+        ),
+        rule=(
+            "If exact deltas start above 90 %: reproduced if one delta starts "
+            "above 50 % and is ahead, by more than 5 points each, of nothing "
+            "added and of its own coordinates shuffled; otherwise explained "
+            "if it starts above 50 % and is not ahead of one of them by 5 "
+            "points; not reproduced if it ends below 50 %, or is not ahead of "
+            "one of them."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=4,
+        decide=one_delta_translates,
     ),
 )

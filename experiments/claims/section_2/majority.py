@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from experiments import theory
+from experiments.claims.section_2 import FAMILY
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.claims.claim import QUICK, Claim
 from tiny_gpt.claims.evidence import (
@@ -165,38 +166,52 @@ def balance(evidence: Evidence) -> Decision:
 
 CLAIMS = (
     Claim(
-        "prop_1_order",
-        "The majority first, the rare mapping later",
-        "The model initially converges primarily towards minimising the loss "
-        "of the majority task; over time the rare task's becomes more "
-        "significant.",
-        "Sinha 2024, prop. 1",
-        QUICK,
-        tuple(f"theory/count_{n}" for n in COUNTS),
-        "updates until an answer word of fresh text costs half of ln 8 nats; "
-        "the last update where it never does",
-        "Reproduced if with 50 pairs A->C is later than the slower of A->B "
-        "and B->C, and more pairs make it earlier (slope over ln pairs, 25 to "
-        "400), both intervals without 0; not reproduced if one of them is on "
-        "the other side of 0.",
-        SEEN_CONTROLS,
-        2,
-        order,
+        family=FAMILY,
+        name="prop_1_order",
+        title="The majority first, the rare mapping later",
+        statement=(
+            "The model initially converges primarily towards minimising the "
+            "loss of the majority task; over time the rare task's becomes "
+            "more significant."
+        ),
+        source="Sinha 2024, prop. 1",
+        decided_on=QUICK,
+        conditions=tuple(f"theory/count_{n}" for n in COUNTS),
+        statistic=(
+            "updates until an answer word of fresh text costs half of ln 8 "
+            "nats; the last update where it never does"
+        ),
+        rule=(
+            "Reproduced if with 50 pairs A->C is later than the slower of "
+            "A->B and B->C, and more pairs make it earlier (slope over ln "
+            "pairs, 25 to 400), both intervals without 0; not reproduced if "
+            "one of them is on the other side of 0."
+        ),
+        rule_history=SEEN_CONTROLS,
+        num_intervals=2,
+        decide=order,
     ),
     Claim(
-        "prop_1_balance",
-        "Both losses end equal",
-        "At the balance point both losses are approximately equal, and the "
-        "model converges to both of the tasks.",
-        "Sinha 2024, prop. 1, proof, last equations",
-        QUICK,
-        ("theory/count_50",),
-        "loss over the training text after the last epoch, all tokens, A->C "
-        "minus the mean of A->B and B->C",
-        "Reproduced if the interval lies within 0.1 nats; not reproduced if "
-        "outside.",
-        SEEN_CONTROLS,
-        1,
-        balance,
+        family=FAMILY,
+        name="prop_1_balance",
+        title="Both losses end equal",
+        statement=(
+            "At the balance point both losses are approximately equal, and "
+            "the model converges to both of the tasks."
+        ),
+        source="Sinha 2024, prop. 1, proof, last equations",
+        decided_on=QUICK,
+        conditions=("theory/count_50",),
+        statistic=(
+            "loss over the training text after the last epoch, all tokens, "
+            "A->C minus the mean of A->B and B->C"
+        ),
+        rule=(
+            "Reproduced if the interval lies within 0.1 nats; not reproduced "
+            "if outside."
+        ),
+        rule_history=SEEN_CONTROLS,
+        num_intervals=1,
+        decide=balance,
     ),
 )

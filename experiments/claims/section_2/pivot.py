@@ -2,6 +2,7 @@
 
 import math
 
+from experiments.claims.section_2 import FAMILY
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.claims.claim import QUICK, Claim
 from tiny_gpt.claims.evidence import (
@@ -205,57 +206,73 @@ def _more(difference: Interval) -> str:
 
 CLAIMS = (
     Claim(
-        "assumption_2_pivot",
-        "A->C goes through B inside the network",
-        "A causal GPT decomposes new or sparse distributions into latent "
-        "variables and learns their compositions: A->C as B->C after A->B.",
-        "Sinha 2024, assumption 2, sec. 2 and fig. 3",
-        QUICK,
-        ("theory/pivot",),
-        "The paper does not say what is decomposed; read as a B word that is "
-        "made inside and of which the answer is made (read as behaviour, see "
-        "the claim `composition`). Use: A->C words still right after the "
-        "direction of another B word, as B->C holds it, less what the head "
-        "reads as C words, is taken out of the residual stream, minus those "
-        "right after their own is; at the point and place with most use in one "
-        "half of the sentences, counted in the other half. Without a route, "
-        "that B or D word counts which leads to the same C word. Seen: how far "
-        "the lens ranks the right B word, at its best point and place, above "
-        "the best of wrong mappings (0), up to always first (1)",
-        "Reproduced if use starts above 5 points and above that of both "
-        "conditions without a route by more than 5. If the instruments work "
-        "(seen above 90 % in A->B; B->C itself loses more than 50 points "
-        "without all that it holds of its B word after the embedding): "
-        "otherwise explained if use ends below 5, or no more than 5 above a "
-        "condition without a route, while use starts above 5 points or B is "
-        "seen (starts above 5 %); not reproduced if use ends below 5 points "
-        "and B is not seen (starts below 5 %, ends below 50 %). Undecided if "
-        "A->C is not learned (50 %).",
-        UNMEASURED,
-        7,
-        goes_through_b,
+        family=FAMILY,
+        name="assumption_2_pivot",
+        title="A->C goes through B inside the network",
+        statement=(
+            "A causal GPT decomposes new or sparse distributions into latent "
+            "variables and learns their compositions: A->C as B->C after A->B."
+        ),
+        source="Sinha 2024, assumption 2, sec. 2 and fig. 3",
+        decided_on=QUICK,
+        conditions=("theory/pivot",),
+        statistic=(
+            "The paper does not say what is decomposed; read as a B word that "
+            "is made inside and of which the answer is made (read as "
+            "behaviour, see the claim `composition`). Use: A->C words still "
+            "right after the direction of another B word, as B->C holds it, "
+            "less what the head reads as C words, is taken out of the "
+            "residual stream, minus those right after their own is; at the "
+            "point and place with most use in one half of the sentences, "
+            "counted in the other half. Without a route, that B or D word "
+            "counts which leads to the same C word. Seen: how far the lens "
+            "ranks the right B word, at its best point and place, above the "
+            "best of wrong mappings (0), up to always first (1)"
+        ),
+        rule=(
+            "Reproduced if use starts above 5 points and above that of both "
+            "conditions without a route by more than 5. If the instruments "
+            "work (seen above 90 % in A->B; B->C itself loses more than 50 "
+            "points without all that it holds of its B word after the "
+            "embedding): otherwise explained if use ends below 5, or no more "
+            "than 5 above a condition without a route, while use starts above "
+            "5 points or B is seen (starts above 5 %); not reproduced if use "
+            "ends below 5 points and B is not seen (starts below 5 %, ends "
+            "below 50 %). Undecided if A->C is not learned (50 %)."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=7,
+        decide=goes_through_b,
     ),
     Claim(
-        "assumption_2_layers",
-        "Layers are shared between tasks",
-        "Common latent variable patterns across different dataset chunks are "
-        "learned by the model.",
-        "Sinha 2024, assumption 2 and fig. 3",
-        QUICK,
-        ("theory/alignment",),
-        "The paper does not say what it is to be common; read as the same "
-        "geometry of the same sentences in two tasks: debiased linear "
-        "centred-kernel alignment of the residual streams of A->B and A->C "
-        "where the answers are given, word by word, mean over words and over "
-        "the points after the embedding; paired differences over seeds",
-        "Reproduced if it is above that of shuffled sentences, of an untrained "
-        "network and of two unrelated tasks (D->E and A->C beside it), each by "
-        "more than 0.05; otherwise explained if it is above shuffled "
-        "sentences, and within 0.05 of the untrained network or of the "
-        "unrelated tasks, or below; not reproduced if it is less than 0.05 "
-        "above shuffled sentences.",
-        UNMEASURED,
-        3,
-        layers_shared,
+        family=FAMILY,
+        name="assumption_2_layers",
+        title="Layers are shared between tasks",
+        statement=(
+            "Common latent variable patterns across different dataset chunks "
+            "are learned by the model."
+        ),
+        source="Sinha 2024, assumption 2 and fig. 3",
+        decided_on=QUICK,
+        conditions=("theory/alignment",),
+        statistic=(
+            "The paper does not say what it is to be common; read as the same "
+            "geometry of the same sentences in two tasks: debiased linear "
+            "centred-kernel alignment of the residual streams of A->B and "
+            "A->C where the answers are given, word by word, mean over words "
+            "and over the points after the embedding; paired differences over "
+            "seeds"
+        ),
+        rule=(
+            "Reproduced if it is above that of shuffled sentences, of an "
+            "untrained network and of two unrelated tasks (D->E and A->C "
+            "beside it), each by more than 0.05; otherwise explained if it is "
+            "above shuffled sentences, and within 0.05 of the untrained "
+            "network or of the unrelated tasks, or below; not reproduced if "
+            "it is less than 0.05 above shuffled sentences."
+        ),
+        rule_history=UNMEASURED,
+        num_intervals=3,
+        decide=layers_shared,
     ),
 )

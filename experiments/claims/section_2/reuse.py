@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments import theory
+from experiments.claims.section_2 import FAMILY
 from tiny_gpt.analysis.baseline import (
     memorisation_tail,
     memorisation_tail_bound,
@@ -188,63 +189,86 @@ def sample_size(evidence: Evidence) -> Decision:
 
 CLAIMS = (
     Claim(
-        "assumption_2_samples",
-        "A model that knows the majority needs fewer pairs",
-        "The model decomposes new or sparse distributions, learning only the "
-        "necessary patterns, and performs better than a freshly trained model "
-        "on the same task.",
-        "Sinha 2024, assumption 2 and fig. 3",
-        QUICK,
-        (
+        family=FAMILY,
+        name="assumption_2_samples",
+        title="A model that knows the majority needs fewer pairs",
+        statement=(
+            "The model decomposes new or sparse distributions, learning only "
+            "the necessary patterns, and performs better than a freshly "
+            "trained model on the same task."
+        ),
+        source="Sinha 2024, assumption 2 and fig. 3",
+        decided_on=QUICK,
+        conditions=(
             *(f"theory/count_{n}" for n in theory.COUNTS[1:]),
             "controls/a_to_c_alone_equal_tokens",
             *(f"theory/alone_{n}" for n in theory.ALONE),
         ),
-        "different A->C pairs until 90 % of the words of unseen sentences are "
-        "right, interpolated in ln pairs, alone over beside the majority, at "
-        "equal updates and tokens; counted against the claim where it is not "
-        "reached (1600 alone, 800 beside)",
-        "Reproduced if the ratio is above 1; not reproduced if below.",
-        f"{SEEN_CONTROLS} Seeds 0 to 9 were first judged with 50 to 1600 pairs "
-        "alone; 50 were enough for every seed, so 10 and 25 were added, which "
-        "can only lower the ratio. Seeds 100 and up have not been seen.",
-        1,
-        samples,
+        statistic=(
+            "different A->C pairs until 90 % of the words of unseen sentences "
+            "are right, interpolated in ln pairs, alone over beside the "
+            "majority, at equal updates and tokens; counted against the claim "
+            "where it is not reached (1600 alone, 800 beside)"
+        ),
+        rule="Reproduced if the ratio is above 1; not reproduced if below.",
+        rule_history=(
+            f"{SEEN_CONTROLS} Seeds 0 to 9 were first judged with 50 to 1600 "
+            "pairs alone; 50 were enough for every seed, so 10 and 25 were "
+            "added, which can only lower the ratio. Seeds 100 and up have not "
+            "been seen."
+        ),
+        num_intervals=1,
+        decide=samples,
     ),
     Claim(
-        "assumption_2_parts",
-        "A part of the pre-trained model is used again",
-        "Common latent patterns across chunks of the data are re-used: only "
-        "the necessary patterns are learned from the new data.",
-        "Sinha 2024, assumption 2 and fig. 3",
-        QUICK,
-        ("theory/count_0",),
-        "A->C, words of unseen sentences, after 390 updates on its 50 pairs "
-        "alone, from a model trained on A->B and B->C: with embeddings (output "
-        "layer included), attention or feed-forward layers (with their "
-        "normalisation) frozen, or drawn anew",
-        "Reproduced if for one of the three freezing costs less than 5 points "
-        "and drawing it anew more than 5; not reproduced if drawing anew "
-        "costs less than 5 for each.",
-        UNSEEN_RUNS,
-        6,
-        parts,
+        family=FAMILY,
+        name="assumption_2_parts",
+        title="A part of the pre-trained model is used again",
+        statement=(
+            "Common latent patterns across chunks of the data are re-used: "
+            "only the necessary patterns are learned from the new data."
+        ),
+        source="Sinha 2024, assumption 2 and fig. 3",
+        decided_on=QUICK,
+        conditions=("theory/count_0",),
+        statistic=(
+            "A->C, words of unseen sentences, after 390 updates on its 50 "
+            "pairs alone, from a model trained on A->B and B->C: with "
+            "embeddings (output layer included), attention or feed-forward "
+            "layers (with their normalisation) frozen, or drawn anew"
+        ),
+        rule=(
+            "Reproduced if for one of the three freezing costs less than 5 "
+            "points and drawing it anew more than 5; not reproduced if "
+            "drawing anew costs less than 5 for each."
+        ),
+        rule_history=UNSEEN_RUNS,
+        num_intervals=6,
+        decide=parts,
     ),
     Claim(
-        "prop_4_sample_size",
-        "5 sentences are enough for the paper's sentence",
-        "The chance that the model gets 60 % by memorisation is at most 7.74 "
-        "% for 5 test sentences: not below 5 %. How many sentences are?",
-        "Sinha 2024, prop. 4, eq. 4 and sec. 3.1.3",
-        QUICK,
-        (),
-        "test sentences from which Hoeffding's bound, as printed and with "
-        "guesses, and the exact probability are at most 5 %",
-        "Reproduced if 5 suffice for the bound; otherwise explained if they "
-        "do for the exact probability; not reproduced if for neither. No run "
-        "is needed.",
-        "Arithmetic.",
-        0,
-        sample_size,
+        family=FAMILY,
+        name="prop_4_sample_size",
+        title="5 sentences are enough for the paper's sentence",
+        statement=(
+            "The chance that the model gets 60 % by memorisation is at most "
+            "7.74 % for 5 test sentences: not below 5 %. How many sentences "
+            "are?"
+        ),
+        source="Sinha 2024, prop. 4, eq. 4 and sec. 3.1.3",
+        decided_on=QUICK,
+        conditions=(),
+        statistic=(
+            "test sentences from which Hoeffding's bound, as printed and with "
+            "guesses, and the exact probability are at most 5 %"
+        ),
+        rule=(
+            "Reproduced if 5 suffice for the bound; otherwise explained if "
+            "they do for the exact probability; not reproduced if for "
+            "neither. No run is needed."
+        ),
+        rule_history="Arithmetic.",
+        num_intervals=0,
+        decide=sample_size,
     ),
 )

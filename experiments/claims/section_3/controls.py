@@ -1,6 +1,8 @@
 """Rules of the claims that a control decides."""
 
 from experiments import controls
+from experiments.claims.section_3 import FAMILY, WORDS
+from tiny_gpt.claims.claim import QUICK, UNSEEN_RUNS, Claim
 from tiny_gpt.claims.evidence import (
     EXPLAINED,
     REFUTED,
@@ -12,7 +14,6 @@ from tiny_gpt.claims.evidence import (
     average,
     effect,
     points,
-    series,
     strip,
 )
 from tiny_gpt.claims.verdict import (
@@ -30,17 +31,7 @@ CURVE = controls.CURVE[:-1]  # at 50 pairs everything is near its ceiling
 
 def composition(evidence: Evidence) -> Decision:
     """Real A->C against a scrambled one and against no route, by pairs."""
-    kinds = {
-        "real": "sparse_a_to_c",
-        "scrambled": "scrambled_a_to_c",
-        "no route": "no_route_to_c",
-    }
-
-    def at(kind: str, num_pairs: int) -> BySeed:
-        end = "" if num_pairs == 50 else f"_{num_pairs}"
-        return evidence.final(f"controls/{kinds[kind]}{end}")
-
-    by_kind = {kind: [at(kind, x) for x in controls.CURVE] for kind in kinds}
+    by_kind = controls.accuracy_by_pairs(evidence)
     below = {
         kind: average(values[: len(CURVE)]) for kind, values in by_kind.items()
     }
@@ -78,17 +69,7 @@ def composition(evidence: Evidence) -> Decision:
             ),
             effect("two real steps A->B->C", pivot, "fraction"),
         ],
-        {
-            "kind": "curve",
-            "axis": UNSEEN,
-            "x_axis": "A->C sentence pairs",
-            "log_x": True,
-            "series": [
-                series(evidence, kind, controls.CURVE, values)
-                for kind, values in by_kind.items()
-            ],
-            "lines": {"chance": CHANCE},
-        },
+        controls.describe_curve(evidence),
     )
 
 
@@ -174,3 +155,99 @@ def reuse(evidence: Evidence) -> Decision:
             {"chance": CHANCE},
         ),
     )
+
+
+_CURVES = tuple(
+    f"controls/{kind}{end}"
+    for end in ("", "_25", "_16", "_12", "_8", "_4")
+    for kind in ("sparse_a_to_c", "scrambled_a_to_c", "no_route_to_c")
+)
+_PROTOTYPE = (
+    "Written after a prototype of 2 or 3 seeds had been seen (other code, the "
+    "same small size), and before any run of these conditions."
+)
+
+CLAIMS = (
+    Claim(
+        family=FAMILY,
+        name="composition",
+        title="A->C is learned by composing A->B and B->C",
+        statement=(
+            "The model is able to re-use previous data of different tasks and "
+            "a few hints of the A to C training data; it learns latent "
+            "patterns and their compositions."
+        ),
+        source="Sinha 2024, sec. 3.1.3, assumption 2 and fig. 3",
+        decided_on=QUICK,
+        conditions=_CURVES,
+        statistic=(
+            WORDS
+            + "; paired differences over seeds, averaged over 4, 8, 12, 16 "
+            "and 25 A->C pairs (50 is a ceiling for all)"
+        ),
+        rule=(
+            "Reproduced if the real mapping is ahead of both the scrambled "
+            "one and the one without a route by more than 5 points; otherwise "
+            "explained if either control comes within 5 points and 50 real "
+            "pairs reach more than 50 %."
+        ),
+        rule_history=_PROTOTYPE,
+        num_intervals=3,
+        decide=composition,
+    ),
+    Claim(
+        family=FAMILY,
+        name="out_of_distribution",
+        title="Words never shown in A->C are not translated",
+        statement=(
+            "GPT models are unable to generate data that is truly "
+            "out-of-distribution."
+        ),
+        source="Sinha 2024, sec. 1",
+        decided_on=QUICK,
+        conditions=tuple(f"controls/held_out_{n}" for n in (1, 2, 3)),
+        statistic=(
+            "share of the held-out words right and in place, averaged over 1, "
+            "2 and 3 held-out words"
+        ),
+        rule=(
+            "Reproduced if the interval ends below chance, 12.5 %; not "
+            "reproduced if it starts above 25 %."
+        ),
+        rule_history=(
+            "Written after a prototype and two runs of `held_out_2` had been "
+            "seen."
+        ),
+        num_intervals=1,
+        decide=new_words,
+    ),
+    Claim(
+        family=FAMILY,
+        name="assumption_2",
+        title="What was learned before is used again",
+        statement=(
+            "A causal GPT learns latent pattern variables and their "
+            "compositions and thus performs better than a freshly trained "
+            "model on the same task."
+        ),
+        source="Sinha 2024, assumption 2",
+        decided_on=QUICK,
+        conditions=(
+            "controls/pretrained",
+            "controls/a_to_c_alone_equal_tokens",
+            "controls/sparse_a_to_c",
+            "controls/unrelated_majority",
+        ),
+        statistic=WORDS + "; paired differences over seeds",
+        rule=(
+            "Reproduced if the pre-trained model is ahead of the fresh one, "
+            "at equal updates on the 50 pairs, by more than 5 points, and the "
+            "related majority helps more than the unrelated one by more than "
+            "5; otherwise explained if the unrelated one helps as much, "
+            "within 5."
+        ),
+        rule_history=UNSEEN_RUNS,
+        num_intervals=2,
+        decide=reuse,
+    ),
+)

@@ -2,7 +2,9 @@
 
 import math
 
+from experiments.claims.section_3 import FAMILY, FIGURE_2, WORDS
 from tiny_gpt.analysis.times import median_time
+from tiny_gpt.claims.claim import QUICK, Claim
 from tiny_gpt.claims.evidence import (
     BySeed,
     Decision,
@@ -160,3 +162,106 @@ def prompt_decides(evidence: Evidence) -> Decision:
         [effect(f"{right} against {wrong}", gain, "difference")],
         strip(evidence, UNSEEN, values, {"chance": CHANCE}),
     )
+
+
+CLAIMS = (
+    Claim(
+        family=FAMILY,
+        name="proposition_1",
+        title="The majority's loss falls first, the sparse one later",
+        statement=(
+            "The model initially converges primarily towards minimising the "
+            "loss for the majority task; over time the contributions of the "
+            "sparse task become more significant."
+        ),
+        source="Sinha 2024, prop. 1",
+        decided_on=QUICK,
+        conditions=(SPARSE,),
+        statistic=(
+            "epoch at which the loss of the answer words of fresh text falls "
+            "to half of ln 8; A->C minus the later of A->B and B->C, paired"
+        ),
+        rule=(
+            "Reproduced if the interval of the delay starts above 0; not "
+            "reproduced if it ends below 0."
+        ),
+        rule_history=(
+            "Written after accuracy curves of 5 seeds had been seen; losses "
+            "by mapping had not."
+        ),
+        num_intervals=1,
+        decide=order_of_drops,
+    ),
+    Claim(
+        family=FAMILY,
+        name="proposition_2",
+        title="The mapping with most training pairs dominates",
+        statement=(
+            "An increase in the number of pre-training examples for a context "
+            "indicates a pattern that will dominate the output."
+        ),
+        source="Sinha 2024, prop. 2",
+        decided_on=QUICK,
+        conditions=(SPARSE,),
+        statistic=(
+            "share of words for which the B word is given, asked for A->C "
+            "without a demonstration"
+        ),
+        rule=(
+            "Reproduced if the interval starts above 50 %; not reproduced if "
+            "it ends below."
+        ),
+        rule_history="Written after two runs of `held_out_2` had been seen.",
+        num_intervals=1,
+        decide=majority_answers,
+    ),
+    Claim(
+        family=FAMILY,
+        name="prompts",
+        title="The prompt decides which mapping is applied",
+        statement=(
+            "We highlight the influence of prompt design on pattern "
+            "recognition and task performance."
+        ),
+        source="Sinha 2024, abstract and assumption 1",
+        decided_on=QUICK,
+        conditions=(SPARSE,),
+        statistic=WORDS
+        + "; after demonstrations of A->C minus after as many of A->B",
+        rule=(
+            "Reproduced if the difference starts above 5 points; not "
+            "reproduced if it ends below."
+        ),
+        rule_history="Written after two runs of `held_out_2` had been seen.",
+        num_intervals=1,
+        decide=prompt_decides,
+    ),
+    Claim(
+        family=FAMILY,
+        name="more_epochs",
+        title="More epochs enhance the ability",
+        statement=(
+            "Increasing the number of training epochs enhances emergent "
+            "abilities."
+        ),
+        source="Sinha 2024, abstract",
+        decided_on=QUICK,
+        conditions=(
+            SPARSE,
+            "controls/oversampled_a_to_c",
+            "controls/fresh_a_to_c",
+        ),
+        statistic=(
+            "A->C accuracy at the last epoch minus that at a third of "
+            "training, paired"
+        ),
+        rule=(
+            "Reproduced if the difference starts above 0; not reproduced if "
+            "it ends below 0. More data instead of more epochs stands beside "
+            "it."
+        ),
+        rule_history=FIGURE_2,
+        num_intervals=1,
+        decide=more_epochs,
+    ),
+)

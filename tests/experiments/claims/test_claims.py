@@ -6,14 +6,12 @@ import pandas as pd
 import pytest
 
 from experiments import triangle
-from experiments.claims.families import CLAIMS
+from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.claims.claim import (
     LEVEL,
     decide_all,
-    interval_level,
-    num_intervals,
 )
 from tiny_gpt.claims.evidence import (
     EXPLAINED,
@@ -28,15 +26,17 @@ from tiny_gpt.claims.evidence import (
     points,
 )
 from tiny_gpt.claims.verdict import crossing
-from tiny_gpt.commands.running.outputs import PUBLISHED
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import VERDICTS
 
 SEEDS = (0, 1, 2, 3, 4)
+FAMILY = REPRODUCTION.family
+CLAIMS = REPRODUCTION.families[FAMILY]
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 CURVES = pd.concat(
-    pd.read_csv(PUBLISHED / f"{name}.csv")
-    for name in ("triangle", "four_languages")
+    pd.read_csv(study.published)
+    for study in REPRODUCTION.studies
+    if study.published
 )
 SPARSE = "triangle/sparse_a_to_c"
 NOTHING = "triangle/no_a_to_c"
@@ -153,7 +153,7 @@ CASES = [
 def evidence_of(name, overrides, seeds=SEEDS, paper=None):
     places = set(BY_NAME[name].conditions)
     frame = scripted_metrics(overrides, seeds, places)
-    return Evidence(frame, seeds, paper, CURVES, interval_level(CLAIMS))
+    return Evidence(frame, seeds, paper, CURVES, FAMILY.interval_level)
 
 
 @pytest.mark.parametrize(("name", "overrides", "verdict"), CASES)
@@ -246,7 +246,7 @@ def lowered(condition, epochs, by):
 def test_published_curves_decide(name, curves, verdict):
     places = set(BY_NAME[name].conditions)
     frame = scripted_metrics({}, SEEDS, places)
-    evidence = Evidence(frame, SEEDS, None, curves, interval_level(CLAIMS))
+    evidence = Evidence(frame, SEEDS, None, curves, FAMILY.interval_level)
     assert BY_NAME[name].decide(evidence).verdict == verdict
 
 
@@ -270,7 +270,7 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
         SEEDS,
         frame,
         CURVES,
-        interval_level(CLAIMS),
+        FAMILY.interval_level,
         asked.exact_demonstrations[0],
         asked.accuracy,
     )
@@ -282,7 +282,7 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
 def test_missing_runs_leave_a_claim_open():
     frame = scripted_metrics({}, SEEDS, {SPARSE, NOTHING})
     few = frame[(frame["condition"] != "no_a_to_c") | (frame["seed"] < 3)]
-    evidence = Evidence(few, SEEDS, None, CURVES, interval_level(CLAIMS))
+    evidence = Evidence(few, SEEDS, None, CURVES, FAMILY.interval_level)
     entries = {
         e["name"]: e for e in decide_all(CLAIMS, evidence, "make reproduce")
     }
@@ -322,9 +322,9 @@ def test_pairs_need_the_same_seeds():
 
 def test_intervals_share_the_level():
     # Bonferroni over all that the rules compare.
-    assert num_intervals(CLAIMS) == sum(c.num_intervals for c in CLAIMS) > 15
-    expected = 1 - (1 - LEVEL) / num_intervals(CLAIMS)
-    assert interval_level(CLAIMS) == pytest.approx(expected, rel=1e-12)
+    assert FAMILY.num_intervals == sum(c.num_intervals for c in CLAIMS) > 15
+    expected = 1 - (1 - LEVEL) / FAMILY.num_intervals
+    assert FAMILY.interval_level == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_crossing_is_interpolated():

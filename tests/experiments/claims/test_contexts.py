@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from experiments import controls, theory
+from experiments.claims.section_2 import FAMILY, context_equations
+from experiments.claims.section_2 import contexts as context_claims
 from experiments.claims.section_2.context_equations import MOST
-from experiments.claims.section_2.contexts import CLAIMS, PLACE
+from experiments.claims.section_2.contexts import PLACE
 from experiments.measurements import contexts
 from tests.helpers.scripted_runs import scripted_metrics
-from tiny_gpt.claims.claim import interval_level
 from tiny_gpt.claims.evidence import (
     EXPLAINED,
     REFUTED,
@@ -25,6 +26,7 @@ from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import FIGURE_KEYS, UNITS
 
 SEEDS = (0, 1, 2, 3, 4)
+CLAIMS = (*context_claims.CLAIMS, *context_equations.CLAIMS)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 A_TO_B, A_TO_C = "A->B", "A->C"
 BARE = contexts.demonstrated(0, A_TO_C)
@@ -111,7 +113,7 @@ def evidence_of(changes, seeds=SEEDS, spread=0.0):
             rows.append((*head, *key, one + step * (i % 2)))
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     curves = SPARSE_CURVES[SPARSE_CURVES["seed"].isin(seeds)]
-    level = interval_level(CLAIMS)
+    level = FAMILY.interval_level
     frame = pd.concat([frame, curves], ignore_index=True)
     return Evidence(frame, seeds, None, pd.DataFrame(), level)
 
@@ -312,7 +314,7 @@ def test_missing_rows_are_missing_runs():
 def test_as_many_demonstrations_as_fit(module, place):
     # 10 tokens a pair, 5 + 4 - 1 for question and answer: 20 + 8 <= 30 and
     # 30 + 8 <= 40, but not one more.
-    experiment = module.build_experiment("quick", place.split("/")[1])
+    experiment = module.STUDY.build("quick", place.split("/")[1])
     packing, shown = packing_of(experiment)
     assert contexts.most_demonstrations(packing) == MOST[place]
     assert shown[A_TO_C] == 50
@@ -322,5 +324,5 @@ def test_as_many_demonstrations_as_fit(module, place):
 def test_counts_are_those_of_the_experiments():
     assert tuple(contexts.COUNTS) == theory.COUNTS
     for num_pairs, place in contexts.COUNTS.items():
-        experiment = theory.build_experiment("quick", place.split("/")[1])
+        experiment = theory.STUDY.build("quick", place.split("/")[1])
         assert experiment.mixture.num_pairs(A_TO_C) == num_pairs

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import theory
-from experiments.claims.section_2 import gradients, majority, reuse
-from tiny_gpt.claims.claim import interval_level
+from experiments.claims.section_2 import FAMILY, gradients, majority, reuse
 from tiny_gpt.claims.evidence import (
     EXPLAINED,
     REFUTED,
@@ -25,6 +24,7 @@ CLAIMS = (
     *reuse.CLAIMS,
 )
 BY_NAME = {claim.name: claim for claim in CLAIMS}
+COUNTS = majority.COUNTS
 NUM_EPOCHS = 6
 EARLY = [3.0, 0.9, 0.3, 0.3, 0.3, 0.3]  # below ln 8 / 2 in the 2nd epoch
 LATE = [3.0, 3.0, 3.0, 3.0, 0.9, 0.3]
@@ -56,14 +56,14 @@ def final(place, value, prompt, seeds):
 def evidence_of(rows, seeds=SEEDS):
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     empty = pd.DataFrame(columns=["condition", "metric", "task", "value"])
-    return Evidence(frame, seeds, None, empty, interval_level(CLAIMS))
+    return Evidence(frame, seeds, None, empty, FAMILY.interval_level)
 
 
 def losses(by_count, majority=EARLY, kind="count", seeds=SEEDS):
     """Returns losses of fresh answers; A->C's by its number of pairs."""
     metric, tier = "loss_answer_words", "fresh_windows"
     rows = []
-    for count in majority.COUNTS:
+    for count in COUNTS:
         place = f"theory/{kind}_{count}"
         of_task = {"A->B": majority, "B->C": majority, "A->C": by_count(count)}
         for mapping, values in of_task.items():

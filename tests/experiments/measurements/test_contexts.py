@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from experiments.claims.section_2.contexts import CLAIMS
+from experiments.claims.section_2 import context_equations
+from experiments.claims.section_2 import contexts as context_claims
 from experiments.measurements import context_words, contexts
 from tests.helpers.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.bayes import bayes_log_probabilities
@@ -399,7 +400,10 @@ def test_the_rules_find_all_they_read():
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = pd.concat([frame, curves], ignore_index=True)
     evidence = Evidence(frame, (0, 1), None, pd.DataFrame(), 0.95)
-    verdicts = {c.name: c.decide(evidence).verdict for c in CLAIMS}
+    verdicts = {
+        c.name: c.decide(evidence).verdict
+        for c in (*context_claims.CLAIMS, *context_equations.CLAIMS)
+    }
     assert verdicts == {
         "assumption_1": REPRODUCED,
         "assumption_1_bayes": REPRODUCED,

@@ -15,7 +15,7 @@ from tiny_gpt.analysis.statistics import (
 from tiny_gpt.analysis.times import median_time, time_to_threshold
 from tiny_gpt.claims.evidence import Evidence, by_seed, effect
 from tiny_gpt.claims.verdict import LEARNED
-from tiny_gpt.commands.running.plan import Plan, count_seeds
+from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.experiment import Experiment, packing_of
 
 TIERS = (
@@ -68,7 +68,7 @@ def describe_condition(
     return {
         "experiment": experiment.name,
         "condition": experiment.condition,
-        "question": plan.module.describe(experiment.condition),
+        "question": plan.study.conditions[experiment.condition],
         "mappings": list(experiment.eval_mappings),
         "accuracy_metric": experiment.evaluation.accuracy,
         "seeds": [seed for seed in plan.seeds if seed not in absent],
@@ -82,7 +82,7 @@ def describe_condition(
             label: memorisation_accuracy(mixture.coverage(label), chance)
             for label in experiment.eval_mappings
         },
-        "sparse": list(plan.module.SPARSE),
+        "sparse": list(plan.study.sparse),
         "num_epochs": experiment.train.num_epochs,
         "effects": [] if absent else _effects(plan, experiment, evidence),
     }
@@ -97,7 +97,7 @@ def _effects(
     effects = []
     main = f"{evidence.num_demonstrations}_demonstrations"
     asked = last[last["prompt"] == main]
-    for mapping in (*plan.module.SPARSE, *experiment.pivots):
+    for mapping in (*plan.study.sparse, *experiment.pivots):
         of_mapping = asked[asked["mapping"] == mapping]
         for metric, tiers, unit, bounds in SHOWN:
             for tier in tiers:
@@ -115,7 +115,7 @@ def _effects(
                 if len(found) < len(evidence.seeds):  # others have none
                     name += f" ({count_seeds(tuple(found['seed']))})"
                 effects.append(effect(name, mean, unit))
-    for mapping in plan.module.SPARSE:
+    for mapping in plan.study.sparse:
         effects += _over_seeds(rows, asked, mapping, experiment, evidence)
     losses = by_seed(last[(last["metric"] == "loss")])
     floor = inferring_floor(*packing_of(experiment))

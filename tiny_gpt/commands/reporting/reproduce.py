@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,52 +14,58 @@ import keras
 import pandas as pd
 from rich.console import Console
 
-from experiments import theory
-from experiments.__main__ import EXPERIMENTS
-from tiny_gpt.commands.reporting.study import collect_study, run_study
+from tiny_gpt.commands.outputs import evidence_of
+from tiny_gpt.commands.plan import (
+    Plan,
+    choose_placement,
+    count_seeds,
+    folder_of_host,
+)
+from tiny_gpt.commands.reporting.protocol import (
+    Reproduction,
+    load_reproduction,
+)
+from tiny_gpt.commands.reporting.theory import read_theory, run_theory
 from tiny_gpt.commands.reporting.verdicts import (
     build_ledger,
+    describe_runs,
     show,
     verdict_table,
 )
-from tiny_gpt.commands.running.plan import (
-    Plan,
-    choose_placement,
-    folder_of_host,
-)
-from tiny_gpt.commands.running.runner import read_runs, run_plan
+from tiny_gpt.commands.runner import read_runs, run_plan
+from tiny_gpt.commands.study import Study, load_study
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe_environment
 
+FOLDER = Path("results") / "reproduce"
+
 
 @dataclass(frozen=True)
-class Reproduction:
-    """What `make reproduce` runs, and where it goes.
+class ReproductionPlan:
+    """What one command asks for of a reproduction.
 
     Attributes:
+        protocol: what is run, measured and decided.
         plans: one per experiment, each in a folder of its own.
         folder: folder of the whole.
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
-        trains: whether unfinished runs are run; if not, the report is made
-            from what is there.
-        theory: runs that test the paper's theory, if they are there
-            (`measurements.study`).
+        theory: runs that test the paper's theory, if they are there.
     """
 
+    protocol: Reproduction
     plans: tuple[Plan, ...]
     folder: Path
     overwrite: bool
     command: str
-    trains: bool
     theory: Plan | None = None
 
     @classmethod
     def from_options(
         cls, options: argparse.Namespace, command: list[str]
-    ) -> "Reproduction":
+    ) -> "ReproductionPlan":
         """Builds it from a command line.
 
         Raises:
@@ -68,31 +75,29 @@ class Reproduction:
         if options.conditions:
             raise ValueError(
                 "`--conditions` belongs to one experiment; claims need all. "
-                f"Received: {options.experiment} --conditions "
+                f"Received: {options.command} --conditions "
                 f"{' '.join(options.conditions)}"
             )
-        folder = options.out or Path("results") / "reproduce"
-        trains = options.experiment != "report"
-        if not trains:
-            options = _as_reproduced(options, folder)
+        protocol = load_reproduction(options.experiments)
+        folder = options.out or FOLDER
+        trains = options.command != "report"
         placement = choose_placement(options) if trains else None
         folder = folder_of_host(folder) if trains else folder
 
-        def plan(name: str) -> Plan:
-            part = copy.copy(options)
-            part.experiment, part.out = name, folder / name
-            planned = Plan.from_options(part, command, placement)
-            return dataclasses.replace(planned, folder=folder / name)
+        def plan(study: Study) -> Plan:
+            planned = Plan.from_options(study, options, command, placement)
+            return dataclasses.replace(planned, folder=folder / study.name)
 
-        is_studied = (folder / theory.NAME / results_folder.MANIFEST).exists()
-        is_studied |= options.experiment == "theory"
+        theory = protocol.theory
+        has_theory = (folder / theory.name / results_folder.MANIFEST).exists()
+        has_theory |= options.command == "theory"
         return cls(
-            tuple(map(plan, EXPERIMENTS)),
+            protocol,
+            tuple(map(plan, protocol.studies)),
             folder,
             options.overwrite,
             shlex.join(command),
-            trains,
-            plan(theory.NAME) if is_studied else None,
+            plan(theory) if has_theory else None,
         )
 
     @property
@@ -119,50 +124,39 @@ class Reproduction:
         for plan in self._all_plans:
             plan.reserve()
 
-    def study(self) -> None:
-        """Runs and measures what tests the theory, and writes the report."""
-        if self.theory is None:
-            raise ValueError(
-                "A study needs a plan. Received: a reproduction without one"
-            )
-        start = time.perf_counter()
-        run_study(self.theory, self.plans, Console())
-        dataclasses.replace(self, trains=False).execute(start)
-
-    def execute(self, start: float | None = None) -> None:
+    def run(self, target: str) -> None:
         """Runs what is missing, decides the claims and writes the report.
 
         Args:
-            start: `time.perf_counter()` where the command began; now by
-                default.
+            target: "reproduce"; "theory", which runs what is measured and no
+                more of the other experiments; or "report", which runs nothing.
         """
         console = Console()
-        start = time.perf_counter() if start is None else start
+        start = time.perf_counter()
+        if target == "theory" and self.theory is not None:
+            run_theory(self.protocol, self.theory, self.plans, console)
         parts = []
         for plan in self.plans:
-            if self.trains:
+            if target == "reproduce":
                 parts.append((plan, run_plan(plan, console, is_shown=False)))
             else:
                 parts.append((plan, read_runs(plan)))
         if self.theory is not None:
-            parts.append((self.theory, collect_study(self.theory)))
+            done = read_theory(self.protocol, self.theory)
+            parts.append((self.theory, done))
         metrics = [frame for _, done in parts for frame in done.metrics]
         events = [frame for _, done in parts for frame in done.events]
         missing = {
-            f"{plan.module.NAME}/{condition}": seeds
+            f"{plan.study.name}/{condition}": seeds
             for plan, done in parts
             for condition, seeds in done.missing.items()
         }
         wall_s = {
-            f"{plan.module.NAME}/{condition}": value
+            f"{plan.study.name}/{condition}": value
             for plan, done in parts
             for condition, value in done.wall_s.items()
         }
-        if not metrics:
-            raise ValueError(
-                "A report needs a finished run. "
-                f"Received: {self.folder}, which has none"
-            )
+        check_finished(metrics, self.folder)
         seconds = time.perf_counter() - start
         times = {"last_command_s": round(seconds, 1), "wall_s": wall_s}
         self._write(
@@ -174,7 +168,9 @@ class Reproduction:
         metrics = metrics.assign(value=metrics["value"].map(_six_digits))
         results_folder.write_frame(self.folder / "metrics.csv", metrics)
         results_folder.write_frame(self.folder / "events.csv", events)
-        ledger = build_ledger(self.plans, metrics, missing, self.theory)
+        ledger = build_ledger(
+            self.protocol, self.plans, metrics, missing, self.theory
+        )
         results_folder.write_json(self.folder / "claims.json", ledger)
         manifest = {**self._manifest(ledger), **times}
         results_folder.write_manifest(self.folder, manifest)
@@ -202,29 +198,88 @@ class Reproduction:
         }
 
 
-def _as_reproduced(
-    options: argparse.Namespace, folder: Path
-) -> argparse.Namespace:
-    """Returns the options of the reproduction that a folder holds."""
-    if not (folder / results_folder.MANIFEST).exists():
-        raise ValueError(
-            "A report needs the folder of a reproduction. "
-            f"Received: {folder}, which has no {results_folder.MANIFEST}"
-        )
-    manifest = results_folder.read_manifest(folder)
+def run_command(options: argparse.Namespace, command: list[str]) -> None:
+    """Does what `reproduce`, `theory` or `report` ask for.
+
+    Raises:
+        ValueError: if an option is invalid, or there is nothing to report.
+    """
+    if options.command != "report":
+        plan = ReproductionPlan.from_options(options, command)
+        with results_folder.hold_folder(plan.folder):
+            plan.reserve()
+            plan.run(options.command)
+        return
+    folder = options.out or FOLDER
+    manifest = _read_manifest(folder)
     config = manifest["config"]
-    is_known = manifest["format"] == results_folder.FORMAT
-    if not is_known or config.get("experiment") != "reproduce":
-        raise ValueError(
-            "A report needs the folder of a reproduction, of format "
-            f"{results_folder.FORMAT}. Received: {folder}, of "
-            f"{config.get('experiment')!r}, format {manifest['format']}"
-        )
     again = copy.copy(options)
+    again.out = folder
     again.preset, again.precision = config["preset"], config["precision"]
     again.clipping = config.get("clipping", "global")
     again.seeds, again.first_seed = len(config["seeds"]), min(config["seeds"])
-    return again
+    if config["experiment"] == "reproduce":
+        ReproductionPlan.from_options(again, command).run("report")
+        return
+    again.conditions = again.conditions or list(config["conditions"])
+    experiment = manifest.get("file") or config["experiment"]
+    study = load_study(experiment, options.experiments)
+    report_study(Plan.from_options(study, again, command), manifest)
+
+
+def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
+    """Writes the report of one experiment, which has no claims.
+
+    Raises:
+        ValueError: if no run is finished.
+    """
+    done = read_runs(plan)
+    check_finished(done.metrics, plan.folder)
+    metrics, events = pd.concat(done.metrics), pd.concat(done.events)
+    name = plan.study.name
+    missing = {f"{name}/{c}": seeds for c, seeds in done.missing.items()}
+    evidence = evidence_of([plan], metrics)
+    ledger = {
+        **describe_runs([plan], missing, evidence),
+        "num_tests": 0,
+        "level": evidence.level,
+        "corrected_level": evidence.level,
+        "rules_commit": "",
+        "summary": f"{name}, preset {plan.preset}, {count_seeds(plan.seeds)}.",
+        "claims": [],
+    }
+    page = render_report(ledger, metrics, events, manifest)
+    results_folder.write_text(plan.folder / "report.html", page)
+    Console().print(f"See {plan.folder / 'report.html'}", soft_wrap=True)
+
+
+def check_finished(metrics: Sequence[pd.DataFrame], folder: Path) -> None:
+    """Raises a ValueError if no run of a folder is finished."""
+    if not metrics:
+        raise ValueError(
+            f"A report needs a finished run. Received: {folder}, which has none"
+        )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Returns the manifest of a folder that can be reported."""
+    what = "A report needs the folder of a reproduction or of an experiment"
+    if not (folder / results_folder.MANIFEST).exists():
+        raise ValueError(
+            f"{what}. Received: {folder}, which has no "
+            f"{results_folder.MANIFEST}"
+        )
+    manifest = results_folder.read_manifest(folder)
+    config, format_ = manifest["config"], manifest["format"]
+    needed = {"experiment", "preset", "seeds", "precision"}
+    if config.get("experiment") != "reproduce":
+        needed.add("conditions")
+    if format_ != results_folder.FORMAT or needed - set(config):
+        raise ValueError(
+            f"{what}, of format {results_folder.FORMAT}. Received: {folder}, "
+            f"of {config.get('experiment')!r}, format {format_}"
+        )
+    return manifest
 
 
 def _six_digits(value: float) -> float:

@@ -1,7 +1,7 @@
 """The ledger of a reproduction: verdicts, and what every condition says."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,32 +9,18 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from experiments.claims.families import CLAIMS
-from experiments.claims.section_2.family import THEORY
-from experiments.extra_figures import more_figures
-from tiny_gpt.claims.claim import (
-    LEVEL,
-    decide_all,
-    interval_level,
-    num_intervals,
-)
+from tiny_gpt.claims.claim import Family, decide_all
 from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.outputs import evidence_of
+from tiny_gpt.commands.plan import Plan, count_seeds, last_commit
 from tiny_gpt.commands.reporting.conditions import describe_condition
-from tiny_gpt.commands.running.outputs import PUBLISHED
-from tiny_gpt.commands.running.plan import Plan, count_seeds, last_commit
+from tiny_gpt.commands.reporting.protocol import Reproduction
 from tiny_gpt.report.schema import FORMAT
 from tiny_gpt.report.typeset import format_effect
 
-ROOT = Path(__file__).parents[3]
-PAPER_FRAME = ROOT / "docs" / "runs" / "triangle_paper" / "metrics.csv.gz"
-RULES = ROOT / "experiments" / "claims"
-FAMILY = (
-    f"The {len(THEORY)} of section 2 are a family of their own, of "
-    f"{num_intervals(THEORY)} intervals at {interval_level(THEORY):.4f} each."
-)
-
 
 def build_ledger(
+    protocol: Reproduction,
     plans: tuple[Plan, ...],
     metrics: pd.DataFrame,
     missing: dict[str, list[int]],
@@ -43,6 +29,7 @@ def build_ledger(
     """Decides every claim and describes every condition.
 
     Args:
+        protocol: the claims.
         plans: what was run.
         metrics: metrics frame of all of it.
         missing: seeds missing, by experiment and condition.
@@ -51,60 +38,67 @@ def build_ledger(
     Returns:
         The ledger, as `tiny_gpt.report.page.render_report` reads it.
     """
-    first = plans[0]
-    paper = metrics if first.preset == "paper" else pd.read_csv(PAPER_FRAME)
-    evaluation = first.experiments[0].evaluation
-    evidence = Evidence(
-        metrics,
-        first.seeds,
-        paper,
-        pd.concat(
-            pd.read_csv(PUBLISHED / f"{plan.module.NAME}.csv")
-            for plan in plans
-            if (PUBLISHED / f"{plan.module.NAME}.csv").exists()
-        ),
-        interval_level(CLAIMS),
-        evaluation.exact_demonstrations[0],
-        evaluation.accuracy,
-    )
-    entries = decide_all(CLAIMS, evidence, _command(first))
-    family = ""
-    if theory is not None:
-        level = interval_level(THEORY)
-        entries += decide_all(
-            THEORY,
-            dataclasses.replace(evidence, level=level),
-            _command(first, "theory"),
-        )
-        family = f" {FAMILY}"
+    first, main = plans[0], protocol.family
+    paper = metrics
+    if first.preset != "paper":
+        paper = pd.read_csv(protocol.paper_metrics)
+    evidence = evidence_of(plans, metrics, paper, main.interval_level)
+    families = {
+        family: claims
+        for family, claims in protocol.families.items()
+        if theory is not None or family.target != "theory"
+    }
+    entries = []
+    for family, claims in families.items():
+        of_family = dataclasses.replace(evidence, level=family.interval_level)
+        entries += decide_all(claims, of_family, _command(first, family.target))
     for entry in entries:
-        entry["more_figures"] = more_figures(entry["name"], evidence)
+        entry["more_figures"] = protocol.more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
-    conditions = [
-        describe_condition(plan, experiment, missing, evidence)
-        for plan in all_plans
-        for experiment in plan.experiments
-    ]
+    others = [describe_family(family) for family in families if family != main]
+    summary = summarise(entries, first.preset, first.seeds)
+    return {
+        **describe_runs(all_plans, missing, evidence),
+        "num_tests": main.num_intervals,
+        "level": main.level,
+        "corrected_level": main.interval_level,
+        "rules_commit": last_commit(protocol.rules),
+        "summary": " ".join([summary, *others]),
+        "claims": entries,
+    }
+
+
+def describe_runs(
+    plans: Sequence[Plan], missing: dict[str, list[int]], evidence: Evidence
+) -> dict[str, Any]:
+    """Returns the part of a ledger that no claim decides."""
     return {
         "format": FORMAT,
-        "preset": first.preset,
-        "seeds": list(first.seeds),
-        "num_tests": num_intervals(CLAIMS),
-        "level": LEVEL,
-        "corrected_level": interval_level(CLAIMS),
-        "rules_commit": last_commit(RULES),
+        "preset": plans[0].preset,
+        "seeds": list(plans[0].seeds),
         "missing": [
             f"{place}: seeds {', '.join(map(str, seeds))}"
             for place, seeds in missing.items()
         ],
-        "summary": summarise(entries, first.preset, first.seeds) + family,
-        "claims": entries,
-        "conditions": conditions,
+        "conditions": [
+            describe_condition(plan, experiment, missing, evidence)
+            for plan in plans
+            for experiment in plan.experiments
+        ],
     }
 
 
-def _command(plan: Plan, target: str = "reproduce") -> str:
-    """Returns the command that repeats a reproduction, or another target."""
+def describe_family(family: Family) -> str:
+    """Says that a family has a level of its own."""
+    return (
+        f"The {len(family.claims)} of {family.name.replace('_', ' ')} are a "
+        f"family of their own, of {family.num_intervals} intervals at "
+        f"{family.interval_level:.4f} each."
+    )
+
+
+def _command(plan: Plan, target: str) -> str:
+    """Returns the command that repeats a target."""
     parts = [f"make {target} PRESET={plan.preset} SEEDS={len(plan.seeds)}"]
     if keras.backend.backend() != "jax":
         parts.append(f"BACKEND={keras.backend.backend()}")

@@ -1,4 +1,4 @@
-"""`python -m experiments sweep FILE`: runs a grid, and draws its maps."""
+"""`tiny-gpt sweep FILE`: runs a grid, and draws its maps."""
 
 import argparse
 import contextlib
@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.console import Console
 
 from tiny_gpt.analysis.psi import MOST_AT_ONCE
-from tiny_gpt.commands.running.plan import (
+from tiny_gpt.commands.plan import (
     check_packs,
     choose_placement,
     current_commit,
 )
+from tiny_gpt.commands.progress import SweepReporter
 from tiny_gpt.commands.sweeping.file import load_sweep
-from tiny_gpt.commands.sweeping.progress import SweepReporter
 from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
 from tiny_gpt.commands.sweeping.status import show_rows, show_status
 from tiny_gpt.runtime.environment import (
@@ -48,7 +48,7 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
         ValueError: if an option or the sweep is invalid.
     """
     console = Console()
-    sweep = load_sweep(options.file)
+    sweep = load_sweep(options.file, options.experiments)
     folder = options.out or Path("results") / "sweeps" / sweep.name
     shard = _parse_shard(options.shard)
     if options.action == "plot" and not options.metrics:

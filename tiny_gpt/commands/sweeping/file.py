@@ -1,6 +1,6 @@
 """A sweep as a TOML file -> `Sweep`.
 
-experiment = "controls"            # a module of `experiments`
+experiment = "controls"            # or the path of a file, as "mine.py"
 preset = "quick"
 condition = "sparse_a_to_c"        # unless "condition" is an axis
 seeds = 10                         # 0 to 9; or a list
@@ -17,24 +17,26 @@ majority_pairs = [250, 2500]
 "evaluation.every" = 5
 """
 
-import importlib
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from tiny_gpt.commands.running.options import EXPERIMENTS
-from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.commands.study import load_study
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.grid import Success, Sweep
 
-MODULES = (*EXPERIMENTS, "theory")
 KEYS = ("experiment", "preset", CONDITION, "seeds", "success", "axes", "fixed")
 MOST_SEEDS = 10_000  # a typing error otherwise
 
 
-def load_sweep(path: Path) -> Sweep:
+def load_sweep(path: Path, experiments: Path | None = None) -> Sweep:
     """Reads a sweep, named after its file.
+
+    Args:
+        path: the file; that of an experiment is relative to it.
+        experiments: folder in which experiments are found by name;
+            "experiments" here by default.
 
     Raises:
         ValueError: if the file is not there, is no TOML, has an unknown key,
@@ -52,21 +54,25 @@ def load_sweep(path: Path) -> Sweep:
             f"A sweep is a TOML file. Received: {path}: {error}"
         ) from error
     try:
-        return sweep_of(path.stem, table)
+        return sweep_of(path, table, experiments)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def sweep_of(name: str, table: dict[str, Any]) -> Sweep:
+def sweep_of(
+    path: Path, table: dict[str, Any], experiments: Path | None = None
+) -> Sweep:
     """Builds a sweep from what a TOML file says.
 
     Args:
-        name: name of the sweep.
-        table: tables, lists and values, as of `tomllib`.
+        path: the file.
+        table: its tables, lists and values, as of `tomllib`.
+        experiments: see `load_sweep`.
 
     Raises:
         ValueError: if it is no valid sweep.
     """
+    name = path.stem
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise ValueError(
             "A sweep is named after its file, which may become the name of a "
@@ -84,9 +90,10 @@ def sweep_of(name: str, table: dict[str, Any]) -> Sweep:
             "An axis has a list of values; a single one belongs to [fixed]. "
             f"Received: {', '.join(not_lists)}"
         )
-    name_of_module = str(table.get("experiment"))
-    check_choice("experiment", name_of_module, MODULES)
-    module = importlib.import_module(f"experiments.{name_of_module}")
+    experiment = str(table.get("experiment"))
+    if experiment.endswith(".py"):
+        experiment = str(path.parent / experiment)
+    study = load_study(experiment, experiments)
     preset = table.get("preset", "quick")
     conditions = axes.get(CONDITION, [table.get(CONDITION)])
     if CONDITION in axes and CONDITION in table:
@@ -96,7 +103,7 @@ def sweep_of(name: str, table: dict[str, Any]) -> Sweep:
         )
     return Sweep(
         name=name,
-        bases={c: module.build_experiment(preset, c) for c in conditions},
+        bases={c: study.build(preset, c) for c in conditions},
         axes=axes,
         seeds=_seeds(table.get("seeds")),
         success=_success(_table(table, "success")),

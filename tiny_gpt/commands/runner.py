@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from tiny_gpt.callbacks import RunRecorder
-from tiny_gpt.commands.running.outputs import draw
-from tiny_gpt.commands.running.plan import Plan, count_seeds
-from tiny_gpt.commands.running.progress import Reporter
+from tiny_gpt.commands.outputs import draw
+from tiny_gpt.commands.plan import Plan, count_seeds
+from tiny_gpt.commands.progress import Reporter
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.runtime import results_folder
@@ -159,6 +159,7 @@ def _write_manifest(
         "config": plan.config,
         "seeds": list(plan.seeds),
         "command": " ".join(plan.command),
+        **({"file": plan.study.file} if plan.study.file else {}),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "jobs": packs and packs.num_workers,

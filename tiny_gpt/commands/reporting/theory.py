@@ -7,20 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.measurements import (
-    alignment,
-    contexts,
-    contexts_by_epoch,
-    inside,
-    perturbation,
-    pivot,
-    reuse,
-    shift,
-)
+from tiny_gpt.commands.plan import Plan
+from tiny_gpt.commands.progress import Reporter
 from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
-from tiny_gpt.commands.running.plan import Plan
-from tiny_gpt.commands.running.progress import Reporter
-from tiny_gpt.commands.running.runner import (
+from tiny_gpt.commands.reporting.protocol import Reproduction
+from tiny_gpt.commands.runner import (
     RunFrames,
     read_runs,
     run_plan,
@@ -29,37 +20,32 @@ from tiny_gpt.commands.running.runner import (
 from tiny_gpt.runtime.results_folder import write_frame
 from tiny_gpt.training.finished import Trained
 
-MEASUREMENTS = (
-    contexts,
-    pivot,
-    alignment,
-    reuse,
-    perturbation,
-    shift,
-    contexts_by_epoch,
-    inside,
-)
 
-
-def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
+def run_theory(
+    protocol: Reproduction,
+    plan: Plan,
+    others: Sequence[Plan],
+    console: Console,
+) -> None:
     """Runs and measures what is missing.
 
     Args:
-        plan: the runs of `experiments.theory`.
+        protocol: what is measured.
+        plan: the runs of `protocol.theory`.
         others: plans that share runs with it; of them only those whose models
             are measured are run.
         console: where to show progress.
     """
-    plans = {p.module.NAME: p for p in (*others, plan)}
-    places = {tuple(n.split("/")) for m in MEASUREMENTS for n in m.NEEDS}
-    # Compared with the runs of the theory itself.
-    places.add(("controls", "a_to_c_alone_equal_tokens"))
+    plans = {p.study.name: p for p in (*others, plan)}
+    measurements = protocol.measurements
+    places = {place for module in measurements for place in module.NEEDS}
+    places.update(protocol.compared)
     with Reporter(console) as reporter:
         for other in others:
             needed = [
                 e
                 for e in other.experiments
-                if (other.module.NAME, e.condition) in places
+                if f"{other.study.name}/{e.condition}" in places
             ]
             train_missing(
                 dataclasses.replace(other, experiments=tuple(needed)), reporter
@@ -82,17 +68,19 @@ def run_study(plan: Plan, others: Sequence[Plan], console: Console) -> None:
         console.print(f"{name}: seed {seed} {state}, {seconds:.0f} s")
 
     for line in measure_all(
-        MEASUREMENTS, plan.seeds, _folder(plan), load, show
+        measurements, plan.seeds, _folder(plan), load, show
     ):
         console.print(line)
-    measured = read_measurements(MEASUREMENTS, plan.seeds, _folder(plan))
+    measured = read_measurements(measurements, plan.seeds, _folder(plan))
     write_frame(plan.folder / "measured.csv", measured.metrics)
 
 
-def collect_study(plan: Plan) -> RunFrames:
+def read_theory(protocol: Reproduction, plan: Plan) -> RunFrames:
     """Reads the runs and measurements of the theory that are there."""
     done = read_runs(plan)
-    measured = read_measurements(MEASUREMENTS, plan.seeds, _folder(plan))
+    measured = read_measurements(
+        protocol.measurements, plan.seeds, _folder(plan)
+    )
     return dataclasses.replace(
         done,
         metrics=[*done.metrics, measured.metrics],

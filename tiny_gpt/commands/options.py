@@ -1,37 +1,83 @@
-"""Command lines of the experiments; nothing here imports keras."""
+"""Command lines of `tiny-gpt`; nothing here imports keras."""
 
 import argparse
 import os
 from pathlib import Path
 
-EXPERIMENTS = ("triangle", "controls", "four_languages")
-COMMANDS = (*EXPERIMENTS, "reproduce", "theory", "report", "sweep")
-SEEDS = {"reproduce": 10, "theory": 10, "report": 10}  # 5 otherwise
 ACTIONS = ("run", "status", "collect", "plot")
 EXECUTORS = ("threads", "processes", "ray")
+COMMANDS = {
+    "run": "run one experiment",
+    "reproduce": "run all experiments, decide every claim and report",
+    "theory": "run what tests the theory, into the same folder and report",
+    "report": "write report.html anew, from the runs that are there",
+    "sweep": "run a grid of experiments, and draw where success begins",
+}
+
+
+def build_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Returns the parser of every command; that of "" has them all."""
+    main = argparse.ArgumentParser(
+        prog="tiny-gpt",
+        description="Trains tiny GPTs on every condition of an experiment, "
+        "with several seeds, and writes metrics, summary, figure and report. "
+        "The same command continues what was interrupted.",
+    )
+    main.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        help="print a completion for this shell, and end",
+    )
+    commands = main.add_subparsers(dest="command", metavar="COMMAND")
+    parsers = {"": main}
+    for name, text in COMMANDS.items():
+        parsers[name] = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+        )
+        parsers[name].set_defaults(command=name, distributed=False)
+        parsers[name].add_argument(
+            "--experiments",
+            type=Path,
+            metavar="PATH",
+            help="folder in which experiments are found by name, and claims "
+            "(default: experiments)",
+        )
+    parsers["run"].add_argument(
+        "experiment", help="path of its file, or its name in the folder"
+    )
+    parsers["report"].add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="folder of a reproduction or of one experiment (default: "
+        "results/reproduce)",
+    )
+    for name in ("run", "reproduce", "theory", "report"):
+        _add_runs(parsers[name], 5 if name == "run" else 10)
+    _add_sweep(parsers["sweep"])
+    for name in parsers.keys() - {""}:
+        _add_where(parsers[name])
+    return parsers
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Parses a command line; ends the process with 2 if it cannot."""
-    if arguments[:1] == ["sweep"]:
-        return _parse_sweep(arguments[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments",
-        description="Trains tiny GPTs on every condition of an experiment, "
-        "with several seeds, and writes metrics, summary and figure. The same "
-        "command continues what was interrupted.",
-    )
-    parser.add_argument(
-        "experiment",
-        choices=COMMANDS,
-        help="triangle: Sinha 2024, sec. 3.1 and fig. 2; "
-        "controls: what its model really learned; "
-        "four_languages: sec. 3.2 and table 1; "
-        "reproduce: all three, the verdict on each claim of the paper and a "
-        "report; theory: what tests sec. 2, in the same folder; report: the "
-        "same from the runs that are there; sweep: a grid of experiments, see "
-        "sweep --help",
-    )
+    parsers = build_parsers()
+    if not arguments or arguments[0] not in parsers:
+        options = parsers[""].parse_args(arguments)
+        if options.print_completion is None:
+            parsers[""].error("a command is needed, see --help")
+        return options
+    # Words of a sweep may stand anywhere among its options.
+    options = parsers[arguments[0]].parse_intermixed_args(arguments[1:])
+    if options.command == "report":
+        options.out = options.folder or options.out
+    return options
+
+
+def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
+    """Adds what can be told of presets, seeds and results."""
     parser.add_argument(
         "--preset",
         default="quick",
@@ -48,8 +94,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seeds",
         type=int,
+        default=num_seeds,
         metavar="N",
-        help="number of seeds (default: 5; 10 for reproduce)",
+        help=f"number of seeds (default: {num_seeds})",
     )
     parser.add_argument(
         "--first-seed",
@@ -63,9 +110,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         help="folder of the results (default: results/EXPERIMENT; "
-        "results/reproduce for theory and report)",
+        "results/reproduce for reproduce, theory and report)",
     )
-    _add_where(parser)
     parser.add_argument(
         "--jobs",
         type=int,
@@ -99,12 +145,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="replace results of another config in the same folder",
     )
-    options = parser.parse_args(arguments)
-    if options.experiment == "sweep":
-        parser.error("sweep comes first, before its options")
-    if options.seeds is None:
-        options.seeds = SEEDS.get(options.experiment, 5)
-    return options
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
@@ -153,13 +193,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments sweep",
-        description="Runs every cell of a grid with every seed, and draws "
-        "where success begins. Finished runs are found again by their "
-        "content; the same command continues what was interrupted.",
-    )
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    """Adds what can be told of a sweep."""
     parser.add_argument(
         "action",
         nargs="?",
@@ -235,7 +270,3 @@ def _parse_sweep(arguments: list[str]) -> argparse.Namespace:
         help="spend at most N runs on each row of the map, where its "
         "threshold is least certain (default: every cell, every seed)",
     )
-    _add_where(parser)
-    options = parser.parse_intermixed_args(arguments)
-    options.experiment, options.distributed = "sweep", False
-    return options

@@ -2,16 +2,15 @@
 
 import argparse
 import dataclasses
-import importlib
 import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
 
+from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.devices import (
@@ -31,9 +30,9 @@ class Plan:
     """What one command asks for.
 
     Attributes:
-        module: module of the experiment.
+        study: the experiment, all its conditions.
         preset: name of its preset.
-        experiments: its conditions.
+        experiments: the conditions that are run.
         seeds: seeds of each.
         precision: see `environment.set_precision`.
         folder: where results go.
@@ -47,7 +46,7 @@ class Plan:
         placement: the devices; None for those that the backend offers first.
     """
 
-    module: ModuleType
+    study: Study
     preset: str
     experiments: tuple[Experiment, ...]
     seeds: tuple[int, ...]
@@ -64,6 +63,7 @@ class Plan:
     @classmethod
     def from_options(
         cls,
+        study: Study,
         options: argparse.Namespace,
         command: list[str],
         placement: Placement | None = None,
@@ -71,6 +71,7 @@ class Plan:
         """Builds the plan of a command line.
 
         Args:
+            study: the experiment.
             options: what `parse_arguments` returned.
             command: the command, for the manifest.
             placement: what `choose_placement` returned; None if nothing is
@@ -95,19 +96,18 @@ class Plan:
                 f"Received: {options.first_seed}"
             )
         _check_backend(options)
-        module = importlib.import_module(f"experiments.{options.experiment}")
-        folder = options.out or Path("results") / options.experiment
-        names = tuple(dict.fromkeys(options.conditions or module.CONDITIONS))
+        folder = options.out or Path("results") / study.name
+        names = tuple(dict.fromkeys(options.conditions or study.conditions))
         first = options.first_seed
         experiments = tuple(
-            _clipped(module.build_experiment(options.preset, name), options)
+            _clipped(study.build(options.preset, name), options)
             for name in names
         )
         if placement is not None:
             for experiment in experiments:
                 check_clipping(experiment.train, placement)
         return cls(
-            module=module,
+            study=study,
             preset=options.preset,
             experiments=experiments,
             seeds=tuple(range(first, first + options.seeds)),
@@ -136,7 +136,7 @@ class Plan:
             replicas = {"num_replicas": self.placement.num_devices}
         return {
             **replicas,
-            "experiment": self.module.NAME,
+            "experiment": self.study.name,
             "preset": self.preset,
             "seeds": list(self.seeds),
             "backend": keras.backend.backend(),

@@ -3,22 +3,21 @@
 import dataclasses
 import json
 import time
-from types import SimpleNamespace
+from types import ModuleType
 
 import pandas as pd
 import pytest
 from rich.console import Console
+from tests.helpers.tiny_runs import TINY
 
 from benchmarks.tiny_runs import TINY
 from experiments import controls, theory
 from experiments.__main__ import main
-from experiments.claims.families import CLAIMS
-from experiments.claims.section_2.family import THEORY
+from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_records
-from tiny_gpt.claims.claim import interval_level, num_intervals
 from tiny_gpt.claims.evidence import UNDECIDED
-from tiny_gpt.commands.reporting import study
-from tiny_gpt.commands.running.plan import Plan
+from tiny_gpt.commands.plan import Plan
+from tiny_gpt.commands.reporting.theory import read_theory, run_theory
 from tiny_gpt.report import schema
 from tiny_gpt.runtime.results_folder import (
     FORMAT,
@@ -27,6 +26,7 @@ from tiny_gpt.runtime.results_folder import (
 )
 
 SEEDS = (0, 1)
+(MAIN, CLAIMS), (FAMILY, THEORY) = REPRODUCTION.families.items()
 
 
 @pytest.fixture(autouse=True)
@@ -37,31 +37,31 @@ def _keep_the_environment(monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
 
 
-def tiny_plan(module, folder, conditions):
+def tiny_plan(study, folder, conditions):
     evaluation = dataclasses.replace(TINY.evaluation, exact_demonstrations=(1,))
     experiments = tuple(
         dataclasses.replace(
-            TINY, name=module.NAME, condition=c, evaluation=evaluation
+            TINY, name=study.name, condition=c, evaluation=evaluation
         )
         for c in conditions
     )
     return Plan(
-        module=module,
+        study=study,
         preset="quick",
         experiments=experiments,
         seeds=SEEDS,
         precision="float32",
-        folder=folder / module.NAME,
+        folder=folder / study.name,
         overwrite=False,
         command=("test",),
         commit="test",
     )
 
 
-def test_it_runs_what_is_measured_and_no_more(tmp_path, monkeypatch):
-    ours = tiny_plan(theory, tmp_path, ("count_50",))
+def test_it_runs_what_is_measured_and_no_more(tmp_path):
+    ours = tiny_plan(theory.STUDY, tmp_path, ("count_50",))
     names = ("sparse_a_to_c", "a_to_c_alone_equal_tokens", "held_out_1")
-    other = tiny_plan(controls, tmp_path, names)
+    other = tiny_plan(controls.STUDY, tmp_path, names)
     for plan in (ours, other):
         plan.reserve()
     asked = []
@@ -71,9 +71,10 @@ def test_it_runs_what_is_measured_and_no_more(tmp_path, monkeypatch):
         return [("A->C", "all", "all", "number", float(seed))]
 
     places = ("controls/sparse_a_to_c", "theory/count_50")
-    module = SimpleNamespace(NAME="scripted", NEEDS=places, measure=measure)
-    monkeypatch.setattr(study, "MEASUREMENTS", (module,))
-    study.run_study(ours, [other], Console(quiet=True))
+    module = ModuleType("scripted")
+    vars(module).update(NAME="scripted", NEEDS=places, measure=measure)
+    protocol = dataclasses.replace(REPRODUCTION, measurements=(module,))
+    run_theory(protocol, ours, [other], Console(quiet=True))
 
     trained = {p.name for p in (tmp_path / "controls/runs").iterdir()}
     assert trained == set(names[:2])
@@ -84,11 +85,11 @@ def test_it_runs_what_is_measured_and_no_more(tmp_path, monkeypatch):
     assert experiments["theory/count_50"] == ours.experiments[0]
     frame = pd.read_csv(tmp_path / "theory/measured.csv")
     assert frame["value"].tolist() == [0.0, 1.0]
-    done = study.collect_study(ours)
+    done = read_theory(protocol, ours)
     assert done.missing == {}
     assert "scripted" in set(pd.concat(done.metrics)["condition"])
     # Once more: nothing is left to do.
-    study.run_study(ours, [other], Console(quiet=True))
+    run_theory(protocol, ours, [other], Console(quiet=True))
     assert len(asked) == 2
 
 
@@ -125,7 +126,7 @@ def test_the_theory_joins_the_report_when_it_is_there(reproduced):
     schema.check_ledger(found)
     entries = {c["name"]: c for c in found["claims"]}
     assert list(entries) == [c.name for c in (*CLAIMS, *THEORY)]
-    assert f"of {num_intervals(THEORY)} intervals" in found["summary"]
+    assert f"of {FAMILY.num_intervals} intervals" in found["summary"]
     # Without its runs nothing is decided but arithmetic.
     for claim in THEORY:
         entry = entries[claim.name]
@@ -140,7 +141,7 @@ def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[-1])
     monkeypatch.setattr(
-        "tiny_gpt.commands.reporting.reproduce.run_study",
+        "tiny_gpt.commands.reporting.reproduce.run_theory",
         lambda *given: clock.append(1800.0),
     )
     arguments = ["--out", str(reproduced), "--seeds", str(len(SEEDS))]
@@ -149,8 +150,8 @@ def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
 
 
 def test_the_theory_has_a_level_of_its_own():
-    expected = 1 - 0.05 / num_intervals(THEORY)
-    assert interval_level(THEORY) == pytest.approx(expected)
+    expected = 1 - 0.05 / sum(claim.num_intervals for claim in THEORY)
+    assert FAMILY.interval_level == pytest.approx(expected)
     names = [c.name for c in (*CLAIMS, *THEORY)]
     assert len(set(names)) == len(names)
 

@@ -1,0 +1,6 @@
+"""The command `tiny-gpt` without its script: `python -m tiny_gpt.commands`."""
+
+from tiny_gpt.commands.main import console
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,156 @@
+"""The command `tiny-gpt`: what it runs, and how it ends."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from tiny_gpt.commands.options import build_parsers, parse_arguments
+from tiny_gpt.runtime.checks import check_installed
+
+BACKENDS = ("jax", "tensorflow")
+LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
+
+
+def console() -> None:
+    """Runs the command line of this process, and ends it."""
+    end_on_sigterm()
+    sys.exit(main(sys.argv[1:]))
+
+
+def end_on_sigterm() -> None:
+    """Ends as on Ctrl-C, for those who stop jobs by SIGTERM (SLURM)."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def main(
+    arguments: list[str],
+    command: list[str] | None = None,
+    experiments: Path | None = None,
+) -> int:
+    """Runs a command line.
+
+    Args:
+        arguments: what follows the name of the command.
+        command: the whole command, for messages and manifests; `tiny-gpt`
+            with the arguments by default.
+        experiments: folder of experiments, unless an option names one.
+
+    Returns:
+        0; 1 if a file cannot be written or read, or memory is used up; 2 if
+        the command is refused, before anything is trained; 130 if it is
+        interrupted.
+    """
+    options = parse_arguments(arguments)
+    command = command or ["tiny-gpt", *arguments]
+    try:
+        if options.command is None:
+            return _print_completion(options.print_completion)
+        options.experiments = options.experiments or experiments
+        _check_backend(options.backend)
+        check_installed(*LAB)
+        # The backend is read once, when keras is imported.
+        os.environ["KERAS_BACKEND"] = options.backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        if options.command == "sweep" and options.executor != "threads":
+            # One thread a program: the same bits on any number of cores.
+            os.environ.setdefault("NPROC", "1")
+        _keep_compiled_programs()
+        return _dispatch(options, command)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "Interrupted. The same command continues from the last saved "
+            f"epoch: {shlex.join(command)}\n"
+        )
+        return 130
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except OSError as error:  # a full disk, a folder taken away
+        sys.stderr.write(
+            f"error: {error}\nWhat was saved before is kept; the same command "
+            f"continues from it: {shlex.join(command)}\n"
+        )
+        return 1
+    except Exception as error:
+        message = _explain_memory(error)
+        if message is None:
+            raise
+        sys.stderr.write(message)
+        return 1
+
+
+def _check_backend(backend: str) -> None:
+    """Checks, before keras is imported, that the backend is there."""
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"`--backend` must be one of {BACKENDS}. "
+            f"Received: backend={backend!r}"
+        )
+    check_installed(backend)
+
+
+def _print_completion(shell: str) -> int:
+    """Prints what a shell evaluates to complete the command."""
+    check_installed("shtab")
+    import shtab
+
+    sys.stdout.write(shtab.complete(build_parsers()[""], shell))
+    return 0
+
+
+def _explain_memory(error: Exception) -> str | None:
+    """Says what to reduce, if an error says that memory is used up."""
+    from tiny_gpt.runtime.environment import is_out_of_memory
+
+    if not is_out_of_memory(error):
+        return None
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        "error: The memory of the device is used up. Reduce what is in it at "
+        "once: seeds per batch (--pack-size 1, on JAX), runs side by side "
+        "(--jobs 1), windows per device (more of them: --num-devices; or a "
+        "smaller batch_size in the preset), or the model (--preset quick). "
+        f"Received: {lines[0][:300]}\nWhat was saved before is kept; the "
+        "same command with fewer goes on from it.\n"
+    )
+
+
+def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
+    """Checks and reserves all that is asked for, then does it."""
+    if options.command == "sweep":
+        from tiny_gpt.commands.sweeping.command import run_command
+
+        return run_command(options, command)
+    if options.command == "run":
+        from tiny_gpt.commands.plan import Plan, choose_placement
+        from tiny_gpt.commands.runner import run_plan
+        from tiny_gpt.commands.study import load_study
+        from tiny_gpt.runtime.results_folder import hold_folder
+
+        study = load_study(options.experiment, options.experiments)
+        placement = choose_placement(options)
+        plan = Plan.from_options(study, options, command, placement)
+        with hold_folder(plan.folder):
+            plan.reserve()
+            run_plan(plan)
+        return 0
+    from tiny_gpt.commands.reporting.reproduce import run_command as reproduce
+
+    reproduce(options, command)
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _keep_compiled_programs() -> None:
+    """Lets JAX keep compiled programs, so that the next process starts fast."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = str(cache / "tiny_gpt" / "jax")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
+    name = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+    os.environ.setdefault(name, "0.1")

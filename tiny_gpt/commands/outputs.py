@@ -1,0 +1,90 @@
+"""The figure and the table of one experiment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from tiny_gpt.analysis.baseline import memorisation_accuracy
+from tiny_gpt.claims.claim import LEVEL
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.plan import Plan, count_seeds
+from tiny_gpt.metrics.summary import accuracy_table
+from tiny_gpt.plots.curves import plot_conditions
+from tiny_gpt.runtime import results_folder
+
+
+def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
+    """Draws the figure and the table of a plan into its folder."""
+    study, first = plan.study, plan.experiments[0]
+    lines, memoriser, chance = {}, {}, {}
+    for e in plan.experiments:
+        guess = 1.0 / e.mixture.alphabet_size
+        recalled = {
+            m: memorisation_accuracy(e.mixture.coverage(m), guess)
+            for m in e.eval_mappings
+        }
+        best = max(recalled[m] for m in study.sparse)
+        lines[e.condition] = {
+            "chance, target language known": guess,
+            "memoriser of the sparse pairs": best,
+        }
+        memoriser[e.condition] = recalled
+        chance[e.condition] = dict.fromkeys(e.eval_mappings, guess)
+    title = f"{study.name}, preset {plan.preset}, {count_seeds(plan.seeds)}"
+    if study.draw is not None:
+        figure = study.draw(evidence_of([plan], metrics), title)
+    else:
+        figure = plot_conditions(
+            metrics,
+            first.evaluation.accuracy,
+            first.eval_mappings,
+            lines,
+            study.published and pd.read_csv(study.published),
+            study.paper_accuracy,
+            f"{title}; thick: mean over seeds",
+        )
+    name = f"{study.figure}.png"
+    if figure is not None:
+        figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
+        (plan.folder / f"{name}.tmp").replace(plan.folder / name)
+        plt.close(figure)
+    table = accuracy_table(
+        summary,
+        {
+            "paper": study.paper_accuracy,
+            "chance": chance,
+            "memoriser": memoriser,
+        },
+    )
+    results_folder.write_text(plan.folder / "table_1.md", table)
+
+
+def evidence_of(
+    plans: Sequence[Plan],
+    metrics: pd.DataFrame,
+    paper: pd.DataFrame | None = None,
+    level: float = LEVEL,
+) -> Evidence:
+    """Returns what claims and figures are decided on.
+
+    Args:
+        plans: what was run; the first says how all are evaluated.
+        metrics: metrics frame of all of it.
+        paper: metrics frame at the published size.
+        level: of each interval.
+    """
+    paths = [plan.study.published for plan in plans]
+    published = [pd.read_csv(path) for path in paths if path is not None]
+    none = pd.DataFrame(columns=["condition", "metric", "task", "value"])
+    asked = plans[0].experiments[0].evaluation
+    return Evidence(
+        metrics,
+        plans[0].seeds,
+        paper,
+        pd.concat(published) if published else none,
+        level,
+        (asked.exact_demonstrations or (0,))[0],
+        asked.accuracy,
+    )

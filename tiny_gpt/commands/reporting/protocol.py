@@ -1,0 +1,83 @@
+"""The protocol of a reproduction: what it runs, measures and decides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tiny_gpt.claims.claim import Claim, Family, find_families
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.study import EXPERIMENTS, Study, check_types, load
+
+FILE = "reproduction.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What `reproduce` and `theory` run, measure and decide.
+
+    `REPRODUCTION` of the file `FILE` in a folder of experiments is one.
+
+    Attributes:
+        studies: the experiments, in the order of the report; the first says
+            how all are evaluated.
+        theory: the experiment of the target "theory".
+        measurements: what is measured on trained models, one module each
+            (`measured.measure_all`).
+        compared: runs that claims of the theory compare with, e.g.
+            "controls/sparse_a_to_c", beside those that are measured.
+        claims: package of the rules, whose last commit is that of the rules.
+        family: family of claims that stands first; the others are found in
+            `claims` and follow by name, those of the theory last.
+        more_figures: further figures of a claim, by its name.
+        paper_metrics: metrics frame at the published size.
+
+    Raises:
+        ValueError: if a field has another type.
+    """
+
+    studies: tuple[Study, ...]
+    theory: Study
+    measurements: tuple[ModuleType, ...]
+    compared: tuple[str, ...]
+    claims: ModuleType
+    family: Family
+    more_figures: Callable[[str, Evidence], list[dict[str, Any]]]
+    paper_metrics: Path
+
+    def __post_init__(self):
+        check_types(self)
+
+    @property
+    def rules(self) -> Path:
+        """Folder of the rules."""
+        return Path(self.claims.__path__[0])
+
+    @cached_property
+    def families(self) -> dict[Family, tuple[Claim, ...]]:
+        """Claims by family, in the order of the report."""
+        found = find_families(self.claims)
+        order = sorted(
+            found, key=lambda f: (f != self.family, f.target != "reproduce")
+        )
+        return {family: found[family] for family in order}
+
+
+def load_reproduction(folder: Path | None = None) -> Reproduction:
+    """Loads the protocol of a folder of experiments.
+
+    Args:
+        folder: the folder; "experiments" here by default.
+
+    Raises:
+        ValueError: if there is none, or it is not valid.
+    """
+    path = (folder or EXPERIMENTS) / FILE
+    if not path.exists():
+        raise ValueError(
+            "A reproduction needs a folder of experiments that has "
+            f"{FILE}: --experiments PATH. Received: {path.parent}, without it"
+        )
+    return load(path, "REPRODUCTION", Reproduction)

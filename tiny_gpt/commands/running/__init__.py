@@ -1,1 +1,0 @@
-"""One experiment: options, plan, runs, outputs."""
