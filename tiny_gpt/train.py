@@ -75,7 +75,9 @@ def run(
     model = build_gpt(experiment.model)
     compile_gpt(model, experiment.train)
     setup.start(model)
-    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
+    compiled = CompiledEvaluation(
+        experiment.evaluation, model, experiment.task.answer_length
+    )
     questions = setup.callbacks(compiled)
     if not setup.record.is_trained:
         model.fit(
@@ -102,7 +104,9 @@ def _run_replicas(
         compile_gpt(model, experiment.train, placement)
         setup.start(model)
     copy = build_gpt(experiment.model)
-    compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
+    compiled = CompiledEvaluation(
+        experiment.evaluation, copy, experiment.task.answer_length
+    )
     questions = setup.callbacks(compiled)
     filled = FilledWindows(
         setup.windows, experiment.train.batch_size, placement.num_devices

@@ -42,7 +42,7 @@ def build(what: str, value: int) -> Any:
 
     experiment = triangle.build_experiment("quick", "sparse_a_to_c")
     model, train = experiment.model, experiment.train
-    mixture = experiment.mixture
+    mixture = experiment.task.mixture
     if what == "width":
         model = dataclasses.replace(model, num_heads=value // model.head_dim)
     if what == "window":
@@ -62,9 +62,9 @@ def build(what: str, value: int) -> Any:
     )
     return dataclasses.replace(
         experiment,
+        task=dataclasses.replace(experiment.task, mixture=mixture),
         model=model,
         train=train,
-        mixture=mixture,
         evaluation=evaluation,
     )
 

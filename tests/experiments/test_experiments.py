@@ -38,16 +38,18 @@ ALL = [
 def test_every_condition_builds(module, preset, condition):
     experiment = module.build_experiment(preset, condition)
     assert (experiment.name, experiment.condition) == (module.NAME, condition)
-    assert set(module.SPARSE) <= set(experiment.eval_mappings)
+    assert set(module.SPARSE) <= set(experiment.task.eval_mappings)
     assert module.describe(condition)
     paper = module.PAPER_ACCURACY.get(condition, {})
-    assert set(paper) <= set(experiment.eval_mappings)
+    assert set(paper) <= set(experiment.task.eval_mappings)
     assert "Question" in module.__doc__
     assert "Run       make exp-" in module.__doc__
 
 
 def pairs_of(experiment):
-    return [(c.mapping, c.num_pairs) for c in experiment.mixture.components]
+    return [
+        (c.mapping, c.num_pairs) for c in experiment.task.mixture.components
+    ]
 
 
 def test_the_published_mixtures():
@@ -99,7 +101,7 @@ def test_the_published_network_and_training():
     ):
         expected = {**shared, **dict(zip(sizes, values, strict=True))}
         assert vars(experiment.model) == expected
-        assert experiment.tokens == "characters"
+        assert experiment.task.tokens == "characters"
         assert experiment.train.learning_rate == 1e-4
         assert experiment.train.clipnorm == 1.0
     assert (triangle.train.num_epochs, triangle.train.batch_size) == (100, 256)
@@ -118,9 +120,9 @@ def test_the_paper_preset_has_the_published_counts():
     assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
     assert updates_per_epoch(four) * four.train.num_epochs == 1200
     # ceil(14100 pairs * 20 tokens / 46) = 6131 windows.
-    total = sum(c.num_pairs for c in four.mixture.components)
+    total = sum(c.num_pairs for c in four.task.mixture.components)
     assert math.ceil(total * 20 / 46) == 6131
-    assert four.mixture.num_sentences == 11880
+    assert four.task.mixture.num_sentences == 11880
 
 
 def test_conditions_of_the_triangle_differ_in_the_mixture_alone():

@@ -55,7 +55,10 @@ def scripted_metrics(
     for module in (triangle, controls, four_languages):
         for condition in module.CONDITIONS:
             experiment = module.build_experiment(preset, condition)
-            mappings = (*experiment.eval_mappings, *experiment.pivots)
+            mappings = (
+                *experiment.task.eval_mappings,
+                *experiment.task.pivots,
+            )
             place = f"{module.NAME}/{condition}"
             if places is not None and place not in places:
                 continue
@@ -84,7 +87,7 @@ def curves(rules, module, condition, experiment, seeds):
     later = [3.0, 2.5, 2.0, 1.5, 0.5, 0.3]
     rising = [0.1, 0.2, 0.5, 0.7, 0.9, 0.9]
     asked = experiment.evaluation
-    for mapping in experiment.eval_mappings:
+    for mapping in experiment.task.eval_mappings:
         loss = later if mapping == "A->C" else falling
         shown = {
             (asked.metrics[0], "all", asked.prompt): rising,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from tiny_gpt.callbacks import LossDropLogger
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS, task_name
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
-from tiny_gpt.tasks.translation.tiers import Row
 
 Logs = Sequence[dict[str, float]]  # of each epoch
 
@@ -25,17 +25,17 @@ def columns_of(experiment: Experiment) -> dict[str, tuple[str, str, str, str]]:
         key: ("all", "all", "all", key)
         for key in ("loss", "loss_above_floor", "weight_norm")
     }
-    for label in experiment.eval_mappings:
+    for label in experiment.task.eval_mappings:
         for metric in config.metrics:
             key = f"{task_name(label)}_{metric}"
             columns[key] = label, "all", config.prompt, metric
-    for label in (c.mapping for c in experiment.mixture.components):
+    for label in experiment.task.read_mappings:
         for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS):
             key = f"{task_name(label)}_{tier}_{kind}_loss"
             columns[key] = label, tier, "all", f"loss_{kind}"
     if config.has_gradients:
         tier = LOSS_TIERS[0]
-        labels = [c.mapping for c in experiment.mixture.components]
+        labels = experiment.task.read_mappings
         for label in labels:
             key = f"{task_name(label)}_gradient_norm"
             columns[key] = label, tier, "all", "gradient_norm"
@@ -61,12 +61,11 @@ def event_loggers(
     train, config = experiment.train, experiment.evaluation
     falls, rises = ["loss"], []
     smooth: dict[str, str] = {}
-    shown = {c.mapping for c in experiment.mixture.components if c.num_shown}
-    for label in experiment.eval_mappings:
+    for label in experiment.task.eval_mappings:
         task = task_name(label)
         scores = [f"{task}_{metric}" for metric in config.metrics[:2]]
         rises += scores
-        if config.num_loss_windows and label in shown:
+        if config.num_loss_windows and label in experiment.task.read_mappings:
             partner = f"{task}_{LOSS_TIERS[1]}_{LOSS_KINDS[2]}_loss"
             falls.append(partner)
             smooth |= dict.fromkeys(scores, partner)

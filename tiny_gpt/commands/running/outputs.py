@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from experiments import controls
 from experiments.claims.section_3.controls import composition
-from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.claims.claim import LEVEL
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
 from tiny_gpt.commands.running.plan import Plan, count_seeds
@@ -29,19 +28,18 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         published = pd.read_csv(path)
     lines, memoriser, chance = {}, {}, {}
     for e in plan.experiments:
-        guess = 1.0 / e.mixture.alphabet_size
-        recalled = {
-            m: memorisation_accuracy(e.mixture.coverage(m), guess)
-            for m in e.eval_mappings
-        }
+        baselines = e.task.baselines()
+        memoriser[e.condition] = baselines["memoriser"]
+        chance[e.condition] = baselines["chance"]
         sparse = plan.module.SPARSE
-        best = max(recalled[m] for m in sparse)
         lines[e.condition] = {
-            "chance, target language known": guess,
-            "memoriser of the sparse pairs": best,
+            "chance, target language known": max(
+                baselines["chance"][m] for m in sparse
+            ),
+            "memoriser of the sparse pairs": max(
+                baselines["memoriser"][m] for m in sparse
+            ),
         }
-        memoriser[e.condition] = recalled
-        chance[e.condition] = dict.fromkeys(e.eval_mappings, guess)
     title = (
         f"{plan.module.NAME}, preset {plan.preset}, {count_seeds(plan.seeds)}"
     )
@@ -53,7 +51,7 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         figure = plot_conditions(
             metrics,
             first.evaluation.accuracy,
-            first.eval_mappings,
+            first.task.eval_mappings,
             lines,
             published,
             plan.module.PAPER_ACCURACY,
