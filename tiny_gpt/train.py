@@ -95,7 +95,12 @@ def run(
     model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
-    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
+    compiled = CompiledEvaluation(
+        experiment.evaluation,
+        model,
+        experiment.model,
+        experiment.task.answer_length,
+    )
     watching = [*setup.callbacks(compiled), *callbacks]
     recorders = [*setup.recorders(watching), _Saving(setup.record)]
     if not setup.record.is_trained:
@@ -123,7 +128,12 @@ def _run_replicas(
         compile_gpt(model, experiment.train, placement)
         setup.start(model)
     copy = experiment.model.build()
-    compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
+    compiled = CompiledEvaluation(
+        experiment.evaluation,
+        copy,
+        experiment.model,
+        experiment.task.answer_length,
+    )
     questions = setup.callbacks(compiled)
     recorders = setup.recorders([*questions, *callbacks])
     filled = FilledWindows(

@@ -27,7 +27,7 @@ BASE = dataclasses.replace(
     evaluation=EvaluationConfig(
         "cached", 8, 1, num_fresh_sentences=0, num_loss_windows=0
     ),
-    pivots=(),
+    task=dataclasses.replace(TINY.task, pivots=()),
 )
 SWEEP = Sweep(
     name="faults",

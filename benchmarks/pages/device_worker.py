@@ -25,8 +25,13 @@ from tiny_gpt.train import run
 # 92 pairs of 6 tokens in rows of 21: 27 windows, 5 updates an epoch.
 EXPERIMENT = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture, components=(Component("A->B", 60), Component("A->C", 32))
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture,
+            components=(Component("A->B", 60), Component("A->C", 32)),
+        ),
+        pivots=(),
     ),
     train=dataclasses.replace(TINY.train, clipnorm=0.02),
     evaluation=EvaluationConfig(
@@ -37,7 +42,6 @@ EXPERIMENT = dataclasses.replace(
         num_loss_windows=0,
         exact_demonstrations=(),
     ),
-    pivots=(),
 )
 PROBE = np.random.default_rng(0).integers(1, 15, (8, 20)).astype("int32")
 

@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tests.helpers.many_devices import train_all
-from tiny_gpt.commands.running.plan import current_commit
 
 from benchmarks.pages.device_cases import train_all
 from tiny_gpt.commands.plan import current_commit

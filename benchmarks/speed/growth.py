@@ -41,8 +41,9 @@ def build(what: str, value: int) -> Any:
     from experiments import triangle
 
     experiment = triangle.build_experiment("quick", "sparse_a_to_c")
-    model, train = experiment.model, experiment.train
-    mixture = experiment.mixture
+    model: Any = experiment.model
+    train = experiment.train
+    mixture = experiment.task.mixture
     if what == "width":
         model = dataclasses.replace(model, num_heads=value // model.head_dim)
     if what == "window":
@@ -62,9 +63,9 @@ def build(what: str, value: int) -> Any:
     )
     return dataclasses.replace(
         experiment,
+        task=dataclasses.replace(experiment.task, mixture=mixture),
         model=model,
         train=train,
-        mixture=mixture,
         evaluation=evaluation,
     )
 

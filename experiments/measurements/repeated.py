@@ -74,4 +74,4 @@ def _quietly(experiment: Experiment) -> Experiment:
         is_asked_after_others=False,
         has_gradients=False,
     )
-    return dataclasses.replace(experiment, evaluation=evaluation, pivots=())
+    return dataclasses.replace(experiment, evaluation=evaluation)

@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from experiments import controls
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.initial_weights import initialise_weights
-from tiny_gpt.tasks.translation.tiers import Row, exact_rows
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
+from tiny_gpt.tasks.translation.tiers import exact_rows
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_files import set_state, state_of
 from tiny_gpt.training.run_setup import RunSetup, set_up_run
@@ -124,8 +127,13 @@ def learn(
 
 
 def _ask(model: keras.Model, setup: RunSetup) -> list[Row]:
-    evaluation = setup.experiment.evaluation
-    compiled = CompiledEvaluation(evaluation, model, setup.stream)
-    evaluator = ExactEvaluator(compiled.answers, model, setup.stream)
+    experiment = setup.experiment
+    evaluation = experiment.evaluation
+    compiled = CompiledEvaluation(
+        evaluation, model, experiment.model, experiment.task.answer_length
+    )
+    evaluator = ExactEvaluator(compiled.answers, model)
+    data: Any = setup.data
     prompt = Prompt(evaluation.exact_demonstrations[0])
-    return exact_rows(evaluator, "A->C", [prompt], setup.prompts_rng)
+    asked = SentenceEvaluator(evaluator, data.stream)
+    return exact_rows(asked, "A->C", [prompt], setup.prompts_rng)

@@ -11,7 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.helpers.tiny_runs import TINY
 
 from benchmarks.faults.commands import Commands
 from benchmarks.faults.fault import PHASES

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.helpers.tiny_runs import TINY
-from tiny_gpt.commands.running.options import parse_arguments
 
 from benchmarks.tiny_runs import TINY
 from experiments import controls

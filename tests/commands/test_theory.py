@@ -8,7 +8,6 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from rich.console import Console
-from tests.helpers.tiny_runs import TINY
 
 from benchmarks.tiny_runs import TINY
 from experiments import controls, theory

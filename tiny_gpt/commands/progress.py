@@ -89,7 +89,7 @@ class Line:
     def show(self, seed: int, epoch: int, logs: dict[str, float]) -> None:
         """Shows an epoch, counted from 1; any thread may call it."""
         metric = self._experiment.evaluation.accuracy
-        for label in self._experiment.eval_mappings:
+        for label in self._experiment.task.eval_mappings:
             score = logs[f"{task_name(label)}_{metric}"]
             if not math.isnan(score):  # NaN: not evaluated in this epoch
                 self._scores.setdefault(seed, {})[label] = score

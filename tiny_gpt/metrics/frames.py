@@ -7,6 +7,7 @@ import pandas as pd
 
 from tiny_gpt.callbacks import LossDropLogger, MemorisationMeter, WeightNorms
 from tiny_gpt.callbacks.columns import Column, column
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,
@@ -15,7 +16,6 @@ from tiny_gpt.evaluation.evaluate import (
 )
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
-from tiny_gpt.tasks.translation.tiers import Row
 
 Logs = Sequence[dict[str, float]]  # of each epoch
 
@@ -39,8 +39,8 @@ def columns_of(experiment: Experiment) -> dict[str, Column]:
         **WeightNorms().log_columns,
         **evaluation_columns(
             experiment.evaluation,
-            experiment.eval_mappings,
-            (c.mapping for c in experiment.mixture.components),
+            experiment.task.eval_mappings,
+            experiment.task.read_mappings,
         ),
     }
 
@@ -61,12 +61,11 @@ def event_loggers(
     train, config = experiment.train, experiment.evaluation
     falls, rises = ["loss"], []
     smooth: dict[str, str] = {}
-    shown = {c.mapping for c in experiment.mixture.components if c.num_shown}
-    for label in experiment.eval_mappings:
+    for label in experiment.task.eval_mappings:
         task = task_name(label)
         scores = [f"{task}_{metric}" for metric in config.metrics[:2]]
         rises += scores
-        if config.num_loss_windows and label in shown:
+        if config.num_loss_windows and label in experiment.task.read_mappings:
             partner = f"{task}_{LOSS_TIERS[1]}_{LOSS_KINDS[2]}_loss"
             falls.append(partner)
             smooth |= dict.fromkeys(scores, partner)

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 
 from tiny_gpt.callbacks.columns import Column
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime.files import DamagedFileError, unseal
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.run_files import columns_in
 
 FORMAT = 1  # to be raised when the same config gives other numbers

@@ -43,7 +43,10 @@ class CompiledPrograms:
         self.model = like.experiment.model.build()
         compile_gpt(self.model, like.experiment.train)
         self.evaluation = CompiledEvaluation(
-            like.experiment.evaluation, self.model, like.stream
+            like.experiment.evaluation,
+            self.model,
+            like.experiment.model,
+            like.experiment.task.answer_length,
         )
         self.initial = state_of(self.model)
         self._lock = threading.Lock()
@@ -136,15 +139,14 @@ def _numerics() -> tuple[Any, ...]:
 
 def shape_of(experiment: Experiment) -> tuple[Any, ...]:
     """Returns what runs that share programs have in common."""
-    train, mixture = experiment.train, experiment.mixture
+    train = experiment.train
     return (
         experiment.model,
         train.batch_size,
         train.clipnorm,
         train.weight_decay,
         experiment.evaluation.decoding,
-        experiment.tokens,
-        mixture.sentence_length,
+        experiment.task.answer_length,
     )
 
 

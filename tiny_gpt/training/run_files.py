@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from tiny_gpt.callbacks.columns import Column, column
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -25,7 +26,6 @@ from tiny_gpt.runtime.files import (
     write_checkpoint,
     write_whole,
 )
-from tiny_gpt.tasks.translation.tiers import Row
 
 State = list[np.ndarray]  # values of a model's variables and its optimizer's
 

@@ -1,10 +1,10 @@
 """One run before it trains, or goes on: what it reads, asks and keeps."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from tiny_gpt.callbacks import (
     WeightNorms,
     check_order,
 )
+from tiny_gpt.evaluation.data import Data
 from tiny_gpt.evaluation.evaluate import (
     CompiledEvaluation,
     evaluate_exactly,
@@ -31,7 +32,6 @@ from tiny_gpt.metrics.frames import (
 )
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
-from tiny_gpt.tasks.translation.stream import Stream, build_stream
 from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
 
@@ -42,14 +42,14 @@ class Run:
 
     Attributes:
         model: the trained model.
-        stream: what it read.
+        data: what it read.
         metrics: metrics frame, columns `columns.COLUMNS`.
         events: loss drops, columns `columns.EVENT_COLUMNS`.
         wall_s: seconds of training and evaluation, compilation included.
     """
 
     model: keras.Model
-    stream: Stream
+    data: Data
     metrics: pd.DataFrame
     events: pd.DataFrame
     wall_s: float
@@ -118,7 +118,7 @@ class RunSetup:
         experiment: what to run.
         seed: its seed.
         record: what it has saved, and where it saves.
-        stream: what it reads in the end.
+        data: what it reads in the end.
         windows: what it reads, epoch by epoch, from the next one on.
         weights_rng: source of the initial weights.
         prompts_rng: source of the questions.
@@ -128,7 +128,7 @@ class RunSetup:
     experiment: Experiment
     seed: int
     record: Record
-    stream: Stream
+    data: Data
     windows: ShuffledWindows
     weights_rng: np.random.Generator
     prompts_rng: np.random.Generator
@@ -153,13 +153,13 @@ class RunSetup:
             *evaluation_callbacks(
                 experiment.evaluation,
                 compiled,
-                self.stream,
-                experiment.eval_mappings,
+                self.data,
+                experiment.task.eval_mappings,
                 self.prompts_rng,
             ),
             WeightNorms(),
         ]
-        if experiment.pretraining is None:  # else the text changes
+        if not experiment.train.num_pretraining_epochs:  # else the text changes
             callbacks.append(MemorisationMeter(loss_floor(experiment)))
         loggers = event_loggers(experiment, logs)
         callbacks += loggers.values()
@@ -199,7 +199,7 @@ class RunSetup:
         compiled: CompiledEvaluation,
         model: keras.Model,
     ) -> Run:
-        """Asks for every sentence, and ends the record.
+        """Asks every question, and ends the record.
 
         Args:
             weights: the trained weights.
@@ -210,14 +210,12 @@ class RunSetup:
             self.experiment.evaluation,
             compiled,
             weights,
-            self.stream,
-            self.experiment.eval_mappings,
-            self.experiment.pivots,
+            self.data,
             self.prompts_rng,
         )
         self.record.finish(model, exact)
         frames = frames_of(self.experiment, self.seed, self.record)
-        return Run(model, self.stream, *frames)
+        return Run(model, self.data, *frames)
 
 
 def set_up_run(
@@ -283,37 +281,11 @@ def _generators(seed: int) -> list[np.random.Generator]:
     return np.random.default_rng(seed).spawn(4)
 
 
-def draw_phases(experiment: Experiment, seed: int) -> list[Stream]:
-    """Draws what a run reads: the stream, after that of the pre-training.
-
-    Both have the same languages; sentences read in the pre-training count as
-    seen in the stream that follows.
-
-    Args:
-        experiment: what to run.
-        seed: its seed.
-
-    Returns:
-        One stream, or two.
-    """
-    mixtures = [experiment.mixture]
-    if experiment.pretraining is not None:
-        mixtures.insert(0, experiment.pretraining)
-    streams = [
-        build_stream(
-            mixture,
-            experiment.tokens,
-            experiment.model.sequence_length,
-            _generators(seed)[0],
-        )
-        for mixture in mixtures
-    ]
-    sentences = {
-        label: np.concatenate([s.sentences[label] for s in streams])
-        for label in streams[0].sentences
-    }
-    streams[-1] = dataclasses.replace(streams[-1], sentences=sentences)
-    return streams
+def draw_phases(experiment: Experiment, seed: int) -> Sequence[Any]:
+    """Draws what a run reads, `Data` of each phase (`Task.draw`)."""
+    return experiment.task.draw(
+        experiment.model.sequence_length, _generators(seed)[0]
+    )
 
 
 def frames_of(

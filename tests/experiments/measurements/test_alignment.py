@@ -64,7 +64,7 @@ def rows():
             experiment=experiment,
             seed=3,
             model=model,
-            stream=draw_phases(experiment, 3)[-1],
+            data=draw_phases(experiment, 3)[-1],
         )
     return alignment.measure(trained, 0), alignment.measure(trained, 0)
 

@@ -85,7 +85,8 @@ def test_measures_what_is_known(monkeypatch, stream):
     monkeypatch.setattr(perturbation, "NUM_UPDATES", 5)
     monkeypatch.setattr(perturbation, "SCALES", (1.0, 8.0))
     monkeypatch.setattr(perturbation, "NUM_WINDOWS", 4)
-    run = SimpleNamespace(model=random_gpt(), stream=stream)
+    data = SimpleNamespace(stream=stream)
+    run = SimpleNamespace(model=random_gpt(), data=data)
     rows = perturbation.measure({RUN: run}, 3)
 
     found = {row[1:4]: row[4] for row in rows}

@@ -253,9 +253,9 @@ def untrained():
         experiment = controls.build_experiment("quick", condition)
         model = experiment.model.build()
         initialise_weights(model, np.random.default_rng(1))
-        stream = draw_phases(experiment, 3)[-1]
+        data = draw_phases(experiment, 3)[-1]
         found[name] = SimpleNamespace(
-            experiment=experiment, seed=3, model=model, stream=stream
+            experiment=experiment, seed=3, model=model, data=data
         )
     return found
 
@@ -263,7 +263,7 @@ def untrained():
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_places_are_those_of_the_words(preset):
     experiment = controls.build_experiment(preset, "sparse_a_to_c")
-    stream = draw_phases(experiment, 0)[-1]
+    stream = draw_phases(experiment, 0)[-1].stream
     rng = np.random.default_rng(2)
     sentences = sample_sentences(3, 8, 4, rng)
     shown = sample_sentences(3, 8, 4, rng)[:, None]

@@ -20,12 +20,15 @@ from tiny_gpt.training.finished import Trained
 
 ALONE = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture, components=(Component("A->C", 4, 5),)
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture, components=(Component("A->C", 4, 5),)
+        ),
+        eval_mappings=("A->C",),
+        pivots=(),
     ),
-    eval_mappings=("A->C",),
     evaluation=dataclasses.replace(TINY.evaluation, exact_demonstrations=(1,)),
-    pivots=(),
 )
 
 

@@ -208,7 +208,8 @@ def test_measures_a_miniature(monkeypatch, stream):
     config = GPTConfig(
         stream.vocabulary.size, 24, 1, 2, 4, num_unused_classes=0
     )
-    run = SimpleNamespace(model=randomise(config.build()), stream=stream)
+    data = SimpleNamespace(stream=stream)
+    run = SimpleNamespace(model=randomise(config.build()), data=data)
     rows = shift.measure({shift.NEEDS[0]: run}, 3)
     found = {row[:4]: row[4] for row in rows}
     assert len(found) == len(rows)
