@@ -82,10 +82,11 @@ test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on
 test-notebooks: $(VENV)/test $(COLAB_VENV)/colab  ## run the notebooks, with the newest versions and with Colab's
 	for each in "$(BIN)" "$(COLAB_VENV)/bin"; do KERAS_BACKEND=jax "$$each/python" -m pytest -m notebooks tests/docs/test_notebooks.py || exit 1; done
 
-lint: $(VENV)/test  ## ruff and mypy
+lint: $(VENV)/test  ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/bench  ## speed against peers, profile, growth
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.peers "$(or $(OUT),results/bench)"
