@@ -1,5 +1,6 @@
 """Training: one run through `fit`, or many runs the fastest way there is."""
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,31 +24,19 @@ from tiny_gpt.training.many_seeds import (
 )
 from tiny_gpt.training.replicas import (
     CallbacksOnACopy,
-    FilledWindows,
     copy_weights,
+    filled_windows,
     fitting,
 )
-from tiny_gpt.training.run_files import Record, state_of
+from tiny_gpt.training.run_files import Saving
 from tiny_gpt.training.run_setup import (
     Job,
     Run,
-    RunSetup,
     open_record,
     set_up_run,
 )
 from tiny_gpt.training.seed_batches import SeedBatches
 from tiny_gpt.training.update import check_clipping, compile_gpt
-
-
-class _Saving(keras.callbacks.Callback):
-    """Adds each epoch to a record."""
-
-    def __init__(self, record: Record):
-        super().__init__()
-        self._record = record
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._record.add(logs or {}, lambda: state_of(self.model))
 
 
 def run(
@@ -89,62 +78,36 @@ def run(
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
+    replicas = None
     if placement is not None and placement.is_replicated:
-        return _run_replicas(setup, list(callbacks), placement)
-    model = build_gpt(experiment.model)
-    compile_gpt(model, experiment.train)
-    setup.start(model)
-    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
-    questions = setup.callbacks(compiled)
-    if not setup.record.is_trained:
-        model.fit(
-            setup.windows,
-            epochs=experiment.train.num_epochs,
-            initial_epoch=len(setup.record.logs),
-            steps_per_epoch=setup.windows.steps_per_epoch,
-            shuffle=False,  # the order is in the windows
-            callbacks=[*questions, _Saving(setup.record), *callbacks],
-            verbose=0,
-        )
-    return setup.finish(model, compiled, model)
-
-
-def _run_replicas(
-    setup: RunSetup,
-    callbacks: list[keras.callbacks.Callback],
-    placement: Placement,
-) -> Run:
-    """Does the same on several devices, and returns a model on one."""
-    experiment = setup.experiment
-    with placement.scope():
+        replicas = placement
+    with replicas.scope() if replicas else contextlib.nullcontext():
         model = build_gpt(experiment.model)
-        compile_gpt(model, experiment.train, placement)
+        compile_gpt(model, experiment.train, replicas)
         setup.start(model)
-    copy = build_gpt(experiment.model)
-    compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
+    asked = build_gpt(experiment.model) if replicas else model
+    compiled = CompiledEvaluation(experiment.evaluation, asked, setup.stream)
     questions = setup.callbacks(compiled)
-    filled = FilledWindows(
-        setup.windows, experiment.train.batch_size, placement.num_devices
-    )
     if not setup.record.is_trained:
-        with fitting(placement):
+        windows: Any = setup.windows
+        if replicas:
+            questions = [CallbacksOnACopy(questions, asked)]
+            windows = filled_windows(
+                windows, experiment.train.batch_size, replicas
+            )
+        with fitting(replicas) if replicas else contextlib.nullcontext():
             model.fit(
-                filled
-                if placement.strategy is None
-                else filled.as_tensorflow(),
+                windows,
                 epochs=experiment.train.num_epochs,
                 initial_epoch=len(setup.record.logs),
                 steps_per_epoch=setup.windows.steps_per_epoch,
                 shuffle=False,  # the order is in the windows
-                callbacks=[
-                    CallbacksOnACopy(questions, copy),
-                    _Saving(setup.record),
-                    *callbacks,
-                ],
+                callbacks=[*questions, Saving(setup.record), *callbacks],
                 verbose=0,
             )
-    copy_weights(model, copy)
-    return setup.finish(copy, compiled, copy)
+    if replicas:
+        copy_weights(model, asked)
+    return setup.finish(asked, compiled, asked)
 
 
 def run_all(
@@ -273,7 +236,7 @@ def _fit_all(
     for job in jobs:
         more = list(callbacks(job)) if callbacks is not None else []
         if on_epoch is not None:
-            more.append(_Telling(on_epoch, job))
+            more.append(_after_epochs(on_epoch, job))
         done = run(
             job.experiment,
             job.seed,
@@ -288,15 +251,10 @@ def _fit_all(
         yield job, done
 
 
-class _Telling(keras.callbacks.Callback):
-    """Calls `on_epoch` after each epoch."""
-
-    def __init__(self, on_epoch: OnEpoch, job: Job):
-        super().__init__()
-        self._on_epoch, self._job = on_epoch, job
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._on_epoch(self._job, epoch + 1, logs or {})
+def _after_epochs(on_epoch: OnEpoch, job: Job) -> keras.callbacks.Callback:
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: on_epoch(job, epoch + 1, logs)
+    )
 
 
 def _work(

@@ -20,8 +20,8 @@ from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.gpt import build_gpt, initialise_weights
 from tiny_gpt.runtime.environment import describe_environment, set_precision
 from tiny_gpt.tasks.translation.stream import build_stream
-from tiny_gpt.training.run_setup import ShuffledWindows
 from tiny_gpt.training.update import compile_gpt
+from tiny_gpt.training.windows import ShuffledWindows
 
 
 def measure(experiment: Experiment) -> dict[str, object]:
