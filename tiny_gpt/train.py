@@ -29,12 +29,7 @@ from tiny_gpt.training.replicas import (
     fitting,
 )
 from tiny_gpt.training.run_files import Saving
-from tiny_gpt.training.run_setup import (
-    Job,
-    Run,
-    open_record,
-    set_up_run,
-)
+from tiny_gpt.training.run_setup import Job, Run, open_record, set_up_run
 from tiny_gpt.training.seed_batches import SeedBatches
 from tiny_gpt.training.update import check_clipping, compile_gpt
 
@@ -78,9 +73,8 @@ def run(
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
-    replicas = None
-    if placement is not None and placement.is_replicated:
-        replicas = placement
+    is_replicated = placement is not None and placement.is_replicated
+    replicas = placement if is_replicated else None
     with replicas.scope() if replicas else contextlib.nullcontext():
         model = build_gpt(experiment.model)
         compile_gpt(model, experiment.train, replicas)
@@ -180,14 +174,8 @@ def run_all(
 def _batches_of_one(
     num_jobs: int, num_workers: int, placement: Placement | None
 ) -> SeedBatches:
-    num_devices = 1 if placement is None else placement.num_devices
-    return SeedBatches(
-        num_workers,
-        (1,) * num_jobs,
-        is_split=False,
-        num_devices=num_devices,
-        is_divided=num_devices > 1,
-    )
+    n = 1 if placement is None else placement.num_devices
+    return SeedBatches(num_workers, (1,) * num_jobs, False, n, n > 1)
 
 
 def _check_for_fit(

@@ -115,7 +115,6 @@ def test_every_run_has_the_precision_that_was_set():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         for _, done in run_all([Job(TINY, seed) for seed in SEEDS]):
-            assert done.model.layers[-1].compute_dtype
             policies = {layer.dtype_policy.name for layer in done.model.layers}
             assert "mixed_bfloat16" in policies
         assert keras.config.dtype_policy().name == "mixed_bfloat16"

@@ -89,7 +89,10 @@ def run_jobs(
     placement: Placement | None = None,
     callbacks: Callbacks | None = None,
 ) -> Iterator[tuple[Job, Run]]:
-    """Runs many jobs, conditions and seeds, in one process.
+    """Runs many jobs, conditions and seeds, in one process of JAX.
+
+    It is what `train.run_all` does on JAX, and has its arguments; of some there
+    is more to say here.
 
     Args:
         jobs: what to run, started in this order.
@@ -98,11 +101,10 @@ def run_jobs(
             device. 1 where each run has all devices.
         pack_size: runs in one batch of a program; by default 1 on a CPU, and
             elsewhere an even share for each device, or as many as fit it.
-        on_epoch: called after each epoch with the job, the epoch, counted
-            from 1, and its logs; by several threads.
-        on_start: called once, before anything is trained.
-        save_every_s: least seconds between two savings of a run.
-        placement: devices; by default all that JAX offers first.
+        on_epoch: see `run_all`; several threads call it.
+        on_start: see `run_all`.
+        save_every_s: see `run_all`.
+        placement: see `run_all`.
         callbacks: from a job to further callbacks, which see accuracies in
             `logs` and a `Snapshot` as their model; by several threads.
 
