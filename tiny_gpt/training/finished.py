@@ -19,7 +19,7 @@ class NotRepeatedError(ValueError):
 
 
 def load_finished(
-    experiment: Experiment, seed: int, record: Path
+    experiment: Experiment, seed: int, record: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, float] | None:
     """Reads the record of a finished run.
 

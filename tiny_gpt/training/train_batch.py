@@ -56,7 +56,9 @@ def train_batch(
         )
         state, losses = programs.epoch(len(setups))(
             state,
-            *(_stack_arrays(x) for x in (inputs, targets, weights)),
+            _stack_arrays(inputs),
+            _stack_arrays(targets),
+            _stack_arrays(weights),
             num_batches[0],
         )
         whole = first_copy(state) if is_shared else state
