@@ -1,1 +1,1 @@
-"""What `fit` and the compiled path share, and both of them."""
+"""Training: what `fit` and the compiled path share, and that path."""
