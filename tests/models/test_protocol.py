@@ -14,7 +14,6 @@ from tiny_gpt.experiment import config_of
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.models.stepwise import has_cache
 from tiny_gpt.probes import Reader
-from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.sweep.axes import has_field, with_values
 from tiny_gpt.train import run
 from tiny_gpt.training.many_seeds import run_seeds
@@ -95,7 +94,7 @@ def test_a_sweep_changes_a_field_of_its_config():
     changed = with_values(RECURRENT, {"model.hidden_dim": 4}, labels, "A->C")
     assert changed.model == GRUConfig(*SIZES, 4)
     assert config_of(changed)["model"]["class"].endswith("GRUConfig")
-    with pytest.raises(ValueError, match="Received: GRUConfig, with model.voc"):
+    with pytest.raises(ValueError, match="Received: GRUConfig, with"):
         with_values(RECURRENT, {"width": 4}, labels, "A->C")
 
 
