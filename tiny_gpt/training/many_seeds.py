@@ -276,7 +276,7 @@ class _Driver:
             setup.record.start_clock()
         train = pack[0].experiment.train
         observers = [
-            [*setup.callbacks(programs.compiled), *self._callbacks(job)]
+            [*setup.callbacks(programs.evaluation), *self._callbacks(job)]
             for job, setup in members
         ]
         for callback in (each for some in observers for each in some):
