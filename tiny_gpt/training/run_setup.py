@@ -104,8 +104,10 @@ class RunSetup:
             ),
             WeightNorms(),
         ]
-        if not experiment.train.num_pretraining_epochs:  # else the text changes
-            callbacks.append(MemorisationMeter(loss_floor(experiment)))
+        floor = loss_floor(experiment)
+        has_one_text = not experiment.train.num_pretraining_epochs
+        if has_one_text and not math.isnan(floor):
+            callbacks.append(MemorisationMeter(floor))
         loggers = event_loggers(experiment, logs)
         callbacks += loggers.values()
         if self.record.path is not None and self.keeps_weights:
