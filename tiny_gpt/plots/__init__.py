@@ -1,1 +1,5 @@
 """Figures of Matplotlib."""
+
+from tiny_gpt.runtime.checks import check_installed
+
+check_installed("matplotlib", "pandas")
