@@ -5,7 +5,7 @@ FROM python:3.12-slim
 
 WORKDIR /lab
 COPY . .
-RUN pip install --no-cache-dir '.[lab,jax]'
+RUN pip install --no-cache-dir --constraint constraints.txt '.[lab,jax]'
 
 # Compiled programs and fonts; any user may write there.
 ENV KERAS_BACKEND=jax XDG_CACHE_HOME=/tmp/cache

@@ -17,12 +17,21 @@ TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 # Programs that one of them compiles, the others read (JAX).
 KEPT_PROGRAMS = JAX_COMPILATION_CACHE_DIR="$(abspath $(VENV))/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 VENV ?= .venv
+# Versions are those of constraints.txt; with NEWEST=1, the newest ones.
+NEWEST ?=
+NEWEST_VENV ?= .venv-newest
 # Of test-notebooks: the versions of Colab, on its Python. A shim of pyenv may
 # be on PATH and not work.
 COLAB_VENV ?= .venv-colab
 COLAB_PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python; do "$$each" -c "" 2>/dev/null && { echo "$$each"; break; }; done)
 
+# Of lock: extras that targets install. What CUDA needs is left to torch, jax
+# and tensorflow, which need different versions of it.
+LOCKED = lab,jax,tf-cpu,notebook,test,examples,bench,ray,remote
+UNLOCKED = ^(nvidia|cuda|triton)
+
 BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet $(if $(NEWEST),,--constraint constraints.txt)
 EXTRA = $(or $($(BACKEND)-$(DEVICES)),$(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND)))
 jax-gpu = gpu
 jax-tpu = tpu
@@ -31,7 +40,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-devices test-report test-faults test-ray test-callbacks test-notebooks lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,13 +88,27 @@ test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
 	$(BIN)/python -m benchmarks.pages.light_import --tests-only
 
-test-notebooks: $(VENV)/test $(COLAB_VENV)/colab  ## run the notebooks, with the newest versions and with Colab's
+test-notebooks: $(VENV)/test $(COLAB_VENV)/colab  ## run the notebooks, with our versions and with Colab's
 	for each in "$(BIN)" "$(COLAB_VENV)/bin"; do KERAS_BACKEND=jax "$$each/python" -m pytest -m notebooks tests/docs/test_notebooks.py || exit 1; done
 
-lint: $(VENV)/test  ## ruff and mypy
+test-newest:  ## a few tests and one run, with the newest versions
+	rm -rf $(NEWEST_VENV)
+	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/test
+	for each in jax tensorflow; do KERAS_BACKEND=$$each $(NEWEST_VENV)/bin/python -m pytest -m backend tests/models/test_gpt.py tests/training/test_train.py || exit 1; done
+	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --out $(NEWEST_VENV)/triangle
+
+lock:  ## constraints.txt anew: the newest versions that PYTHON can have
+	rm -rf $(NEWEST_VENV)
+	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/pip
+	$(NEWEST_VENV)/bin/python -m pip install --quiet '.[$(LOCKED)]'
+	{ sed -n '/^#/p' constraints.txt; $(NEWEST_VENV)/bin/python -m pip freeze --exclude tiny_gpt | sed 's/+.*//' | grep -Ev '$(UNLOCKED)'; } > constraints.new
+	mv constraints.new constraints.txt
+
+lint: $(VENV)/test  ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/bench  ## speed against peers, profile, growth
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.peers "$(or $(OUT),results/bench)"
@@ -97,7 +120,7 @@ notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
-	rm -rf $(VENV) $(COLAB_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(COLAB_VENV) $(NEWEST_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -106,21 +129,21 @@ $(VENV)/pip:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@touch $@
 
-$(VENV)/lab-%: $(VENV)/pip setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[lab,$*]'
+$(VENV)/lab-%: $(VENV)/pip setup.cfg constraints.txt
+	$(INSTALL) --editable '.[lab,$*]'
 	@touch $@
 
-$(VENV)/bench: $(VENV)/pip setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,bench]'
+$(VENV)/bench: $(VENV)/pip setup.cfg constraints.txt
+	$(INSTALL) --editable '.[lab,jax,tf-cpu,bench]'
 	@touch $@
 
-$(VENV)/test: $(VENV)/pip setup.cfg
-	$(BIN)/python -m pip install --quiet --editable '.[lab,jax,tf-cpu,notebook,test]'
+$(VENV)/test: $(VENV)/pip setup.cfg constraints.txt
+	$(INSTALL) --editable '.[lab,jax,tf-cpu,notebook,test]'
 	@touch $@
 
 # Beside the others: 240 MB that one target needs.
 $(VENV)/ray: $(VENV)/test
-	$(BIN)/python -m pip install --quiet --editable '.[ray,remote]'
+	$(INSTALL) --editable '.[ray,remote]'
 	@touch $@
 
 $(COLAB_VENV)/colab: setup.cfg notebooks/colab.txt

@@ -32,7 +32,7 @@ from tiny_gpt.tasks.translation.mixture import (
     Mixture,
 )
 from tiny_gpt.tasks.translation.quick import build_quick
-from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
+from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "controls"
 GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")
@@ -157,16 +157,9 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     if preset == "quick":
         experiment = build_quick(NAME, condition, mixture, labels)
     else:
-        tokens = "characters"
-        size = vocabulary_size(mixture, tokens)
-        experiment = Experiment(
-            NAME,
-            condition,
-            mixture,
-            labels,
-            tokens,
-            GPTConfig(vocabulary_size=size),
-        )
+        task = Translation(mixture, labels)
+        model = GPTConfig(vocabulary_size=task.vocabulary_size)
+        experiment = Experiment(NAME, condition, task, model)
     train, evaluation = experiment.train, experiment.evaluation
     most = evaluation.exact_demonstrations[:1]
     times = 1  # as many epochs as the preset
@@ -175,6 +168,11 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         times = updates_per_epoch(base) // updates_per_epoch(experiment)
     return dataclasses.replace(
         experiment,
+        task=dataclasses.replace(
+            experiment.task,
+            pretraining=majority,
+            pivots=("A->B->C",) if "B->C" in control.majority else (),
+        ),
         train=dataclasses.replace(
             train,
             num_epochs=train.num_epochs * (times + control.is_pretrained),
@@ -188,8 +186,6 @@ def build_experiment(preset: str, condition: str) -> Experiment:
             ),
             is_asked_after_others=control.has_prompts,
         ),
-        pretraining=majority,
-        pivots=("A->B->C",) if "B->C" in control.majority else (),
     )
 
 

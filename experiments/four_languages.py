@@ -22,6 +22,7 @@ from tiny_gpt.tasks.translation.mixture import (
     Mixture,
 )
 from tiny_gpt.tasks.translation.quick import build_quick
+from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "four_languages"
 MAPPINGS = ("A->B", "A->C", "A->D", "D->B", "D->C", "B->C")  # table 1
@@ -60,8 +61,7 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     return Experiment(
         name=NAME,
         condition=condition,
-        mixture=MIXTURE,
-        eval_mappings=MAPPINGS,
+        task=Translation(MIXTURE, MAPPINGS),
         model=GPTConfig(
             vocabulary_size=54, num_layers=3, num_heads=30, head_dim=30
         ),

@@ -63,7 +63,7 @@ def build_experiment(preset: str, condition: str) -> Experiment:
 
 
 def _mixture(majority: int, sparse: Component) -> Mixture:
-    base = controls.build_experiment("quick", "sparse_a_to_c").mixture
+    base = controls.build_experiment("quick", "sparse_a_to_c").task.mixture
     given = (
         Component(m, majority * (m in ("A->B", "B->C"))) for m in base.given
     )

@@ -19,6 +19,7 @@ from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.quick import build_quick
+from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "triangle"
 MAPPINGS = ("A->B", "B->C", "A->C")
@@ -52,13 +53,12 @@ def build_experiment(preset: str, condition: str) -> Experiment:
     if preset == "quick":
         experiment = build_quick(NAME, condition, mixture, MAPPINGS)
     else:
-        experiment = Experiment(NAME, condition, mixture, MAPPINGS)
+        experiment = Experiment(NAME, condition, Translation(mixture, MAPPINGS))
     evaluation = dataclasses.replace(
         experiment.evaluation, is_asked_after_others=True
     )
-    return dataclasses.replace(
-        experiment, evaluation=evaluation, pivots=("A->B->C",)
-    )
+    task = dataclasses.replace(experiment.task, pivots=("A->B->C",))
+    return dataclasses.replace(experiment, task=task, evaluation=evaluation)
 
 
 def _says(condition: str) -> str:

@@ -3,21 +3,16 @@
 import dataclasses
 import math
 import re
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from tiny_gpt.analysis.loss_floor import Packing, inferring_floor
-from tiny_gpt.evaluation.evaluate import EvaluationConfig
-from tiny_gpt.evaluation.greedy import check_fits
+from tiny_gpt.evaluation.evaluate import EvaluationConfig, task_name
+from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.models.gpt import GPTConfig
-from tiny_gpt.tasks.translation.languages import find_route
-from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
-from tiny_gpt.tasks.translation.vocabulary import (
-    tokens_per_pair,
-    tokens_per_word,
-    vocabulary_size,
-)
+from tiny_gpt.tasks.task import Task
+from tiny_gpt.tasks.translation.task import Translation
 
+TaskT = TypeVar("TaskT", bound=Task)
 CLIPPINGS = ("global", "per_replica")
 
 
@@ -101,21 +96,16 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Generic[TaskT]):
     """One condition of an experiment: everything but the seed.
 
     Attributes:
         name: the question it belongs to, e.g. "triangle".
         condition: e.g. "sparse_a_to_c".
-        mixture: languages and sentence pairs.
-        eval_mappings: mappings asked for, e.g. ("A->B", "B->C", "A->C").
-        tokens: tokenisation, "characters" or "words" (`Vocabulary`).
+        task: what is learned.
         model: the network.
         train: the optimisation.
         evaluation: the questions.
-        pretraining: mixture of the pre-training epochs, in all but the counts
-            of its components like `mixture`; None for none.
-        pivots: two steps asked one after the other, e.g. "A->B->C".
 
     Raises:
         ValueError: if the parts do not fit together.
@@ -123,14 +113,10 @@ class Experiment:
 
     name: str
     condition: str
-    mixture: Mixture
-    eval_mappings: tuple[str, ...]
-    tokens: str = "characters"
-    model: GPTConfig = field(default_factory=GPTConfig)
+    task: TaskT
+    model: ModelConfig = field(default_factory=GPTConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    pretraining: Mixture | None = None
-    pivots: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("name", "condition"):
@@ -141,125 +127,93 @@ class Experiment:
                     "digits, '_', '.' and '-', no '.' or '-' in front. "
                     f"Received: {name}={value!r}"
                 )
-        needed = vocabulary_size(self.mixture, self.tokens)
+        needed = self.task.vocabulary_size
         if self.model.vocabulary_size != needed:
             raise ValueError(
-                f"The mixture needs `vocabulary_size` {needed} as "
-                f"{self.tokens}. Received: "
+                f"The task needs `vocabulary_size` {needed}. Received: "
                 f"vocabulary_size={self.model.vocabulary_size}"
             )
-        if not self.eval_mappings:
+        self._check_names()
+        self.task.check(self.model.sequence_length, self.evaluation)
+        num_phases = len(self.task.num_windows(self.model.sequence_length))
+        num_epochs = self.train.num_pretraining_epochs
+        if (num_phases == 1) != (num_epochs == 0):
             raise ValueError(
-                "`eval_mappings` must name a mapping. Received: none"
-            )
-        for label in self.eval_mappings:
-            find_route(label, self.mixture.given)
-        for pivot in self.pivots:
-            steps = pivot.split("->")
-            if len(steps) != 3:
-                raise ValueError(
-                    "A pivot names three languages, 'X->Y->Z'. "
-                    f"Received: {pivot!r}"
-                )
-            find_route(f"{steps[0]}->{steps[1]}", self.mixture.given)
-            find_route(f"{steps[1]}->{steps[2]}", self.mixture.given)
-        self._check_pretraining()
-        evaluation = self.evaluation
-        if evaluation.decoding != "published":
-            self._check_demonstrations(evaluation.num_demonstrations)
-        num_sentences = self.mixture.num_sentences
-        if evaluation.exact_demonstrations and num_sentences > MOST_SENTENCES:
-            raise ValueError(
-                "The exact evaluation asks every sentence, at most "
-                f"{MOST_SENTENCES}; leave `exact_demonstrations` empty. "
-                f"Received: {num_sentences} sentences"
-            )
-        for number in evaluation.exact_demonstrations:
-            self._check_demonstrations(number)
-
-    def _check_demonstrations(self, number: int) -> None:
-        pair = tokens_per_pair(self.mixture, self.tokens)
-        answer = tokens_per_word(self.tokens) * self.mixture.sentence_length
-        num_prompt = number * pair + pair // 2
-        check_fits(num_prompt, answer, self.model.sequence_length)
-
-    def _check_pretraining(self) -> None:
-        first, num_epochs = self.pretraining, self.train.num_pretraining_epochs
-        if (first is None) != (num_epochs == 0):
-            raise ValueError(
-                "A pre-training mixture needs epochs, and the other way "
+                "Data of a pre-training need epochs, and the other way "
                 f"round. Received: num_pretraining_epochs={num_epochs} with "
-                f"pretraining={first}"
+                f"{num_phases} phases of data"
             )
-        if first is None:
-            return
-        mappings = [
-            [c.mapping for c in m.components] for m in (first, self.mixture)
-        ]
-        alike = replace(first, components=self.mixture.components)
-        if mappings[0] != mappings[1] or alike != self.mixture:
-            raise ValueError(
-                "A pre-training mixture has the languages and the mappings of "
-                "the mixture, in the same order, so that both are drawn "
-                f"alike. Received: {first} before {self.mixture}"
-            )
-        updates = [
-            _num_updates(mixture, self) for mixture in (first, self.mixture)
-        ]
-        if updates[0] != updates[1]:
+        updates = _updates_by_phase(self)
+        if len(set(updates)) > 1:
             raise ValueError(
                 "An epoch has as many updates before as after pre-training; "
                 "`num_repeats` can make them equal. "
-                f"Received: {updates[0]} and {updates[1]}"
+                f"Received: {' and '.join(map(str, updates))}"
             )
+
+    def _check_names(self) -> None:
+        if not self.task.eval_mappings:
+            raise ValueError(
+                "`eval_mappings` must name a mapping. Received: none"
+            )
+        labels = {*self.task.eval_mappings, *self.task.read_mappings}
+        names = {task_name(label) for label in labels}
+        are_plain = all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
+        if not are_plain or len(names) < len(labels):
+            raise ValueError(
+                "Mappings are named with letters, digits, '_' and '->', and "
+                f"differ in more than case. Received: {sorted(labels)}"
+            )
+        shared = _names_of(self.task) & _names_of(self)
+        if shared:
+            raise ValueError(
+                "A task's fields need names of their own beside an "
+                f"experiment's. Received: {', '.join(sorted(shared))}"
+            )
+
+
+def _names_of(config: Any) -> set[str]:
+    return {f.name for f in dataclasses.fields(config)}
 
 
 def config_of(experiment: Experiment) -> dict[str, Any]:
     """Returns all fields of an experiment, as a record or manifest has them.
 
-    What came later is left out where it has its first value, so that what was
-    written before still belongs to the same experiment: `weight_decay` where
-    it is 0, the class of the network where it is `GPTConfig`.
+    Fields of the task stand beside the experiment's own. What came later is
+    left out where it has its first value, so that what was written before
+    still belongs to the same experiment: `weight_decay` where it is 0, the
+    class of the task where it is `Translation`, and that of the network where
+    it is `GPTConfig`.
     """
     config = dataclasses.asdict(experiment)
+    config |= config.pop("task")
     if not experiment.train.weight_decay:
         del config["train"]["weight_decay"]
-    network = type(experiment.model)
-    if network is not GPTConfig:
-        config["model"]["class"] = (
-            f"{network.__module__}.{network.__qualname__}"
-        )
+    if type(experiment.model) is not GPTConfig:
+        config["model"]["class"] = _class_of(experiment.model)
+    if type(experiment.task) is not Translation:
+        config["task"] = _class_of(experiment.task)
     return config
+
+
+def _class_of(config: Any) -> str:
+    return f"{type(config).__module__}.{type(config).__qualname__}"
 
 
 def updates_per_epoch(experiment: Experiment) -> int:
     """Returns optimizer updates per epoch: batches that hold all windows."""
-    return _num_updates(experiment.mixture, experiment)
+    return _updates_by_phase(experiment)[-1]
 
 
-def _num_updates(mixture: Mixture, experiment: Experiment) -> int:
-    num_tokens = mixture.num_shown * tokens_per_pair(mixture, experiment.tokens)
-    num_windows = math.ceil(num_tokens / (experiment.model.sequence_length + 1))
-    return math.ceil(num_windows / experiment.train.batch_size)
+def _updates_by_phase(experiment: Experiment) -> list[int]:
+    numbers = experiment.task.num_windows(experiment.model.sequence_length)
+    return [math.ceil(n / experiment.train.batch_size) for n in numbers]
 
 
 def loss_floor(experiment: Experiment) -> float:
     """Returns the lowest loss that no memory of the text is needed for.
 
-    Mappings known, task and offset inferred (`inferring_floor`), nats per
-    token.
+    Nats per token, see `Task.floors`; NaN where it is not known.
     """
-    packing, shown = packing_of(experiment)
-    return inferring_floor(packing, shown)
-
-
-def packing_of(experiment: Experiment) -> tuple[Packing, dict[str, int]]:
-    """Returns the packing of an experiment, and the pairs of each mapping."""
-    mixture = experiment.mixture
-    packing = Packing(
-        mixture.alphabet_size,
-        mixture.sentence_length,
-        experiment.model.sequence_length,
-        tokens_per_word(experiment.tokens),
-    )
-    return packing, {c.mapping: c.num_shown for c in mixture.components}
+    floors = experiment.task.floors(experiment.model.sequence_length)
+    return floors.get("inferred", math.nan)

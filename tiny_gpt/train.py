@@ -1,14 +1,25 @@
-"""One run of an experiment through `fit`."""
+"""Training: one run through `fit`, or many runs the fastest way there is."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.environment import current_precision, set_up_worker
+from tiny_gpt.runtime.processes import ProcessPool, Stopped, is_told_to_stop
+from tiny_gpt.training.finished import load_finished
+from tiny_gpt.training.many_seeds import (
+    Callbacks,
+    OnEpoch,
+    OnStart,
+    check_numbers,
+    run_jobs,
+)
 from tiny_gpt.training.replicas import (
     CallbacksOnACopy,
     FilledWindows,
@@ -16,7 +27,14 @@ from tiny_gpt.training.replicas import (
     fitting,
 )
 from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import Run, RunSetup, set_up_run
+from tiny_gpt.training.run_setup import (
+    Job,
+    Run,
+    RunSetup,
+    open_record,
+    set_up_run,
+)
+from tiny_gpt.training.seed_batches import SeedBatches
 from tiny_gpt.training.update import check_clipping, compile_gpt
 
 
@@ -44,7 +62,7 @@ def run(
 
     The seed fixes languages, sentences, initial weights, order of the
     windows and prompts, all drawn in NumPy and so the same on each backend.
-    `many_seeds.run_seeds` does the same for many seeds, faster, on JAX.
+    `run_all` does the same for many runs, faster.
 
     Args:
         experiment: what to run.
@@ -52,7 +70,8 @@ def run(
         record: path of the files that hold progress (`Record`), without
             suffix. If they exist, the run continues from there. None for no
             files.
-        callbacks: further callbacks; they see accuracies in `logs`.
+        callbacks: further callbacks; they see accuracies in `logs`. Keys that
+            they write are rows of the metrics frame, by their `log_columns`.
         save_every_s: least seconds between two savings of progress.
         keeps_weights: whether the weights of some epochs, ever fewer, and of
             all around an event are kept in the folder "{record}_weights"
@@ -66,17 +85,24 @@ def run(
     Raises:
         ValueError: if `seed` is negative, or `record` holds another
             experiment or a finished run, or is damaged, or the devices
-            cannot clip as asked for.
+            cannot clip as asked for, or a callback writes a key that it
+            does not declare in `log_columns`.
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
     if placement is not None and placement.is_replicated:
         return _run_replicas(setup, list(callbacks), placement)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
-    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
-    questions = setup.callbacks(compiled)
+    compiled = CompiledEvaluation(
+        experiment.evaluation,
+        model,
+        experiment.model,
+        experiment.task.answer_length,
+    )
+    watching = [*setup.callbacks(compiled), *callbacks]
+    recorders = [*setup.recorders(watching), _Saving(setup.record)]
     if not setup.record.is_trained:
         model.fit(
             setup.windows,
@@ -84,7 +110,7 @@ def run(
             initial_epoch=len(setup.record.logs),
             steps_per_epoch=setup.windows.steps_per_epoch,
             shuffle=False,  # the order is in the windows
-            callbacks=[*questions, _Saving(setup.record), *callbacks],
+            callbacks=[*watching, *recorders],
             verbose=0,
         )
     return setup.finish(model, compiled, model)
@@ -98,12 +124,18 @@ def _run_replicas(
     """Does the same on several devices, and returns a model on one."""
     experiment = setup.experiment
     with placement.scope():
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         compile_gpt(model, experiment.train, placement)
         setup.start(model)
-    copy = build_gpt(experiment.model)
-    compiled = CompiledEvaluation(experiment.evaluation, copy, setup.stream)
+    copy = experiment.model.build()
+    compiled = CompiledEvaluation(
+        experiment.evaluation,
+        copy,
+        experiment.model,
+        experiment.task.answer_length,
+    )
     questions = setup.callbacks(compiled)
+    recorders = setup.recorders([*questions, *callbacks])
     filled = FilledWindows(
         setup.windows, experiment.train.batch_size, placement.num_devices
     )
@@ -119,10 +151,181 @@ def _run_replicas(
                 shuffle=False,  # the order is in the windows
                 callbacks=[
                     CallbacksOnACopy(questions, copy),
-                    _Saving(setup.record),
                     *callbacks,
+                    *recorders,
+                    _Saving(setup.record),
                 ],
                 verbose=0,
             )
     copy_weights(model, copy)
     return setup.finish(copy, compiled, copy)
+
+
+def run_all(
+    jobs: Sequence[Job],
+    num_workers: int | None = None,
+    pack_size: int | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_start: OnStart | None = None,
+    save_every_s: float = 30.0,
+    placement: Placement | None = None,
+    callbacks: Callbacks | None = None,
+) -> Iterator[tuple[Job, Run | None]]:
+    """Runs many jobs; the one place that chooses how runs are trained.
+
+    On JAX one compiled program trains all seeds (`many_seeds.run_jobs`). Other
+    backends train one run after the other through `fit`; with more than one
+    worker, in as many processes of equal precision and devices.
+
+    Args:
+        jobs: what to run, started in this order.
+        num_workers: runs at once; by default as many as suit on JAX, and one
+            elsewhere.
+        pack_size: runs in one batch of a program, see `run_jobs`; elsewhere a
+            run is a batch of its own.
+        on_epoch: called after each epoch with the job, the epoch, counted
+            from 1, and its logs; by several threads on JAX, and never for a
+            run in another process.
+        on_start: called once with the batches of seeds, before training.
+        save_every_s: least seconds between two savings of a run.
+        placement: devices; by default all on JAX, the first elsewhere.
+        callbacks: from a job to further callbacks, see `run_jobs`; not for
+            runs in other processes.
+
+    Yields:
+        Each job when its run is finished. A run in this process comes with
+        it. Of one in another process there is the record alone
+        (`load_finished`), and None comes in its place.
+
+    Raises:
+        ValueError: if a number is below 1, the backend cannot do what is
+            asked for, or a job is invalid (`run`), before anything is trained.
+        RuntimeError: if processes are killed again and again.
+    """
+    check_numbers(num_workers, pack_size)
+    if keras.backend.backend() == "jax":
+        yield from run_jobs(
+            jobs,
+            num_workers,
+            pack_size,
+            on_epoch,
+            on_start,
+            save_every_s,
+            placement,
+            callbacks,
+        )
+        return
+    num_workers = num_workers or 1
+    _check_for_fit(jobs, num_workers, pack_size, placement, callbacks)
+    if on_start is not None and jobs:
+        on_start(_batches_of_one(len(jobs), num_workers, placement))
+    if num_workers == 1:
+        yield from _fit_all(jobs, on_epoch, save_every_s, placement, callbacks)
+        return
+    asked = None if placement is None else placement.asked
+    work = functools.partial(_work, current_precision(), asked, save_every_s)
+    with ProcessPool(num_workers) as pool:
+        yield from pool.map(work, jobs)
+
+
+def _batches_of_one(
+    num_jobs: int, num_workers: int, placement: Placement | None
+) -> SeedBatches:
+    num_devices = 1 if placement is None else placement.num_devices
+    return SeedBatches(
+        num_workers,
+        (1,) * num_jobs,
+        is_split=False,
+        num_devices=num_devices,
+        is_divided=num_devices > 1,
+    )
+
+
+def _check_for_fit(
+    jobs: Sequence[Job],
+    num_workers: int,
+    pack_size: int | None,
+    placement: Placement | None,
+    callbacks: Callbacks | None,
+) -> None:
+    """Refuses what `fit` cannot do, in this process or in several."""
+    backend = keras.backend.backend()
+    if (pack_size or 1) > 1:
+        raise ValueError(
+            "`pack_size` is for JAX; elsewhere each run is a batch of its "
+            f"own. Received: pack_size={pack_size} on {backend}"
+        )
+    for job in jobs:
+        check_clipping(job.experiment.train, placement)
+        open_record(job.experiment, job.seed, job.record)
+    if num_workers == 1:
+        return
+    if placement is not None and placement.is_replicated:
+        raise ValueError(
+            "Several devices train one run at a time. Received: "
+            f"num_workers={num_workers}, {placement.num_devices} devices on "
+            f"{backend}"
+        )
+    if callbacks is not None or any(job.record is None for job in jobs):
+        raise ValueError(
+            "Runs in processes leave their records alone: each needs one, and "
+            "callbacks cannot follow. Received: "
+            f"num_workers={num_workers} on {backend}, with callbacks or "
+            "without a record"
+        )
+
+
+def _fit_all(
+    jobs: Sequence[Job],
+    on_epoch: OnEpoch | None,
+    save_every_s: float,
+    placement: Placement | None,
+    callbacks: Callbacks | None,
+) -> Iterator[tuple[Job, Run]]:
+    """Runs jobs one after the other, in this process."""
+    policy = keras.config.dtype_policy()
+    for job in jobs:
+        more = list(callbacks(job)) if callbacks is not None else []
+        if on_epoch is not None:
+            more.append(_Telling(on_epoch, job))
+        done = run(
+            job.experiment,
+            job.seed,
+            job.record,
+            more,
+            save_every_s,
+            job.keeps_weights,
+            placement,
+        )
+        keras.utils.clear_session()
+        keras.config.set_dtype_policy(policy)  # which a new session forgets
+        yield job, done
+
+
+class _Telling(keras.callbacks.Callback):
+    """Calls `on_epoch` after each epoch."""
+
+    def __init__(self, on_epoch: OnEpoch, job: Job):
+        super().__init__()
+        self._on_epoch, self._job = on_epoch, job
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._on_epoch(self._job, epoch + 1, logs or {})
+
+
+def _work(
+    precision: str,
+    asked: Mapping[str, Any] | None,
+    save_every_s: float,
+    job: Job,
+) -> None:
+    """Runs a job in a worker process."""
+    placement = set_up_worker(precision, asked)
+    # Another worker may have been killed after it had finished the job.
+    if load_finished(job.experiment, job.seed, job.record) is None:
+        list(_fit_all([job], _stop_if_told, save_every_s, placement, None))
+
+
+def _stop_if_told(*_: object) -> None:
+    if is_told_to_stop():
+        raise Stopped

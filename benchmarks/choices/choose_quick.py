@@ -39,9 +39,7 @@ import pandas as pd
 from experiments import four_languages
 from experiments.triangle import build_experiment
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.environment import describe_environment
-from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.train import run
 from tiny_gpt.training.update import compile_gpt
 
@@ -58,7 +56,9 @@ def candidates() -> list[Experiment]:
     return [
         dataclasses.replace(
             quick,
-            eval_mappings=("A->B", "B->C"),
+            task=dataclasses.replace(
+                quick.task, eval_mappings=("A->B", "B->C")
+            ),
             model=dataclasses.replace(quick.model, sequence_length=length),
             train=dataclasses.replace(
                 quick.train,
@@ -76,13 +76,14 @@ def candidates() -> list[Experiment]:
 def four_languages_without_sparse_pairs() -> Experiment:
     """Returns the quick preset of `four_languages`, majority alone."""
     quick = four_languages.build_experiment("quick", "sparse_pairs")
-    given = quick.mixture.given
+    given = quick.task.mixture.given
     components = tuple(
         dataclasses.replace(c, num_pairs=c.num_pairs * (c.mapping in given))
-        for c in quick.mixture.components
+        for c in quick.task.mixture.components
     )
-    mixture = dataclasses.replace(quick.mixture, components=components)
-    return dataclasses.replace(quick, mixture=mixture, eval_mappings=given)
+    mixture = dataclasses.replace(quick.task.mixture, components=components)
+    task = dataclasses.replace(quick.task, mixture=mixture, eval_mappings=given)
+    return dataclasses.replace(quick, task=task)
 
 
 def settled_at(metrics: pd.DataFrame) -> int | None:
@@ -103,13 +104,11 @@ def epoch_seconds(experiments: list[Experiment]) -> list[float]:
     for experiment in experiments:
         length = experiment.model.sequence_length
         rng = np.random.default_rng(SEEDS[0])
-        stream = build_stream(
-            experiment.mixture, experiment.tokens, length, rng
-        )
-        model = build_gpt(experiment.model)
+        data = experiment.task.draw(length, rng)[-1]
+        model = experiment.model.build()
         compile_gpt(model, experiment.train)
         batch = slice(experiment.train.batch_size)
-        trainers.append((model, stream.inputs[batch], stream.targets[batch]))
+        trainers.append((model, data.inputs[batch], data.targets[batch]))
     for round_number in range(NUM_ROUNDS + 1):
         for times, (model, inputs, targets) in zip(
             step_s, trainers, strict=True

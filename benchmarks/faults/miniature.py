@@ -30,22 +30,22 @@ def shrink(
 ) -> Any:
     """Returns a condition that trains in no time."""
     from tiny_gpt.tasks.translation.mixture import Component, Mixture
-    from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 
     experiment = build_experiment(preset, condition)
     components = tuple(
         Component(c.mapping, n if c.num_pairs else 0)
         for c, n in zip(
-            experiment.mixture.components, (30, 20, 40), strict=True
+            experiment.task.mixture.components, (30, 20, 40), strict=True
         )
     )
     mixture = Mixture(components, alphabet_size=4, sentence_length=2)
+    task = dataclasses.replace(experiment.task, mixture=mixture)
     return dataclasses.replace(
         experiment,
-        mixture=mixture,
+        task=task,
         model=dataclasses.replace(
             experiment.model,
-            vocabulary_size=vocabulary_size(mixture, experiment.tokens),
+            vocabulary_size=task.vocabulary_size,
             num_layers=1,
             num_heads=2,
             head_dim=4,
@@ -95,14 +95,14 @@ def serve_command(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.register(signal.SIGUSR1, sys.stderr)
     from experiments import triangle
-    from tiny_gpt.commands import runner
+    from tiny_gpt import train
 
     triangle.STUDY = dataclasses.replace(
         triangle.STUDY,
         build_experiment=functools.partial(shrink, triangle.build_experiment),
     )
     if path == "fit on JAX":
-        runner.run_jobs = fit_jobs  # type: ignore[assignment]
+        train.run_jobs = fit_jobs  # type: ignore[assignment]
     Watch(fault, folder, pipe.fileno()).watch()
     if fault.largest_file is not None:
         limit = fault.largest_file

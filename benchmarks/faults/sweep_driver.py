@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.runtime.files import unseal
@@ -27,7 +27,7 @@ BASE = dataclasses.replace(
     evaluation=EvaluationConfig(
         "cached", 8, 1, num_fresh_sentences=0, num_loss_windows=0
     ),
-    pivots=(),
+    task=dataclasses.replace(TINY.task, pivots=()),
 )
 SWEEP = Sweep(
     name="faults",

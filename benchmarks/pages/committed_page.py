@@ -50,7 +50,8 @@ def events_of(metrics: pd.DataFrame, preset: str) -> pd.DataFrame:
     frames = []
     runs = metrics.groupby(["experiment", "condition", "seed"], sort=False)
     for (name, condition, seed), rows in runs:
-        experiment = STUDIES[name].build(preset, condition)
+        study = STUDIES[str(name)]
+        experiment = study.build(preset, str(condition))
         logs = logs_of(experiment, rows)
         frames.append(events_frame(experiment, int(str(seed)), logs))
     return pd.concat(frames, ignore_index=True)

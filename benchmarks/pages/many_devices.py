@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.helpers.many_devices import train_all
+from benchmarks.pages.device_cases import train_all
 from tiny_gpt.commands.plan import current_commit
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe_environment

@@ -28,7 +28,8 @@ def sizes(size: str) -> dict[str, Any]:
     from experiments import triangle
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    model, train = experiment.model, experiment.train
+    model: Any = experiment.model
+    train = experiment.train
     return {
         "batch": train.batch_size,
         "length": model.sequence_length,
@@ -60,11 +61,10 @@ def batches(n: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 def build_ours(size: str, weights: dict[str, np.ndarray]):
     """Builds our model from saved weights, compiled."""
     from experiments import triangle
-    from tiny_gpt.models.gpt import build_gpt
     from tiny_gpt.training.update import compile_gpt
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     for variable in model.variables:
         variable.assign(weights[variable.path])

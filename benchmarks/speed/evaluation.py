@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ def measure(size: str) -> dict[str, float]:
     from experiments import triangle
     from tiny_gpt.evaluation.evaluate import CompiledEvaluation
     from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
-    from tiny_gpt.models.gpt import build_gpt
+    from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import epoch_batches
     from tiny_gpt.training.run_files import state_of
@@ -53,19 +54,25 @@ def measure(size: str) -> dict[str, float]:
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
     setup = set_up_run(experiment, 0)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
-    compiled = CompiledEvaluation(experiment.evaluation, model, setup.stream)
-    evaluator = ExactEvaluator(compiled.answers, model, setup.stream)
+    data: Any = setup.data
+    task, stream = experiment.task, data.stream
+    compiled = CompiledEvaluation(
+        experiment.evaluation, model, experiment.model, task.answer_length
+    )
+    evaluator = SentenceEvaluator(
+        ExactEvaluator(compiled.answers, model), stream
+    )
     prompt = Prompt(experiment.evaluation.exact_demonstrations[0])
 
     def ask_all() -> None:
-        for label in experiment.eval_mappings:
+        for label in task.eval_mappings:
             evaluator.ask(label, prompt, np.random.default_rng(0))
 
     length = experiment.model.sequence_length
-    windows = setup.stream.inputs[:15]
+    windows = stream.inputs[:15]
 
     def ask_as_published() -> None:
         for window in windows:

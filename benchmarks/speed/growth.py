@@ -41,8 +41,9 @@ def build(what: str, value: int) -> Any:
     from experiments import triangle
 
     experiment = triangle.build_experiment("quick", "sparse_a_to_c")
-    model, train = experiment.model, experiment.train
-    mixture = experiment.mixture
+    model: Any = experiment.model
+    train = experiment.train
+    mixture = experiment.task.mixture
     if what == "width":
         model = dataclasses.replace(model, num_heads=value // model.head_dim)
     if what == "window":
@@ -62,16 +63,15 @@ def build(what: str, value: int) -> Any:
     )
     return dataclasses.replace(
         experiment,
+        task=dataclasses.replace(experiment.task, mixture=mixture),
         model=model,
         train=train,
-        mixture=mixture,
         evaluation=evaluation,
     )
 
 
 def measure(what: str, value: int) -> dict[str, float]:
     """Trains one epoch of every seed, again and again, and times it."""
-    from tiny_gpt.models.gpt import build_gpt
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.many_seeds import count_workers, epoch_batches
     from tiny_gpt.training.run_files import state_of
@@ -82,7 +82,7 @@ def measure(what: str, value: int) -> dict[str, float]:
     num_seeds = value if what == "seeds" else 1
     pack = value if what == "batched_seeds" else 1
     setup = set_up_run(experiment, 0)
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
     batches: tuple[Any, ...] = epoch_batches(setup, 0)

@@ -17,9 +17,8 @@ import numpy as np
 
 from experiments import four_languages, triangle
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.environment import describe_environment, set_precision
-from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.training.run_setup import ShuffledWindows
 from tiny_gpt.training.update import compile_gpt
 
@@ -28,8 +27,8 @@ def measure(experiment: Experiment) -> dict[str, object]:
     """Returns seconds of each update of one epoch, and the loss at its end."""
     rng = np.random.default_rng(0)
     length = experiment.model.sequence_length
-    stream = build_stream(experiment.mixture, experiment.tokens, length, rng)
-    model = build_gpt(experiment.model)
+    stream = experiment.task.draw(length, rng)[-1]
+    model = experiment.model.build()
     initialise_weights(model, rng)
     compile_gpt(model, experiment.train)
     batch_size = experiment.train.batch_size

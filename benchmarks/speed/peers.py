@@ -155,10 +155,10 @@ class Workers:
 def save_weights(size: str, path: Path) -> None:
     """Draws the weights from which everyone starts."""
     from experiments import triangle
-    from tiny_gpt.models.gpt import build_gpt, initialise_weights
+    from tiny_gpt.models.initial_weights import initialise_weights
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     initialise_weights(model, np.random.default_rng(0))
     values: dict[str, Any] = {
         v.path: np.asarray(v.value) for v in model.variables

@@ -36,7 +36,7 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
     import jax
 
     from experiments import triangle
-    from tiny_gpt.models.gpt import build_gpt, initialise_weights
+    from tiny_gpt.models.initial_weights import initialise_weights
     from tiny_gpt.training.epoch_program import EpochProgram
     from tiny_gpt.training.run_files import state_of
     from tiny_gpt.training.update import compile_gpt
@@ -46,7 +46,7 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
         backend.is_jax_on_cpu = lambda: False
     try:
         experiment = triangle.build_experiment(size, "sparse_a_to_c")
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         compile_gpt(model, experiment.train)
         initialise_weights(model, np.random.default_rng(0))
         inputs, targets = batches(sizes(size))

@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "losses by mapping, every epoch": (LossByTask, "on_epoch_end"),
     "events, every epoch": (LossDropLogger, "on_epoch_end"),
     "exact evaluation and files": (RunSetup, "finish"),
-    "drawing the data": (many_seeds, "prepare"),
+    "drawing the data": (many_seeds, "set_up_run"),
 }
 
 

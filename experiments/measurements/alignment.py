@@ -12,10 +12,10 @@ import numpy as np
 
 from experiments.measurements.questions import Questions, ask
 from tiny_gpt.analysis.similarity import centred_cosine, linear_cka, varies
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.evaluation.data import Row
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.stream import sample_sentences
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "alignment"
@@ -49,7 +49,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         ValueError: if a condition has another network.
     """
     rng = np.random.default_rng([seed, 7002])
-    mixture = trained[SPARSE].stream.mixture
+    mixture = trained[SPARSE].data.stream.mixture
     size, length = mixture.alphabet_size, mixture.sentence_length
     num_shown = trained[SPARSE].experiment.evaluation.exact_demonstrations[0]
     drawn = sample_sentences(
@@ -59,13 +59,13 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 
     def asked(name: str, label: str, to_words: str = "") -> Questions:
         """Asks about the same sentences, after the same demonstrations."""
-        stream, words = trained[name].stream, drawn
+        stream, words = trained[name].data.stream, drawn
         if to_words:
             words = stream.mapping(to_words).translate(drawn)
         return ask(stream, label, words[:, 0], words[:, 1:])
 
     # One program for all: the weights of each network are put into it.
-    reader = Reader(build_gpt(trained[SPARSE].experiment.model))
+    reader = Reader(trained[SPARSE].experiment.model.build())
     own: dict[tuple[str, str], list[np.ndarray]] = {}
     rows: list[Row] = []
     for tier in ("trained", "fresh"):

@@ -25,7 +25,7 @@ from tiny_gpt.analysis.loss_floor import (
     Packing,
     inferring_floor_by_mapping,
 )
-from tiny_gpt.experiment import packing_of
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.tasks.translation import languages
 from tiny_gpt.tasks.translation.languages import (
     SEPARATOR,
@@ -33,7 +33,6 @@ from tiny_gpt.tasks.translation.languages import (
     split_label,
 )
 from tiny_gpt.tasks.translation.stream import fresh_windows, sample_sentences
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "contexts"
@@ -156,12 +155,14 @@ class RunContexts:
 
     def __init__(self, place: str, trained: Trained, label: str = RARE):
         self.place, self.trained = place, trained
-        stream = self.stream = trained.stream
-        self.packing, self.shown = packing_of(trained.experiment)
+        stream = self.stream = trained.data.stream
+        self.packing, self.shown = trained.experiment.task.packing(
+            trained.experiment.model.sequence_length
+        )
         if self.packing.tokens_per_word != 1:
             raise ValueError(
                 "Contexts are read word by word, without space marks. "
-                f"Received: tokens={trained.experiment.tokens!r}"
+                f"Received: tokens={trained.experiment.task.tokens!r}"
             )
         self.size = self.packing.alphabet_size
         self.length = self.packing.sentence_length

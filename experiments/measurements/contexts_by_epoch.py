@@ -24,11 +24,10 @@ from experiments.measurements.contexts import (
     draw_sentences,
     tier_of,
 )
+from experiments.measurements.repeated import Weights, weights_by_epoch
 from tiny_gpt.commands.reporting.measured import RowOfEpoch
 from tiny_gpt.experiment import updates_per_epoch
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.training.finished import Trained
-from tiny_gpt.training.repeated import Weights, weights_by_epoch
 
 NAME = "contexts_by_epoch"
 PLACE = COUNTS[50]
@@ -82,7 +81,7 @@ def read_epochs(
         run = RunContexts(PLACE, trained, label)
         for num in range(run.most + 1):
             asked[label, num] = _Prompt(run, label, num, seed)
-    model = build_gpt(trained.experiment.model)
+    model = trained.experiment.model.build()
     of_epoch = dataclasses.replace(trained, model=model)
     updates = updates_per_epoch(trained.experiment)
     for epoch, weights in enumerate(by_epoch, start=1):

@@ -19,7 +19,7 @@ from experiments.measurements.pivot_use import (
     without,
 )
 from experiments.measurements.questions import Questions, ask
-from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.probes import (
     Reader,
     head_patching_effect,
@@ -27,7 +27,6 @@ from tiny_gpt.probes import (
     patching_effect,
 )
 from tiny_gpt.tasks.translation.stream import Stream, sample_sentences
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "inside"
@@ -51,7 +50,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     Raises:
         ValueError: as `pivot.measure`.
     """
-    reader = Reader(build_gpt(trained[NEEDS[0]].experiment.model))
+    reader = Reader(trained[NEEDS[0]].experiment.model.build())
     rows: list[Row] = []
     for name, (condition, known) in zip(NEEDS, KNOWN.items(), strict=True):
         run = trained[name]
@@ -69,7 +68,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 def _condition(
     reader: Reader, run: Trained, known: str, rng: np.random.Generator
 ) -> Found:
-    stream = run.stream
+    stream = run.data.stream
     size, length = stream.mixture.alphabet_size, stream.mixture.sentence_length
     num_shown = run.experiment.evaluation.exact_demonstrations[0]
     sentences = sample_sentences(NUM_SENTENCES, size, length, rng)

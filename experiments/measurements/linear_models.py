@@ -16,7 +16,7 @@ from keras import ops
 
 from tiny_gpt.analysis.linear_attention import LinearWeights
 from tiny_gpt.experiment import TrainConfig
-from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.models.linear_attention import (
     LinearSelfAttention,
     build_linear_gpt,

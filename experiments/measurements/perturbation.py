@@ -39,10 +39,10 @@ from tiny_gpt.analysis.linearity import (
     log_log_slope,
     norm,
 )
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.models.layers import TransformerBlock
 from tiny_gpt.models.linear_attention import LinearSelfAttention
 from tiny_gpt.probes import Reader
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "perturbation"
@@ -82,13 +82,13 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     """
     rng = np.random.default_rng([seed, 701])
     run = trained[NEEDS[0]]
-    chosen = rng.permutation(len(run.stream.inputs))[:NUM_WINDOWS]
-    windows = run.stream.inputs[chosen]
+    chosen = rng.permutation(len(run.data.stream.inputs))[:NUM_WINDOWS]
+    windows = run.data.stream.inputs[chosen]
     rows: list[tuple[str, str, str, float]] = []
     for depth in DEPTHS:
         z, layers = _random_layers(depth, windows.shape, rng)
         rows += _lsa_rows(f"random_{depth}", z, layers, rng)
-        model = train_linear_gpt(run.stream, NUM_UPDATES, rng, depth)
+        model = train_linear_gpt(run.data.stream, NUM_UPDATES, rng, depth)
         embedding = model.get_layer("embedding")
         z = ops.convert_to_numpy(embedding(windows)).astype(float)
         rows += _lsa_rows(f"trained_{depth}", z, layers_of(model), rng)
@@ -267,7 +267,7 @@ def gpt_attention(
     """Returns logits and values of each block of a GPT.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of `GPTConfig`.
         tokens: token ids, shape (B, T).
 
     Returns:

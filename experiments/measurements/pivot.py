@@ -19,12 +19,11 @@ from experiments.measurements.pivot_use import (
     without,
 )
 from experiments.measurements.questions import Questions, ask
-from tiny_gpt.models.gpt import build_gpt
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.probes import Patch, Reader, ablate_head, attention_to, lens_rank
 from tiny_gpt.tasks.translation.languages import Mapping as Translation
 from tiny_gpt.tasks.translation.languages import scramble
 from tiny_gpt.tasks.translation.stream import sample_sentences
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "pivot"
@@ -53,7 +52,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
             sentence, or a condition another network.
     """
     # One program for all: the weights of each condition are put into it.
-    reader = Reader(build_gpt(trained[NEEDS[0]].experiment.model))
+    reader = Reader(trained[NEEDS[0]].experiment.model.build())
     rows: list[Row] = []
     for name, (condition, known) in zip(NEEDS, KNOWN.items(), strict=True):
         run = trained[name]
@@ -75,7 +74,7 @@ Found = Iterator[tuple[str, str, str, float]]
 def _condition(
     reader: Reader, run: Trained, known: str, rng: np.random.Generator
 ) -> Found:
-    stream, evaluation = run.stream, run.experiment.evaluation
+    stream, evaluation = run.data.stream, run.experiment.evaluation
     size = stream.mixture.alphabet_size
     length = stream.mixture.sentence_length
     num_shown = evaluation.exact_demonstrations[0]

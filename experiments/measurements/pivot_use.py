@@ -127,7 +127,7 @@ def read_directions(model: keras.Model, ids: np.ndarray) -> np.ndarray:
     kernel, less its mean, since the norm takes the mean away.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of `GPTConfig`.
         ids: classes, e.g. all C words, (n,).
 
     Returns:

@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from experiments import controls
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
-from tiny_gpt.tasks.translation.tiers import Row, exact_rows
+from tiny_gpt.models.initial_weights import initialise_weights
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
+from tiny_gpt.tasks.translation.tiers import exact_rows
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_files import set_state, state_of
 from tiny_gpt.training.run_setup import RunSetup, set_up_run
@@ -54,7 +57,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 
 
 def part_of(path: str) -> str:
-    """Returns the part to which a variable of `build_gpt` belongs.
+    """Returns the part to which a variable of a GPT belongs.
 
     The output layer and the last normalisation count as embeddings; those
     inside a block belong to what reads them.
@@ -81,7 +84,7 @@ def _compiled(
     experiment: Experiment, frozen: str
 ) -> tuple[keras.Model, list[np.ndarray]]:
     """Returns a model with a part frozen, and its state before training."""
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     for variable in model.trainable_variables:
         variable.trainable = part_of(variable.path) != frozen
     compile_gpt(model, experiment.train)
@@ -124,8 +127,13 @@ def learn(
 
 
 def _ask(model: keras.Model, setup: RunSetup) -> list[Row]:
-    evaluation = setup.experiment.evaluation
-    compiled = CompiledEvaluation(evaluation, model, setup.stream)
-    evaluator = ExactEvaluator(compiled.answers, model, setup.stream)
+    experiment = setup.experiment
+    evaluation = experiment.evaluation
+    compiled = CompiledEvaluation(
+        evaluation, model, experiment.model, experiment.task.answer_length
+    )
+    evaluator = ExactEvaluator(compiled.answers, model)
+    data: Any = setup.data
     prompt = Prompt(evaluation.exact_demonstrations[0])
-    return exact_rows(evaluator, "A->C", [prompt], setup.prompts_rng)
+    asked = SentenceEvaluator(evaluator, data.stream)
+    return exact_rows(asked, "A->C", [prompt], setup.prompts_rng)

@@ -41,8 +41,8 @@ from tiny_gpt.analysis.shifts import (
     residual_over_f,
     solve_shift,
 )
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.tasks.translation.stream import Stream, build_stream
-from tiny_gpt.tasks.translation.tiers import Row
 from tiny_gpt.training.finished import Trained
 
 NAME = "shift"
@@ -90,9 +90,9 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     rng = np.random.default_rng([seed, 702])
     run = trained[NEEDS[0]]
     rows: list[Row] = []
-    balanced = _balanced(run.stream, rng)
+    balanced = _balanced(run.data.stream, rng)
     for tier, (is_balanced, weighting, num_layers) in MODELS.items():
-        stream = balanced if is_balanced else run.stream
+        stream = balanced if is_balanced else run.data.stream
         model = train_linear_gpt(
             stream, NUM_UPDATES, rng, num_layers, weighting
         )
@@ -106,7 +106,11 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         if weighting == "linear" and num_layers == 1:
             rows += _equation_rows(tier, model, stream, rng)
     rows += shift_rows(
-        "gpt", gpt_forward(run.model), token_table(run.model), run.stream, rng
+        "gpt",
+        gpt_forward(run.model),
+        token_table(run.model),
+        run.data.stream,
+        rng,
     )
     return rows
 

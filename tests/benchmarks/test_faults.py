@@ -16,9 +16,9 @@ from benchmarks.faults.commands import Commands
 from benchmarks.faults.fault import PHASES
 from benchmarks.faults.miniature import PATHS
 from benchmarks.faults.trials import Trials
+from benchmarks.tiny_runs import TINY
 from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.runtime.files import seal, write_checkpoint
 from tiny_gpt.training.run_files import Record
 

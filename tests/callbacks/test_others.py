@@ -276,6 +276,7 @@ def test_the_import_is_light():
     )
     tops, ours = done.stdout.splitlines()
     names = ["changes", "events", "mirages"]
-    expected = ["", ".analysis", *(f".analysis.{n}" for n in names), ".files"]
+    expected = ["", ".analysis", *(f".analysis.{n}" for n in names)]
+    expected += [".runtime", ".runtime.files"]
     assert tops == "['tiny_gpt']"
     assert ours == str([f"tiny_gpt{m}" for m in expected])

@@ -27,12 +27,12 @@ def miniature(preset, condition):
     components = tuple(
         Component(c.mapping, n if c.num_pairs else 0)
         for c, n in zip(
-            experiment.mixture.components, (30, 20, 10), strict=True
+            experiment.task.mixture.components, (30, 20, 10), strict=True
         )
     )
     return dataclasses.replace(
         experiment,
-        mixture=Mixture(components),
+        task=dataclasses.replace(experiment.task, mixture=Mixture(components)),
         model=dataclasses.replace(experiment.model, num_heads=2, head_dim=4),
         train=dataclasses.replace(
             experiment.train, num_epochs=2, batch_size=64

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, loss_floor
 from tiny_gpt.metrics.frames import columns_of
-from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.task import Translation
 from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.finished import load_finished
@@ -154,6 +155,8 @@ FIELDS = {
     Experiment: {
         "name": st.sampled_from(["tiny", *HOSTILE_NAMES]),
         "condition": st.sampled_from(["one", *HOSTILE_NAMES]),
+    },
+    Translation: {
         "eval_mappings": some(LABELS),
         "tokens": choices("words", "characters"),
         "pivots": some(st.sampled_from(["A->B->C", "A->B", "C->B->A", "x"])),
@@ -197,13 +200,17 @@ def fuzz(max_examples):
 PARTS = ("model", "train", "evaluation", "mixture")
 
 
+def part_of(base, name):
+    return base.task.mixture if name == "mixture" else getattr(base, name)
+
+
 @st.composite
 def experiments(draw, base=TINY, names=PARTS):
     """Draws an experiment, or None if one of its parts is refused."""
     replace = dataclasses.replace
-    parts = {name: getattr(base, name) for name in PARTS}
+    parts = {name: part_of(base, name) for name in PARTS}
     for name in names:
-        part = getattr(base, name)
+        part = part_of(base, name)
         parts[name] = refused_or(
             replace, part, **draw(changed(type(part), most=1))
         )
@@ -218,15 +225,20 @@ def experiments(draw, base=TINY, names=PARTS):
             replace, parts["mixture"], components=both
         )
     changes = draw(changed(Experiment))
+    of_task = draw(changed(Translation))
     if parts["mixture"] is not None and draw(st.integers(0, 4)):
-        tokens = changes.get("tokens", base.tokens)
+        tokens = of_task.get("tokens", base.task.tokens)
         size = refused_or(vocabulary_size, parts["mixture"], tokens)
         parts["model"] = refused_or(
             replace, parts["model"], vocabulary_size=size
         )
     if None in parts.values():
         return None
-    return refused_or(replace, base, **parts, **changes)
+    mixture = parts.pop("mixture")
+    task = refused_or(replace, base.task, mixture=mixture, **of_task)
+    if task is None:
+        return None
+    return refused_or(replace, base, task=task, **parts, **changes)
 
 
 @pytest.mark.parametrize("config", FIELDS, ids=lambda c: c.__name__)
@@ -234,10 +246,11 @@ def test_a_config_is_built_or_refused(config):
     bases = {
         TrainConfig: TINY.train,
         GPTConfig: TINY.model,
-        Component: TINY.mixture.components[0],
-        Mixture: TINY.mixture,
+        Component: TINY.task.mixture.components[0],
+        Mixture: TINY.task.mixture,
         EvaluationConfig: TINY.evaluation,
         Experiment: TINY,
+        Translation: TINY.task,
     }
     built = []
 
@@ -262,10 +275,10 @@ def test_what_is_built_can_be_read_and_asked(tmp_path):
             return
         setup = refused_or(set_up_run, experiment, 1)
         assert np.isfinite(loss_floor(experiment))
-        tokens = setup.stream.vocabulary.tokens
+        tokens = setup.data.stream.vocabulary.tokens
         assert len(set(tokens)) == experiment.model.vocabulary_size
-        assert setup.stream.inputs.max() < experiment.model.vocabulary_size
-        assert setup.windows.epoch(0)[0].shape == setup.stream.inputs.shape
+        assert setup.data.inputs.max() < experiment.model.vocabulary_size
+        assert setup.windows.epoch(0)[0].shape == setup.data.inputs.shape
         record = Record(experiment, 1, tmp_path / experiment.condition)
         columns = columns_of(experiment)
         record.add(dict.fromkeys(columns, 1.0), list)
@@ -293,14 +306,13 @@ def test_an_activation_is_one_of_keras(field):
 
 
 def with_mixture(tokens="words", **changes):
-    mixture = dataclasses.replace(TINY.mixture, **changes)
+    mixture = dataclasses.replace(TINY.task.mixture, **changes)
     size = vocabulary_size(mixture, tokens)
     model = dataclasses.replace(
         TINY.model, vocabulary_size=size, sequence_length=60
     )
-    return dataclasses.replace(
-        TINY, mixture=mixture, model=model, tokens=tokens
-    )
+    task = dataclasses.replace(TINY.task, mixture=mixture, tokens=tokens)
+    return dataclasses.replace(TINY, task=task, model=model)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +356,7 @@ def test_a_model_that_is_built_has_an_update():
     @given(changed(GPTConfig, most=4))
     def try_model(changes):
         config = refused_or(dataclasses.replace, TINY.model, **changes)
-        model = config and refused_or(build_gpt, config)
+        model = config and refused_or(GPTConfig.build, config)
         if model is None:
             return
         compile_gpt(model, TINY.train)

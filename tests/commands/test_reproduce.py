@@ -1,14 +1,10 @@
 """`make reproduce` over scripted records: nothing is trained here."""
 
 import json
-import multiprocessing
-import os
-from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from experiments import triangle
 from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_records
@@ -21,9 +17,6 @@ from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report import schema
 from tiny_gpt.runtime.results_folder import write_manifest
 from tiny_gpt.training import many_seeds
-from tiny_gpt.training.finished import load_finished
-from tiny_gpt.training.processes import run_all, share_cores
-from tiny_gpt.training.run_setup import Job
 
 SEEDS = (0, 1, 2)
 CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
@@ -207,32 +200,3 @@ def test_another_preset_does_not_take_the_folder(finished, capsys):
     command = [*arguments("reproduce", finished), "--preset", "paper"]
     assert main(command) == 2
     assert "preset: quick, now paper" in capsys.readouterr().err
-
-
-def test_cores_are_shared_evenly(monkeypatch):
-    monkeypatch.setattr(
-        os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False
-    )
-    assert share_cores(2) == [{0, 2}, {1, 3}]
-    assert share_cores(4) == [{0}, {1}, {2}, {3}]
-    # More processes than cores: each has at least one.
-    assert all(share_cores(6))
-
-
-def test_jobs_run_in_processes_of_their_own(tmp_path):
-    quick = triangle.build_experiment("quick", "a_to_c_alone")
-    tiny = replace(
-        quick,
-        eval_mappings=("A->C",),
-        pivots=(),
-        train=replace(quick.train, num_epochs=1),
-        evaluation=replace(
-            quick.evaluation, num_sentences=2, exact_demonstrations=()
-        ),
-    )
-    jobs = [Job(tiny, seed, tmp_path / f"seed_{seed}") for seed in (0, 1)]
-    done = {job.seed for job in run_all(jobs, 2, "float32")}
-    assert done == {0, 1}
-    for job in jobs:
-        assert load_finished(tiny, job.seed, job.record) is not None
-    assert not multiprocessing.active_children()

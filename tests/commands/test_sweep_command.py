@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.tiny_runs import TINY
 from experiments import controls
 from experiments.__main__ import main
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.study import Study
 from tiny_gpt.commands.sweeping import command as command
@@ -212,14 +212,14 @@ def test_other_results_are_not_replaced(sweep, tmp_path, capsys):
 def test_failed_runs_leave_the_others(sweep, tmp_path, capsys, monkeypatch):
     from tiny_gpt.sweep import tasks
 
-    real = tasks.run_jobs
+    real = tasks.run_all
 
     def fail_once(jobs, *args, **options):
         if jobs[0].seed == 1:
             raise RuntimeError("a fault\nin two lines")
         return real(jobs, *args, **options)
 
-    monkeypatch.setattr(tasks, "run_jobs", fail_once)
+    monkeypatch.setattr(tasks, "run_all", fail_once)
     assert sweep() == 1
     said = capsys.readouterr()
     assert "2 runs have failed" in said.err

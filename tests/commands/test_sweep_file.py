@@ -39,7 +39,7 @@ def test_a_file_says_all_of_a_sweep(tmp_path):
     ]
     found = sweep.cells[1].experiment
     base = controls.build_experiment("quick", "sparse_a_to_c")
-    assert found.mixture == base.mixture
+    assert found.task == base.task
     assert found.train.batch_size == 32
 
 

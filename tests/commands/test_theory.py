@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmarks.tiny_runs import TINY
 from experiments import controls, theory
 from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_records
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.claims.evidence import UNDECIDED
 from tiny_gpt.commands.plan import Plan
 from tiny_gpt.commands.reporting.theory import read_theory, run_theory

@@ -75,7 +75,7 @@ def test_the_rare_digit_is_rare_and_the_held_out_ones_are_not_read():
 
 
 def test_the_page_shows_the_events_of_its_run():
-    page, run = PAGE.read_text(), PAGE.parent / "callbacks"
+    page, run = PAGE.read_text(), PAGE.parent / "runs" / "callbacks"
     shown = re.findall(
         r"^\| `(\w+)` \| (\d+) \| (\d+) \| (\d+) \| (.+) \| (.+) \| (.*)\|$",
         page,
@@ -96,7 +96,7 @@ def test_the_page_shows_the_events_of_its_run():
 
 
 def test_the_page_has_the_accuracies_of_its_runs():
-    page, run = PAGE.read_text(), PAGE.parent / "callbacks"
+    page, run = PAGE.read_text(), PAGE.parent / "runs" / "callbacks"
     folders = [run, *sorted(run.glob("seed_*"))]
     assert len(folders) == 5
     last = [read_logs(folder / "run.jsonl")[-1] for folder in folders]
@@ -111,7 +111,10 @@ def test_the_page_has_the_accuracies_of_its_runs():
 
 
 def test_the_page_shows_what_an_import_costs():
-    page, table = PAGE.read_text(), PAGE.parent / "callbacks/light_import.csv"
+    page, table = (
+        PAGE.read_text(),
+        PAGE.parent / "runs/callbacks/light_import.csv",
+    )
     with open(table) as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 9  # two imports and the example, on three backends

@@ -16,8 +16,11 @@ from tiny_gpt.evaluation.evaluate import (
     task_name,
 )
 from tiny_gpt.evaluation.every_sentence import Prompt
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
+from tiny_gpt.tasks.translation.data import TranslationData
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.prompts import exact_prompts
 from tiny_gpt.tasks.translation.stream import build_stream
 
 pytestmark = pytest.mark.backend
@@ -28,19 +31,19 @@ LABELS = ("A->B", "A->C")
 
 def build(config, kind="words", mixture=MIXTURE, length=30):
     stream = build_stream(mixture, kind, length, np.random.default_rng(0))
-    model = build_gpt(
-        GPTConfig(
-            vocabulary_size=stream.vocabulary.size,
-            sequence_length=length,
-            num_layers=1,
-            num_heads=1,
-            head_dim=4,
-        )
-    )
+    model = GPTConfig(
+        vocabulary_size=stream.vocabulary.size,
+        sequence_length=length,
+        num_layers=1,
+        num_heads=1,
+        head_dim=4,
+    ).build()
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    compiled = CompiledEvaluation(config, model, stream)
-    callbacks = evaluation_callbacks(config, compiled, stream, LABELS, rng)
+    num_tokens = 4 * stream.vocabulary.tokens_per_word
+    compiled = CompiledEvaluation(config, model, num_tokens)
+    data = TranslationData(stream, LABELS)
+    callbacks = evaluation_callbacks(config, compiled, data, LABELS, rng)
     for callback in callbacks:
         callback.set_model(model)
         callback.set_params({"epochs": 9})
@@ -186,18 +189,14 @@ def test_losses_can_be_left_out():
 
 def test_other_prompts_are_asked_where_they_can_mislead():
     labels = ("A->B", "B->C", "A->C", "A->D")
-    config = EvaluationConfig(exact_demonstrations=(2, 1, 0))
-    assert config.exact_prompts("B->C", labels) == [Prompt(2)]
+    asked = labels, (2, 1, 0)
+    assert exact_prompts("B->C", *asked, False) == [Prompt(2)]
     own = [Prompt(2), Prompt(1), Prompt(0)]
-    assert config.exact_prompts("A->C", labels) == own
-    config = EvaluationConfig(
-        exact_demonstrations=(2, 1, 0), is_asked_after_others=True
-    )
-    assert config.exact_prompts("B->C", labels) == [Prompt(2)]
+    assert exact_prompts("A->C", *asked, False) == own
+    assert exact_prompts("B->C", *asked, True) == [Prompt(2)]
     others = [Prompt(2, "A->B"), Prompt(2, "A->D")]
-    assert config.exact_prompts("A->C", labels) == own + others
-    none = EvaluationConfig(exact_demonstrations=(), is_asked_after_others=True)
-    assert none.exact_prompts("A->C", labels) == []
+    assert exact_prompts("A->C", *asked, True) == own + others
+    assert exact_prompts("A->C", labels, (), True) == []
 
 
 def test_names_say_how_it_was_decoded():

@@ -14,8 +14,10 @@ from tiny_gpt.evaluation.every_sentence import (
     readable_ids,
 )
 from tiny_gpt.evaluation.greedy import GreedyDecoder
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime import backend
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import all_sentences, build_stream
 
@@ -44,7 +46,7 @@ def build(kind, sequence_length):
         head_dim=4,
         normalization="pre",
     )
-    model = build_gpt(config)
+    model = config.build()
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(3)
     for v in model.variables:
@@ -57,10 +59,16 @@ def build(kind, sequence_length):
     return stream, model
 
 
+def sizes_of(stream):
+    return stream.vocabulary.size, stream.inputs.shape[1]
+
+
 def evaluator_of(model, stream, **options):
     per_word = stream.vocabulary.tokens_per_word
-    compiled = CompiledAnswers(model, MIXTURE.sentence_length * per_word)
-    return ExactEvaluator(compiled, model, stream, **options)
+    num_tokens = MIXTURE.sentence_length * per_word
+    compiled = CompiledAnswers(model, num_tokens, *sizes_of(stream))
+    evaluator = ExactEvaluator(compiled, model, **options)
+    return SentenceEvaluator(evaluator, stream)
 
 
 def ask(evaluator, label="A->C", prompt=ONE):
@@ -77,8 +85,9 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
     stream, model = build(kind, FITS[kind])
     evaluator = evaluator_of(model, stream, batch_size=5)
     answers, prompts = ask(evaluator), questions(evaluator)
-    target, sentences = answers.target, answers.sentences
-    decoder = GreedyDecoder(model, "aligned", target.shape[1])
+    target = answers.target
+    num_tokens = target.shape[1]
+    decoder = GreedyDecoder(model, "aligned", num_tokens, *sizes_of(stream))
     expected = decoder(prompts)
     np.testing.assert_array_equal(answers.greedy, expected)
     # It can fail: the own answer is read, and differs from the right one.
@@ -90,7 +99,7 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
     are_right = ~is_unused.any(axis=1)
     assert 0 < are_right.sum() < len(target)
     target = np.where(are_right[:, None], expected, target)
-    again = evaluator.answer(prompts, sentences, target)
+    again = evaluator.evaluator.answer(prompts, target)
     np.testing.assert_array_equal(again.greedy, expected)
     np.testing.assert_array_equal(
         again.probabilities[are_right].argmax(axis=-1), expected[are_right]
@@ -100,7 +109,7 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
     forced = answers.probabilities.argmax(axis=-1)
     target = np.where(np.arange(target.shape[1]) > 0, forced, answers.target)
     target[target == stream.vocabulary.size] = 0
-    again = evaluator.answer(prompts, sentences, target)
+    again = evaluator.evaluator.answer(prompts, target)
     np.testing.assert_array_equal(again.greedy, expected)
 
 
@@ -159,12 +168,13 @@ def test_prompts_of_one_length_are_compiled_once(monkeypatch):
 
 def test_every_sentence_is_asked_once():
     stream, model = build("words", FITS["words"])
-    answers = ask(evaluator_of(model, stream))
-    sentences = {tuple(row) for row in answers.sentences}
-    assert len(answers.sentences) == len(sentences) == 4 * 3
+    evaluator = evaluator_of(model, stream)
+    answers, asked = ask(evaluator), evaluator.sentences()
+    sentences = {tuple(row) for row in asked}
+    assert len(asked) == len(sentences) == 4 * 3
     assert all(len(set(row)) == 2 for row in sentences)
     vocabulary, a_to_c = stream.vocabulary, stream.mapping("A->C")
-    for sentence, target in zip(answers.sentences, answers.target, strict=True):
+    for sentence, target in zip(asked, answers.target, strict=True):
         given = vocabulary.decode(target).split()
         translated = a_to_c.translate(sentence)
         assert given == [a_to_c.target.symbols[i] for i in translated]

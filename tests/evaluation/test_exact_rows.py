@@ -10,6 +10,8 @@ from keras import ops
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig, evaluate_exactly
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
+from tiny_gpt.tasks.translation.data import TranslationData
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.tasks.translation.tiers import (
@@ -93,7 +95,8 @@ def build(kind="words", mixture=MIXTURE, **answers):
     logits = Translator(table, half_pair)(token_ids)
     model = keras.Model(token_ids, logits)
     answering = Answering(model, 2 * stream.vocabulary.tokens_per_word, 40)
-    return model, ExactEvaluator(answering, model, stream, batch_size=4)
+    evaluator = ExactEvaluator(answering, model, batch_size=4)
+    return model, SentenceEvaluator(evaluator, stream)
 
 
 def rows_of(evaluator, label, *prompts):
@@ -153,13 +156,13 @@ def test_other_prompts_have_fewer_rows():
 
 def test_every_prompt_starts_from_the_same_state(monkeypatch):
     _, evaluator = build()
-    ask, states = evaluator.ask, []
+    ask, states = SentenceEvaluator.ask, []
 
-    def spy(label, prompt, rng):
+    def spy(self, label, prompt, rng):
         states.append(rng.bit_generator.state)
-        return ask(label, prompt, rng)
+        return ask(self, label, prompt, rng)
 
-    monkeypatch.setattr(evaluator, "ask", spy)
+    monkeypatch.setattr(SentenceEvaluator, "ask", spy)
     rng = np.random.default_rng(1)
     for label in ("A->B", "A->C"):
         exact_rows(evaluator, label, [Prompt(2), Prompt(0)], rng)
@@ -238,9 +241,9 @@ def test_the_exact_evaluation_asks_every_mapping_and_pivot():
         config,
         compiled,
         model,
-        evaluator.stream,
-        ("A->B", "B->C", "A->C"),
-        ("A->B->C",),
+        TranslationData(
+            evaluator.stream, ("A->B", "B->C", "A->C"), ("A->B->C",)
+        ),
         np.random.default_rng(1),
     )
     prompts = {}
@@ -259,5 +262,5 @@ def test_no_demonstrations_to_choose_from_leave_it_out():
     model, evaluator = build()
     config = EvaluationConfig(exact_demonstrations=())
     rng = np.random.default_rng(1)
-    asked = evaluator.stream, ("A->B",), ("A->B->C",)
-    assert evaluate_exactly(config, None, model, *asked, rng) == []
+    data = TranslationData(evaluator.stream, ("A->B",), ("A->B->C",))
+    assert evaluate_exactly(config, None, model, data, rng) == []

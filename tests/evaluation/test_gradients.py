@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.evaluation.gradients import CompiledGradient, GradientsByTask
 from tiny_gpt.train import run
 from tiny_gpt.training.many_seeds import run_seeds

@@ -5,7 +5,8 @@ import pytest
 from keras import ops
 
 from tiny_gpt.evaluation.greedy import GreedyDecoder, check_fits, fit_to_window
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 
 pytestmark = pytest.mark.backend
 
@@ -18,18 +19,18 @@ VARIANTS = {
     },
     "no_positions": {"positions": "none", "num_layers": 1},
 }
+SIZES = 11, 9  # of the vocabulary and the window
 PROMPTS = np.random.default_rng(7).integers(1, 11, (16, 6))
 
 
 def small(variant):
     config = GPTConfig(
-        vocabulary_size=11,
-        sequence_length=9,
+        *SIZES,
         num_heads=2,
         head_dim=4,
         **VARIANTS[variant],
     )
-    model = build_gpt(config)
+    model = config.build()
     initialise_weights(model, np.random.default_rng(3))
     rng = np.random.default_rng(4)
     for v in model.variables:  # far from uniform outputs
@@ -61,7 +62,7 @@ def decode_one_by_one(model, prompts, num_tokens, is_published):
 def test_aligned_and_cached_follow_the_definition(variant, decoding):
     model = small(variant)
     expected = decode_one_by_one(model, PROMPTS, 4, is_published=False)
-    answers = GreedyDecoder(model, decoding, 4)(PROMPTS)
+    answers = GreedyDecoder(model, decoding, 4, *SIZES)(PROMPTS)
     np.testing.assert_array_equal(answers, expected)
     assert len({tuple(a) for a in answers}) > 1  # it can fail
 
@@ -75,7 +76,7 @@ def test_published_slides_and_pads(variant, num_prompt):
     prompts = np.random.default_rng(8).integers(1, 11, (8, num_prompt))
     padded = [[0] * (9 - num_prompt) + list(p) for p in prompts]
     expected = decode_one_by_one(model, padded, 4, is_published=True)
-    answers = GreedyDecoder(model, "published", 4)(prompts)
+    answers = GreedyDecoder(model, "published", 4, *SIZES)(prompts)
     np.testing.assert_array_equal(answers, expected)
 
 
@@ -98,7 +99,7 @@ def test_a_class_beyond_the_vocabulary_is_returned_and_read_as_unknown(
     kernel, bias = head.get_weights()
     bias[11] = 2.0
     head.set_weights([kernel, bias])
-    answers = GreedyDecoder(model, decoding, 4)(PROMPTS)
+    answers = GreedyDecoder(model, decoding, 4, *SIZES)(PROMPTS)
     assert (answers[:, :-1] == 11).any()
     assert (answers != 11).any()
     is_published = decoding == "published"
@@ -109,7 +110,7 @@ def test_a_class_beyond_the_vocabulary_is_returned_and_read_as_unknown(
 
 def test_the_decoder_sees_new_weights():
     model = small("usual")
-    decoder = GreedyDecoder(model, "cached", 4)
+    decoder = GreedyDecoder(model, "cached", 4, *SIZES)
     decoder(PROMPTS)
     head = model.get_layer("head")
     kernel, bias = head.get_weights()
@@ -123,7 +124,7 @@ def test_what_does_not_fit_is_refused():
     check_fits(6, 4, 9)
     model = small("published")
     with pytest.raises(ValueError, match="7 \\+ 4 - 1 = 10"):
-        GreedyDecoder(model, "cached", 4)(np.ones((1, 7), int))
+        GreedyDecoder(model, "cached", 4, *SIZES)(np.ones((1, 7), int))
 
 
 @pytest.mark.parametrize(
@@ -132,4 +133,4 @@ def test_what_does_not_fit_is_refused():
 )
 def test_an_impossible_decoder_is_refused(arguments, rule):
     with pytest.raises(ValueError, match=rule):
-        GreedyDecoder(small("published"), *arguments)
+        GreedyDecoder(small("published"), *arguments, *SIZES)

@@ -33,11 +33,11 @@ ALLOWED = {
 
 
 def component(experiment, label="A->C"):
-    return experiment.mixture.component(label)
+    return experiment.task.mixture.component(label)
 
 
 def shown(experiment):
-    components = experiment.mixture.components
+    components = experiment.task.mixture.components
     return {c.mapping: c.num_shown for c in components if c.num_shown}
 
 
@@ -53,11 +53,11 @@ def test_a_control_differs_in_nothing_else(name):
     assert "mixture" in differing
     # Languages, pool and sizes are those of the base.
     alike = dataclasses.replace(
-        control.mixture,
-        components=BASE.mixture.components,
-        scrambled=BASE.mixture.scrambled,
+        control.task.mixture,
+        components=BASE.task.mixture.components,
+        scrambled=BASE.task.mixture.scrambled,
     )
-    assert alike == BASE.mixture
+    assert alike == BASE.task.mixture
     # The sample asked in every epoch is the same.
     for field in ("decoding", "num_sentences", "num_demonstrations"):
         value = getattr(BASE.evaluation, field)
@@ -74,7 +74,7 @@ def test_each_says_what_it_says():
         no_route = by_name[f"no_route_to_c{end}"]
         assert shown(real) == {**majority, "A->C": num_pairs}
         assert shown(scrambled) == shown(real)
-        assert scrambled.mixture.scrambled == ("A->C",)
+        assert scrambled.task.mixture.scrambled == ("A->C",)
         assert shown(no_route) == {
             "A->B": 2500,
             "D->C": 2500,
@@ -109,10 +109,10 @@ def test_alone_has_as_many_updates_and_tokens(preset):
     )
     assert shown(by_updates) == {"A->C": 50}
     assert updates(by_updates) == updates(base)
-    assert by_tokens.mixture.num_shown == base.mixture.num_shown
+    assert by_tokens.task.mixture.num_shown == base.task.mixture.num_shown
     assert updates(by_tokens) == updates(base)
     # The second half of `pretrained` is `a_to_c_alone_equal_tokens`.
-    assert pretrained.mixture == by_tokens.mixture
+    assert pretrained.task.mixture == by_tokens.task.mixture
     train = pretrained.train
     half = train.num_epochs - train.num_pretraining_epochs
     assert half == by_tokens.train.num_epochs == base.train.num_epochs
@@ -124,10 +124,10 @@ def test_alone_has_as_many_updates_and_tokens(preset):
 
 
 def test_one_seed_gives_all_conditions_the_same_draws():
-    base = draw_phases(BASE, seed=7)[-1]
+    base = draw_phases(BASE, seed=7)[-1].stream
     for name in OTHERS:
         experiment = STUDY.build("quick", name)
-        stream = draw_phases(experiment, seed=7)[-1]
+        stream = draw_phases(experiment, seed=7)[-1].stream
         assert stream.languages == base.languages
         assert stream.vocabulary == base.vocabulary
         for label, sentences in stream.sentences.items():
@@ -149,8 +149,8 @@ def test_words_come_from_one_larger_pool():
     assert {m for c in CONTROLS for m in shown_mappings(c)} == set(
         controls.MAPPINGS
     )
-    assert BASE.mixture.languages == tuple("ABCDEF")
-    assert len(BASE.mixture.characters) > 6 * 8
+    assert BASE.task.mixture.languages == tuple("ABCDEF")
+    assert len(BASE.task.mixture.characters) > 6 * 8
     sizes = {
         STUDY.build("quick", name).model.vocabulary_size
         for name in STUDY.conditions

@@ -39,17 +39,19 @@ ALL = [
 def test_every_condition_builds(study, preset, condition):
     experiment = study.build(preset, condition)
     assert (experiment.name, experiment.condition) == (study.name, condition)
-    assert set(study.sparse) <= set(experiment.eval_mappings)
+    assert set(study.sparse) <= set(experiment.task.eval_mappings)
     assert study.conditions[condition]
     paper = study.paper_accuracy.get(condition, {})
-    assert set(paper) <= set(experiment.eval_mappings)
+    assert set(paper) <= set(experiment.task.eval_mappings)
     module = importlib.import_module(study.build_experiment.__module__)
     assert "Question" in module.__doc__
     assert "Run       make exp-" in module.__doc__
 
 
 def pairs_of(experiment):
-    return [(c.mapping, c.num_pairs) for c in experiment.mixture.components]
+    return [
+        (c.mapping, c.num_pairs) for c in experiment.task.mixture.components
+    ]
 
 
 def test_the_published_mixtures():
@@ -99,7 +101,7 @@ def test_the_published_network_and_training():
     ):
         expected = {**shared, **dict(zip(sizes, values, strict=True))}
         assert vars(experiment.model) == expected
-        assert experiment.tokens == "characters"
+        assert experiment.task.tokens == "characters"
         assert experiment.train.learning_rate == 1e-4
         assert experiment.train.clipnorm == 1.0
     assert (triangle.train.num_epochs, triangle.train.batch_size) == (100, 256)
@@ -116,9 +118,9 @@ def test_the_paper_preset_has_the_published_counts():
     assert updates_per_epoch(triangle) * triangle.train.num_epochs == 900
     assert updates_per_epoch(four) * four.train.num_epochs == 1200
     # ceil(14100 pairs * 20 tokens / 46) = 6131 windows.
-    total = sum(c.num_pairs for c in four.mixture.components)
+    total = sum(c.num_pairs for c in four.task.mixture.components)
     assert math.ceil(total * 20 / 46) == 6131
-    assert four.mixture.num_sentences == 11880
+    assert four.task.mixture.num_sentences == 11880
 
 
 def test_conditions_of_the_triangle_differ_in_the_mixture_alone():

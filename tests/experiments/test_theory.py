@@ -16,7 +16,7 @@ def build(condition):
 
 @pytest.mark.parametrize("count", theory.COUNTS)
 def test_counts_are_pairs_beside_the_majority(count):
-    mixture = build(f"count_{count}").mixture
+    mixture = build(f"count_{count}").task.mixture
     shown = {c.mapping: c.num_shown for c in mixture.components}
     assert {m: n for m, n in shown.items() if n} == {
         "A->B": 2500,
@@ -30,7 +30,7 @@ def test_50_pairs_are_the_run_of_the_controls():
         build("count_50"),
         controls.build_experiment("quick", "sparse_a_to_c"),
     )
-    assert ours.mixture == control.mixture
+    assert ours.task.mixture == control.task.mixture
     assert ours.model == control.model
     assert ours.train == control.train
 
@@ -38,7 +38,7 @@ def test_50_pairs_are_the_run_of_the_controls():
 @pytest.mark.parametrize("count", theory.COUNTS[1:])
 def test_balanced_mappings_have_equal_shares(count):
     experiment = build(f"balanced_{count}")
-    sparse = experiment.mixture.component("A->C")
+    sparse = experiment.task.mixture.component("A->C")
     assert sparse.num_pairs == count
     assert sparse.num_shown == pytest.approx(2500, rel=0.05)
     base = build("count_50")
@@ -51,14 +51,14 @@ def test_balanced_mappings_have_equal_shares(count):
 @pytest.mark.parametrize("count", theory.ALONE)
 def test_alone_there_are_as_many_tokens(count):
     experiment = build(f"alone_{count}")
-    shown = {c.mapping: c.num_shown for c in experiment.mixture.components}
-    assert shown["A->C"] == experiment.mixture.num_shown
+    shown = {c.mapping: c.num_shown for c in experiment.task.mixture.components}
+    assert shown["A->C"] == experiment.task.mixture.num_shown
     assert shown["A->C"] == pytest.approx(5050, rel=0.06)
 
 
 def test_one_seed_has_the_same_words_and_pairs_everywhere():
     streams = {
-        name: draw_phases(build(name), 3)[-1]
+        name: draw_phases(build(name), 3)[-1].stream
         for name in ("count_50", "balanced_50", "alone_100", "long_window")
     }
     first = streams["count_50"]
@@ -81,8 +81,8 @@ def test_only_what_is_said_differs():
         assert theory.STUDY.conditions[name]
         model = dataclasses.replace(experiment.model, sequence_length=30)
         assert model == base.model
-        assert experiment.mixture.given == base.mixture.given
-        assert "A->C" in experiment.eval_mappings
+        assert experiment.task.mixture.given == base.task.mixture.given
+        assert "A->C" in experiment.task.eval_mappings
     assert build("long_window").model.sequence_length == 40
     assert build("long_window").train == base.train
 

@@ -25,7 +25,7 @@ from itertools import permutations
 
 import numpy as np
 
-from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from tiny_gpt.models.gpt import GPTConfig
 
 KINDS = ("composed", "direct")
 NUM_WORDS = 4
@@ -62,7 +62,7 @@ CONFIG = GPTConfig(
 
 def build_translator(kind):
     """Builds one of the two networks of `KINDS`."""
-    model = build_gpt(CONFIG)
+    model = CONFIG.build()
     for variable in model.variables:
         if variable.name in ("kernel", "bias"):
             variable.assign(np.zeros(variable.shape))

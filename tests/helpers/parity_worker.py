@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from tiny_gpt.experiment import TrainConfig
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.training.update import compile_gpt
 
 NUM_STEPS = 20
@@ -35,7 +36,7 @@ def train(folder: Path) -> None:
     tokens = rng.integers(0, 30, (NUM_STEPS, 16, 46)).astype("int32")
     arrays = {}
     for name, (config, training) in PRESETS.items():
-        model = build_gpt(config)
+        model = config.build()
         initialise_weights(model, np.random.default_rng(1))
         compile_gpt(model, training)
         losses = []

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.probes import HeadPatch, Reader, Reading
 from tiny_gpt.runtime.backend import compile_for_model
 
@@ -54,7 +55,7 @@ def small(variant):
         head_dim=4,
         **VARIANTS[variant],
     )
-    model = build_gpt(config)
+    model = config.build()
     draw_weights(model)
     return model
 

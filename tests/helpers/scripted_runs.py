@@ -56,7 +56,10 @@ def scripted_metrics(
     for study in STUDIES.values():
         for condition in study.conditions:
             experiment = study.build(preset, condition)
-            mappings = (*experiment.eval_mappings, *experiment.pivots)
+            mappings = (
+                *experiment.task.eval_mappings,
+                *experiment.task.pivots,
+            )
             place = f"{study.name}/{condition}"
             if places is not None and place not in places:
                 continue
@@ -85,7 +88,7 @@ def curves(rules, study, condition, experiment, seeds):
     later = [3.0, 2.5, 2.0, 1.5, 0.5, 0.3]
     rising = [0.1, 0.2, 0.5, 0.7, 0.9, 0.9]
     asked = experiment.evaluation
-    for mapping in experiment.eval_mappings:
+    for mapping in experiment.task.eval_mappings:
         loss = later if mapping == "A->C" else falling
         shown = {
             (asked.metrics[0], "all", asked.prompt): rising,

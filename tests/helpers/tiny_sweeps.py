@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY, with_task
 from tiny_gpt.sweep.grid import Success, Sweep
 
 SUCCESS = Success("A->C", threshold=0.5)
-SCRAMBLED = dataclasses.replace(
-    TINY, mixture=dataclasses.replace(TINY.mixture, scrambled=("A->C",))
+SCRAMBLED = with_task(
+    TINY, mixture=dataclasses.replace(TINY.task.mixture, scrambled=("A->C",))
 )
 
 

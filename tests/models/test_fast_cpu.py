@@ -4,12 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_gpt.models.layers import (
-    Dense,
-    LayerNormalization,
-    TokenAndPositionEmbedding,
-    TransformerBlock,
-)
+from tiny_gpt.models.chain import apply
+from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 from tiny_gpt.runtime import backend
 
 if keras.backend.backend() != "jax":
@@ -144,7 +140,7 @@ def test_embedding_by_a_product(dtype):
     table = normal(0, 5, 3, dtype=dtype)
     ids = jnp.asarray(np.random.default_rng(1).integers(0, 5, (32, 4)))
     assert_same(
-        lambda table: fast_cpu.embed(table, ids),
+        lambda table: fast_cpu.look_up(table, ids),
         lambda table: table[ids],
         (table,),
         dtype,
@@ -173,8 +169,8 @@ LAYERS = {
     "usual block": lambda: TransformerBlock(2, 3, 24, **USUAL),
     "published block": lambda: TransformerBlock(2, 3, 24, **PUBLISHED),
     "relu block": lambda: TransformerBlock(2, 3, 24, activation="relu"),
-    "head": lambda: Dense(5),
-    "norm": lambda: LayerNormalization(epsilon=1e-6),
+    "head": lambda: keras.layers.Dense(5),
+    "norm": lambda: keras.layers.LayerNormalization(epsilon=1e-6),
 }
 
 
@@ -186,7 +182,7 @@ def both_forms(layer, monkeypatch):
             monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: is_fast)
             mapping = list(zip(layer.variables, weights, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
-                return layer(x)
+                return apply(layer, x)
 
         return function
 
@@ -204,7 +200,7 @@ def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
         for i, variable in enumerate(layer.variables, start=1)
     ]
     used = []
-    for function in ("apply_block", "apply_to_features"):
+    for function in ("apply_block", "_apply_dense", "_normalise_rows"):
         original = getattr(fast_cpu, function)
         monkeypatch.setattr(
             fast_cpu,
@@ -249,26 +245,26 @@ def test_what_the_fast_form_cannot_do_is_left_to_the_plain_one(
     changes, shape, training, monkeypatch
 ):
     monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
-    monkeypatch.setattr(fast_cpu, "apply_block", None)
+    monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24, **changes)
-    block(normal(0, *shape), training=training)
+    apply(block, normal(0, *shape), training)
 
 
 def test_short_windows_are_left_to_the_plain_form(monkeypatch):
     monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
     monkeypatch.setattr(fast_cpu, "SHORTEST_WINDOW", SHORTEST_WINDOW)
-    monkeypatch.setattr(fast_cpu, "apply_block", None)
+    monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24)
-    block(normal(0, 32, SHORTEST_WINDOW - 1, 6))
+    apply(block, normal(0, 32, SHORTEST_WINDOW - 1, 6))
     with pytest.raises(TypeError):
-        block(normal(0, 32, SHORTEST_WINDOW, 6))
+        apply(block, normal(0, 32, SHORTEST_WINDOW, 6))
 
 
 def test_batches_that_devices_divide_are_left_to_the_plain_form(monkeypatch):
     monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
-    monkeypatch.setattr(fast_cpu, "apply_block", None)
+    monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24)
     with backend.dividing():
-        block(normal(0, 32, 6, 6))
+        apply(block, normal(0, 32, 6, 6))
     with pytest.raises(TypeError):
-        block(normal(0, 32, 6, 6))
+        apply(block, normal(0, 32, 6, 6))

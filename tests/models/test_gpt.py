@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 
 pytestmark = pytest.mark.backend
 
@@ -29,18 +30,18 @@ TOKENS = np.random.default_rng(5).integers(0, 11, (2, 7))
 
 def small(**changes):
     config = GPTConfig(**{**vars(SMALL), **changes})
-    model = build_gpt(config)
+    model = config.build()
     initialise_weights(model, np.random.default_rng(1))
     return model, config
 
 
 def test_published_parameter_counts():
     # Facts of Sinha 2024's code: 4,533,631 (sec. 3.1), 34,196,455 (sec. 3.2).
-    assert build_gpt(GPTConfig()).count_params() == 4_533_631
+    assert GPTConfig().build().count_params() == 4_533_631
     four = GPTConfig(
         vocabulary_size=54, num_layers=3, num_heads=30, head_dim=30
     )
-    assert build_gpt(four).count_params() == 34_196_455
+    assert four.build().count_params() == 34_196_455
 
 
 def reference_logits(model, config, tokens):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.models.linear_attention import (
     LinearSelfAttention,
     build_linear_gpt,

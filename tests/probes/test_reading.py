@@ -17,9 +17,9 @@ from tests.helpers.probe_models import (
     run_layer_by_layer,
     small,
 )
-from tiny_gpt.models import layers
+from tiny_gpt.models import chain
 from tiny_gpt.probes import Patch, Reader, patching_effect
-from tiny_gpt.runtime.backend import Snapshot
+from tiny_gpt.runtime.backend import Snapshot, is_jax_on_cpu
 
 pytestmark = pytest.mark.backend
 
@@ -38,11 +38,11 @@ def test_a_reading_gives_the_models_own_output(case):
 
 
 def test_the_fast_form_is_among_the_cases():
-    if not layers.backend.is_jax_on_cpu():
+    if not is_jax_on_cpu():
         return
     block = small("usual").get_layer("block_0")
-    assert layers._feature_major(block, np.zeros((*PLAIN, 8))) is None
-    assert layers._feature_major(block, np.zeros((*FAST, 8))) is not None
+    assert chain._fast_form(block, np.zeros((*PLAIN, 8)), False) is None
+    assert chain._fast_form(block, np.zeros((*FAST, 8)), False) is not None
 
 
 def normalise(x, norm):

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_runs import TINY
-from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from benchmarks.tiny_runs import TINY
+from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import (
     current_precision,
@@ -63,7 +63,7 @@ def test_in_mixed_precision_layers_compute_in_bfloat16_alone():
     set_precision("mixed_bfloat16")
     assert current_precision() == "mixed_bfloat16"
     assert products_are_exact()
-    model = build_gpt(GPTConfig(vocabulary_size=600, num_heads=2, head_dim=4))
+    model = GPTConfig(vocabulary_size=600, num_heads=2, head_dim=4).build()
     assert model.get_layer("block_0").compute_dtype == "bfloat16"
     assert model.get_layer("head").compute_dtype == "float32"
     assert {v.dtype for v in model.trainable_variables} == {"float32"}

@@ -1,12 +1,16 @@
 """The wheel holds tiny_gpt alone, and works without the lab."""
 
+import configparser
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.helpers.wheels import build_wheel, install
 
@@ -62,3 +66,31 @@ def test_the_public_address_is_written_once():
             for rest in text.split(start)[1:]:
                 if "tiny_gpt" in rest[:80]:
                     assert rest.startswith(repository), path
+
+
+def test_every_requirement_of_a_target_has_a_version():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    (extras,) = re.findall(
+        r"^LOCKED = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(x) for x in lines if not x.startswith("#")]
+    versions = {}
+    for pin in pins:
+        (one,) = pin.specifier
+        assert one.operator == "=="
+        assert "+" not in one.version  # of one registry alone
+        versions[canonicalize_name(pin.name)] = one.version
+    # Each of jax, tensorflow and torch needs its own.
+    assert not [x for x in versions if x.startswith(("nvidia", "cuda"))]
+    required = setup["options"]["install_requires"]
+    for extra in extras.split(","):
+        required += "\n" + setup["options.extras_require"][extra]
+    for line in required.split("\n"):
+        if not line.strip() or line.startswith("#"):
+            continue
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate():
+            version = versions[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), line

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.choices import sweep_adaptive as benchmark
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, tiny_sweep
 from tests.sweep.test_collect import finish
 from tiny_gpt.sweep import adaptive

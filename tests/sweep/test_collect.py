@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, SUCCESS, tiny_sweep
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.runtime.files import seal

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, tiny_sweep
 from tiny_gpt.analysis.thresholds import fit_threshold
 from tiny_gpt.sweep.collect import fit_thresholds

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tests.helpers.tiny_sweeps import SCRAMBLED, SUCCESS, tiny_sweep
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.sweep.cell import content_of, key_of
@@ -31,7 +31,7 @@ def test_a_grid_has_every_point_once_with_the_last_axis_fastest():
     points = [tuple(cell.values.values()) for cell in sweep.cells]
     assert points == [(4, 1), (4, 2), (4, 3), (10, 1), (10, 2), (10, 3)]
     experiment = sweep.cells[4].experiment
-    assert experiment.mixture.num_pairs("A->C") == 10
+    assert experiment.task.mixture.num_pairs("A->C") == 10
     assert experiment.train.num_epochs == 2
     assert (experiment.name, experiment.condition) == ("small", "real")
 
@@ -45,20 +45,24 @@ def test_a_point_of_the_base_is_the_base():
 @pytest.mark.parametrize(
     ("axis", "value", "found"),
     [
-        ("sparse_pairs", 7, lambda e: e.mixture.num_pairs("A->C")),
-        ("majority_pairs", 50, lambda e: e.mixture.num_pairs("A->B")),
-        ("alphabet_size", 6, lambda e: e.mixture.alphabet_size),
+        ("sparse_pairs", 7, lambda e: e.task.mixture.num_pairs("A->C")),
+        ("majority_pairs", 50, lambda e: e.task.mixture.num_pairs("A->B")),
+        ("alphabet_size", 6, lambda e: e.task.mixture.alphabet_size),
         ("width", 24, lambda e: e.model.num_heads * e.model.head_dim),
         ("epochs", 9, lambda e: e.train.num_epochs),
         ("learning_rate", 0.5, lambda e: e.train.learning_rate),
         ("weight_decay", 0.25, lambda e: e.train.weight_decay),
         ("model.num_layers", 3, lambda e: e.model.num_layers),
-        ("mixture.sentence_length", 3, lambda e: e.mixture.sentence_length),
-        ("tokens", "characters", lambda e: e.tokens),
+        (
+            "mixture.sentence_length",
+            3,
+            lambda e: e.task.mixture.sentence_length,
+        ),
+        ("tokens", "characters", lambda e: e.task.tokens),
         (
             "mixture.components.A->C.num_held_out",
             1,
-            lambda e: e.mixture.component("A->C").num_held_out,
+            lambda e: e.task.mixture.component("A->C").num_held_out,
         ),
         (
             "evaluation.exact_demonstrations",
@@ -115,7 +119,7 @@ def test_unique_pairs_leave_updates_as_they_are():
     found = [
         only({"unique_pairs": n}, fixed={"shown_pairs": 12}) for n in (3, 12)
     ]
-    parts = [e.mixture.component("A->C") for e in found]
+    parts = [e.task.mixture.component("A->C") for e in found]
     assert parts[0] == Component("A->C", 3, num_repeats=4, is_distinct=True)
     assert parts[1] == Component("A->C", 12, num_repeats=1, is_distinct=True)
     assert updates_per_epoch(found[0]) == updates_per_epoch(found[1])
@@ -137,7 +141,7 @@ def test_conditions_are_bases():
         {"condition": ["real", "scrambled"], "sparse_pairs": [4, 8]},
         bases={"real": TINY, "scrambled": SCRAMBLED},
     )
-    scrambled = [c.experiment.mixture.scrambled for c in sweep.cells]
+    scrambled = [c.experiment.task.mixture.scrambled for c in sweep.cells]
     assert scrambled == [(), (), ("A->C",), ("A->C",)]
     conditions = [c.experiment.condition for c in sweep.cells]
     assert conditions == ["real", "real", "scrambled", "scrambled"]
@@ -145,7 +149,7 @@ def test_conditions_are_bases():
 
 def test_languages_of_a_pretraining_follow():
     found = only({"alphabet_size": 5}, PRETRAINED)
-    assert found.pretraining.alphabet_size == 5
+    assert found.task.pretraining.alphabet_size == 5
 
 
 def test_every_cell_that_is_invalid_is_named():

@@ -21,7 +21,8 @@ from tests.helpers.killed_workers import (
 from tests.helpers.scripted_training import contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.environment import count_cores
-from tiny_gpt.sweep.processes import MOST_BREAKS, Pool
+from tiny_gpt.runtime.processes import MOST_BREAKS
+from tiny_gpt.sweep.processes import Pool
 from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, in_process

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.runtime.files import DamagedFileError, seal, unseal
 from tiny_gpt.sweep.cell import FORMAT, unlabelled
 from tiny_gpt.sweep.store import Store

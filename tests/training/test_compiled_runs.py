@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.runtime import backend
 from tiny_gpt.runtime.environment import current_precision, set_precision
 from tiny_gpt.training import compiled_runs

@@ -8,7 +8,7 @@ makes as large as any.
 import numpy as np
 import pytest
 
-from tests.helpers.many_devices import train_all
+from benchmarks.pages.device_cases import train_all
 
 pytestmark = pytest.mark.devices
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY
 from tiny_gpt.runtime.files import hash_arrays, read_checkpoint
 from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run
@@ -24,8 +24,12 @@ import jax
 # 16 windows and more at once, so that a CPU computes them feature-major.
 WIDE = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture, components=(Component("A->B", 90), Component("A->C", 30))
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture,
+            components=(Component("A->B", 90), Component("A->C", 30)),
+        ),
     ),
     train=dataclasses.replace(TINY.train, batch_size=16),
 )
@@ -96,9 +100,12 @@ def test_conditions_and_learning_rates_share_a_program(monkeypatch):
     other = dataclasses.replace(
         WIDE,
         condition="two",
-        mixture=dataclasses.replace(
-            WIDE.mixture,
-            components=(Component("A->B", 60), Component("A->C", 2)),
+        task=dataclasses.replace(
+            WIDE.task,
+            mixture=dataclasses.replace(
+                WIDE.task.mixture,
+                components=(Component("A->B", 60), Component("A->C", 2)),
+            ),
         ),
     )
     jobs = [Job(e, 1) for e in (WIDE, fast, other)]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.callbacks import read_logs
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime import files
 from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
 from tiny_gpt.train import run
@@ -148,7 +148,7 @@ def test_a_stopped_run_ends_to_the_bit_as_one_never_stopped(
 
 
 def untrained(experiment=TINY):
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     compile_gpt(model, experiment.train)
     initialise_weights(model, np.random.default_rng(0))
     return model
@@ -165,7 +165,7 @@ def test_all_that_training_changes_is_saved(tmp_path):
     record = Record(experiment, 1, tmp_path / "seed_1", save_every_s=0)
     record.add({"loss": 1.0}, lambda: state_of(model))
     saved = Record(experiment, 1, tmp_path / "seed_1").state
-    other = build_gpt(config)
+    other = config.build()
     compile_gpt(other, experiment.train)
     set_state(other, saved)
     assert len(saved) == len(names)

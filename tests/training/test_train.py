@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import PRETRAINED, TINY
+from benchmarks.tiny_runs import PRETRAINED, TINY, with_task
 from tiny_gpt.evaluation.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,
@@ -25,12 +25,15 @@ from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.frames import metrics_frame
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.task import Translation
 from tiny_gpt.train import run
 from tiny_gpt.training import run_setup
 from tiny_gpt.training.run_setup import ShuffledWindows, draw_phases
 from tiny_gpt.training.update import compile_gpt
 
 pytestmark = pytest.mark.backend
+
+PARTS = {"model", "train", "evaluation"}  # of an experiment beside its task
 
 
 def test_every_epoch_reads_every_window_once_in_another_order():
@@ -80,7 +83,7 @@ def test_published_updates_per_epoch():
     def paper(*num_pairs):
         labels = ("A->B", "B->C", "A->C")
         mixture = Mixture(tuple(map(Component, labels, num_pairs)))
-        return Experiment("t", "c", mixture, ("A->C",))
+        return Experiment("t", "c", Translation(mixture, ("A->C",)))
 
     # ceil(2196 / 256), ceil(2174 / 256), ceil(22 / 256).
     assert updates_per_epoch(paper(2500, 2500, 50)) == 9
@@ -120,6 +123,7 @@ def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
     )
     assert config_of(decayed)["train"]["weight_decay"] == 0.1
     config = dataclasses.asdict(TINY)
+    config |= config.pop("task")
     assert config["train"].pop("weight_decay") == 0
     assert config_of(TINY) == config
 
@@ -150,7 +154,7 @@ def test_a_run_leaves_a_metrics_frame(uninterrupted):
     assert sorted(set(frame["step"])) == [2, 4, 6, 8]
     assert (frame["step"] == 2 * frame["epoch"]).all()
     assert tuple(uninterrupted.events.columns) == EVENT_COLUMNS
-    assert len(uninterrupted.stream.inputs) == 12
+    assert len(uninterrupted.data.inputs) == 12
 
     # 4 epochs: the loss, also above its floor, the norm of the weights, 2
     # metrics of 2 mappings, and their losses.
@@ -176,7 +180,7 @@ def test_a_run_ends_with_an_exact_evaluation(uninterrupted):
     at = exact["mapping"] == "A->C", exact["prompt"] == "1_demonstrations"
     count = exact[at[0] & at[1] & (exact["metric"] == "num_words")]
     by_tier = count.set_index("tier")["value"]
-    seen = {tuple(row) for row in uninterrupted.stream.sentences["A->C"]}
+    seen = {tuple(row) for row in uninterrupted.data.stream.sentences["A->C"]}
     assert by_tier["all_sentences"] == 24
     assert by_tier["seen_sentences"] == 2 * len(seen)
     assert by_tier["unseen_sentences"] == 24 - 2 * len(seen)
@@ -194,10 +198,11 @@ def test_the_same_seed_gives_the_same_frame(uninterrupted):
 
 
 def test_phases_share_languages_and_add_up_what_was_seen():
-    first, second = draw_phases(PRETRAINED, seed=1)
+    phases = draw_phases(PRETRAINED, seed=1)
+    first, second = (phase.stream for phase in phases)
     assert first.languages == second.languages
-    alone = dataclasses.replace(TINY, mixture=PRETRAINED.pretraining)
-    (expected,) = draw_phases(alone, seed=1)
+    alone = with_task(TINY, mixture=PRETRAINED.task.pretraining)
+    (expected,) = (phase.stream for phase in draw_phases(alone, seed=1))
     np.testing.assert_array_equal(first.inputs, expected.inputs)
     # The second phase has no A->B windows, but A->B sentences were read.
     assert set(second.components.ravel()) == {-1, 1}
@@ -216,7 +221,7 @@ def test_a_run_reads_one_phase_after_the_other(monkeypatch):
     )
     monkeypatch.setattr(run_setup, "evaluate_exactly", lambda *_: [])
     phases = draw_phases(PRETRAINED, seed=1)
-    assert run(PRETRAINED, seed=1).stream.inputs.shape == phases[1].inputs.shape
+    assert run(PRETRAINED, seed=1).data.inputs.shape == phases[1].inputs.shape
     (windows,) = fitted
     assert len(windows) == 4 * 2
     for epoch, phase in enumerate([0, 0, 0, 1]):
@@ -262,18 +267,19 @@ def test_a_key_without_a_place_in_the_frame_is_refused():
         ),
         ({"pivots": ("A->B",)}, "three languages"),
         ({"pivots": ("A->B->D",)}, "B->D"),
-        ({"pretraining": TINY.mixture}, "num_pretraining_epochs=0 with"),
+        ({"pretraining": TINY.task.mixture}, "num_pretraining_epochs=0 with"),
         ({"train": PRETRAINED.train}, "num_pretraining_epochs=3 with"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, rule):
+    change = dataclasses.replace if changes.keys() <= PARTS else with_task
     with pytest.raises(ValueError, match=rule):
-        dataclasses.replace(TINY, **changes)
+        change(TINY, **changes)
 
 
 def pretraining(*components, **changes):
     return dataclasses.replace(
-        PRETRAINED.pretraining, components=components, **changes
+        PRETRAINED.task.pretraining, components=components, **changes
     )
 
 
@@ -281,9 +287,11 @@ def pretraining(*components, **changes):
     ("first", "rule"),
     [
         (pretraining(Component("A->B", 40)), "same order"),
-        (pretraining(*PRETRAINED.mixture.components[::-1]), "same order"),
+        (pretraining(*PRETRAINED.task.mixture.components[::-1]), "same order"),
         (
-            pretraining(*PRETRAINED.mixture.components, scrambled=("A->C",)),
+            pretraining(
+                *PRETRAINED.task.mixture.components, scrambled=("A->C",)
+            ),
             "same order",
         ),
         # 10 * 6 tokens are 3 rows, 1 update.
@@ -295,7 +303,7 @@ def pretraining(*components, **changes):
 )
 def test_a_pretraining_that_does_not_fit_is_refused(first, rule):
     with pytest.raises(ValueError, match=rule):
-        dataclasses.replace(PRETRAINED, pretraining=first)
+        with_task(PRETRAINED, pretraining=first)
 
 
 @pytest.mark.parametrize(

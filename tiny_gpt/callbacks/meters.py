@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tiny_gpt.callbacks.columns import Column, column
 from tiny_gpt.callbacks.schedule import Clock, Schedule, from_config
 from tiny_gpt.callbacks.tasks import epochs_only
 
@@ -32,6 +33,7 @@ class MemorisationMeter(keras.callbacks.Callback):
 
     Attributes:
         log_keys: the key written into `logs`.
+        log_columns: its place, (mapping, tier, prompt, metric).
         first_below: first epoch of this `fit` whose loss is below the floor,
             counted from 1; None as long as there is none.
 
@@ -45,9 +47,16 @@ class MemorisationMeter(keras.callbacks.Callback):
         if not math.isfinite(floor):
             raise ValueError(f"`floor` must be finite. Received: floor={floor}")
         self.floor, self.monitor = float(floor), monitor
-        self.log_keys = (f"{monitor}_above_floor",)
+        self.log_columns = self.columns_for(monitor)
+        self.log_keys = tuple(self.log_columns)
         self.watched = (monitor,)
         self.first_below: int | None = None
+
+    @staticmethod
+    def columns_for(monitor: str = "loss") -> dict[str, Column]:
+        """Returns `log_columns`, given the key that is read."""
+        key = f"{monitor}_above_floor"
+        return {key: column(key)}
 
     def on_train_begin(self, logs=None):
         self.first_below = None
@@ -87,6 +96,7 @@ class WeightNorms(keras.callbacks.Callback):
 
     Attributes:
         log_keys: keys written into `logs`, known once training has begun.
+        log_columns: their places, (mapping, tier, prompt, metric).
 
     Raises:
         ValueError: if `every` is below 1 or in steps.
@@ -98,6 +108,10 @@ class WeightNorms(keras.callbacks.Callback):
         self._clock = Clock(epochs_only(every))
         self.log_keys: tuple[str, ...] = ("weight_norm",)
         self._are_keys_open = by_layer
+
+    @property
+    def log_columns(self) -> dict[str, Column]:
+        return {key: column(key) for key in self.log_keys}
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is None:

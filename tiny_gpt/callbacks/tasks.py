@@ -1,12 +1,13 @@
 """Accuracy and loss of several named tasks, while a model trains."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from tiny_gpt.callbacks.columns import ALL, Column, column
 from tiny_gpt.callbacks.schedule import Clock, Schedule, as_schedule
 
 Data = tuple[Any, Any]
@@ -82,9 +83,12 @@ class TaskAccuracy(keras.callbacks.Callback):
             each of them.
         batch_size: inputs per compiled call, for sets that are too large for
             one.
+        labels: by task, its mapping in `log_columns`; by default its name.
+        prompt: the prompt in `log_columns`.
 
     Attributes:
         log_keys: keys written into `logs`.
+        log_columns: by key, (mapping, tier, prompt, metric).
         rows: what was measured, a list of dictionaries {"epoch", *log_keys},
             with "step", too, where `every` counts steps.
 
@@ -101,6 +105,8 @@ class TaskAccuracy(keras.callbacks.Callback):
         scores: Mapping[str, "Score | keras.metrics.Metric"] | None = None,
         every: int | Schedule = 1,
         batch_size: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        prompt: str = ALL,
     ):
         super().__init__()
         self.scores = dict(scores or {"accuracy": accuracy})
@@ -122,12 +128,20 @@ class TaskAccuracy(keras.callbacks.Callback):
             raise ValueError(
                 f"`batch_size` must be at least 1. Received: {batch_size}"
             )
-        keys = [
-            key
+        places = [
+            item
             for name, task in first.items()
-            for key in self._keys_of(name, task)
+            for item in (
+                {name: column(name)}
+                if callable(task)
+                else self.columns_for(
+                    {name: (labels or {}).get(name, name)}, self.scores, prompt
+                )
+            ).items()
         ]
-        self.log_keys: tuple[str, ...] = tuple(dict.fromkeys(keys))
+        keys = [key for key, _ in places]
+        self.log_columns: dict[str, Column] = dict(places)
+        self.log_keys: tuple[str, ...] = tuple(self.log_columns)
         if len(self.log_keys) < len(keys):
             raise ValueError(
                 f"Each task and score needs a key of its own. Received: {keys}"
@@ -136,10 +150,22 @@ class TaskAccuracy(keras.callbacks.Callback):
             # As an attribute: with the method, every training would wait.
             self.on_train_batch_end = self._end_step
 
-    def _keys_of(self, name: str, task: Any) -> list[str]:
-        return (
-            [name] if callable(task) else [f"{name}_{s}" for s in self.scores]
-        )
+    @staticmethod
+    def columns_for(
+        labels: Mapping[str, str], scores: Iterable[str], prompt: str = ALL
+    ) -> dict[str, Column]:
+        """Returns `log_columns` of sets.
+
+        Args:
+            labels: mappings by task.
+            scores: names of the scores.
+            prompt: of all tasks.
+        """
+        return {
+            f"{task}_{score}": column(score, label, prompt=prompt)
+            for task, label in labels.items()
+            for score in scores
+        }
 
     def on_train_begin(self, logs=None):
         self.rows = []
@@ -232,9 +258,12 @@ class LossByTask(keras.callbacks.Callback):
             last epoch of `fit` always has one.
         from_logits: whether the model returns logits, not probabilities.
         batch_size: inputs per compiled call; None for all in one.
+        columns: by part, (mapping, tier, prompt, metric) in `log_columns`; by
+            default the part is the mapping and "loss" the metric.
 
     Attributes:
         log_keys: keys written into `logs`.
+        log_columns: by key, (mapping, tier, prompt, metric).
 
     Raises:
         ValueError: if a mask has another shape or selects nothing, or `every`
@@ -249,6 +278,7 @@ class LossByTask(keras.callbacks.Callback):
         every: int | Schedule = 1,
         from_logits: bool = True,
         batch_size: int | None = None,
+        columns: Mapping[str, Column] | None = None,
     ):
         super().__init__()
         self._clock = Clock(epochs_only(every))
@@ -262,7 +292,16 @@ class LossByTask(keras.callbacks.Callback):
                     f"{targets.shape}. Received: part {name!r} of shape "
                     f"{mask.shape}, {int(mask.sum())} selected"
                 )
-        self.log_keys = tuple(f"{name}_loss" for name in self._parts)
+        given = columns or {}
+        self.log_columns = self.columns_for(
+            {name: given.get(name, column("loss", name)) for name in parts}
+        )
+        self.log_keys = tuple(self.log_columns)
+
+    @staticmethod
+    def columns_for(columns: Mapping[str, Column]) -> dict[str, Column]:
+        """Returns `log_columns`, given the place of each part."""
+        return {f"{part}_loss": place for part, place in columns.items()}
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is None:

@@ -6,7 +6,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from tiny_gpt.analysis.baseline import memorisation_accuracy
 from tiny_gpt.claims.claim import LEVEL
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.plan import Plan, count_seeds
@@ -20,18 +19,16 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
     study, first = plan.study, plan.experiments[0]
     lines, memoriser, chance = {}, {}, {}
     for e in plan.experiments:
-        guess = 1.0 / e.mixture.alphabet_size
-        recalled = {
-            m: memorisation_accuracy(e.mixture.coverage(m), guess)
-            for m in e.eval_mappings
-        }
-        best = max(recalled[m] for m in study.sparse)
+        baselines = e.task.baselines()
+        memoriser[e.condition] = baselines["memoriser"]
+        chance[e.condition] = baselines["chance"]
         lines[e.condition] = {
-            "chance, target language known": guess,
-            "memoriser of the sparse pairs": best,
+            name: max(baselines[kind][m] for m in study.sparse)
+            for name, kind in (
+                ("chance, target language known", "chance"),
+                ("memoriser of the sparse pairs", "memoriser"),
+            )
         }
-        memoriser[e.condition] = recalled
-        chance[e.condition] = dict.fromkeys(e.eval_mappings, guess)
     title = f"{study.name}, preset {plan.preset}, {count_seeds(plan.seeds)}"
     if study.draw is not None:
         figure = study.draw(evidence_of([plan], metrics), title)
@@ -39,9 +36,9 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         figure = plot_conditions(
             metrics,
             first.evaluation.accuracy,
-            first.eval_mappings,
+            first.task.eval_mappings,
             lines,
-            study.published and pd.read_csv(study.published),
+            None if study.published is None else pd.read_csv(study.published),
             study.paper_accuracy,
             f"{title}; thick: mean over seeds",
         )

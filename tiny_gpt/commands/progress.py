@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 
-import keras
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -69,12 +68,6 @@ class Line:
         self._experiment = experiment
         self._logged = time.perf_counter()
 
-    def callback(self, seed: int) -> keras.callbacks.Callback:
-        """Returns a callback that shows one run, epoch by epoch."""
-        return keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self.show(seed, epoch + 1, logs)
-        )
-
     def finish(self, seed: int, state: str) -> None:
         """Shows that a run is finished that was not shown by epochs."""
         self._update(
@@ -96,7 +89,7 @@ class Line:
     def show(self, seed: int, epoch: int, logs: dict[str, float]) -> None:
         """Shows an epoch, counted from 1; any thread may call it."""
         metric = self._experiment.evaluation.accuracy
-        for label in self._experiment.eval_mappings:
+        for label in self._experiment.task.eval_mappings:
             score = logs[f"{task_name(label)}_{metric}"]
             if not math.isnan(score):  # NaN: not evaluated in this epoch
                 self._scores.setdefault(seed, {})[label] = score

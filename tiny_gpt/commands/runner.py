@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
@@ -22,11 +21,10 @@ from tiny_gpt.runtime.environment import (
     make_deterministic,
     set_precision,
 )
-from tiny_gpt.train import run
+from tiny_gpt.train import run_all
 from tiny_gpt.training.finished import load_finished
-from tiny_gpt.training.many_seeds import SeedBatches, run_jobs
-from tiny_gpt.training.processes import run_all
 from tiny_gpt.training.run_files import Record
+from tiny_gpt.training.seed_batches import SeedBatches
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,6 @@ def run_plan(
     Returns:
         Metrics and events of all conditions and seeds.
     """
-    set_precision(plan.precision)
-    make_deterministic()
     console = console or Console()
     start = time.perf_counter()
     with Reporter(console) as reporter:
@@ -77,6 +73,8 @@ def run_plan(
 
 def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
     """Runs what is not finished; None if there was nothing."""
+    set_precision(plan.precision)
+    make_deterministic()
     jobs = []
     lines = {}
     for experiment in plan.experiments:
@@ -91,53 +89,29 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
                 line.finish(seed, "already there")
     if not jobs:
         return None
-    placement = plan.placement or choose_devices()
-    packs = SeedBatches(
-        plan.num_jobs or 1,
-        (1,) * len(jobs),
-        is_split=False,
-        num_devices=placement.num_devices,
-        is_divided=placement.num_devices > 1,
-    )
-    if keras.backend.backend() == "jax":
+    packs: SeedBatches | None = None
 
-        def start(found: SeedBatches) -> None:
-            nonlocal packs
-            packs = found
-            if packs.is_split:
-                reporter.console.print(
-                    f"The memory of the device holds {max(packs.sizes)} runs "
-                    f"at once: {len(packs.sizes)} packs."
-                )
-
-        for _ in run_jobs(
-            jobs,
-            plan.num_jobs,
-            plan.pack_size,
-            on_start=start,
-            on_epoch=lambda job, epoch, logs: lines[
-                job.experiment.condition
-            ].show(job.seed, epoch, logs),
-            placement=placement,
-        ):
-            pass
-    elif plan.num_jobs is not None and plan.num_jobs > 1:
-        for job in run_all(
-            jobs, plan.num_jobs, plan.precision, placement.asked
-        ):
-            lines[job.experiment.condition].finish(job.seed, "finished")
-    else:
-        for job in jobs:
-            line = lines[job.experiment.condition]
-            run(
-                job.experiment,
-                job.seed,
-                job.record,
-                [line.callback(job.seed)],
-                keeps_weights=job.keeps_weights,
-                placement=placement,
+    def start(found: SeedBatches) -> None:
+        nonlocal packs
+        packs = found
+        if packs.is_split:
+            reporter.console.print(
+                f"The memory of the device holds {max(packs.sizes)} runs "
+                f"at once: {len(packs.sizes)} packs."
             )
-            keras.utils.clear_session()
+
+    for job, done in run_all(
+        jobs,
+        plan.num_jobs,
+        plan.pack_size,
+        on_start=start,
+        on_epoch=lambda job, epoch, logs: lines[job.experiment.condition].show(
+            job.seed, epoch, logs
+        ),
+        placement=plan.placement or choose_devices(),
+    ):
+        if done is None:  # in another process, without a line by epoch
+            lines[job.experiment.condition].finish(job.seed, "finished")
     return packs
 
 

@@ -1,5 +1,6 @@
-"""How well a model translates: prompts, greedy answers, scores."""
+"""What is asked of a model: configuration, callbacks, exact evaluation."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,23 +9,25 @@ import keras
 import numpy as np
 
 from tiny_gpt.callbacks import LossByTask, TaskAccuracy
+from tiny_gpt.callbacks.columns import Column, column
+from tiny_gpt.evaluation.data import (
+    ANSWER,
+    OTHERS,
+    SOURCE,
+    Data,
+    Row,
+    Windows,
+)
 from tiny_gpt.evaluation.every_sentence import (
     CompiledAnswers,
     ExactEvaluator,
     Prompt,
 )
-from tiny_gpt.evaluation.gradients import (
-    CompiledGradient,
-    GradientsByTask,
-    Part,
-)
+from tiny_gpt.evaluation.gradients import CompiledGradient, GradientsByTask
 from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
 from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
+from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.runtime.backend import Snapshot
-from tiny_gpt.tasks.translation.languages import split_label
-from tiny_gpt.tasks.translation.prompts import sample_prompts
-from tiny_gpt.tasks.translation.stream import Stream, fresh_windows
-from tiny_gpt.tasks.translation.tiers import Row, exact_rows, pivot_rows
 
 # Tiers and kinds of the loss by mapping.
 LOSS_TIERS = ("training_windows", "fresh_windows")
@@ -124,35 +127,10 @@ class EvaluationConfig:
         """Name of the prompt in the metrics frame."""
         return Prompt(self.num_demonstrations).name
 
-    def exact_prompts(self, label: str, labels: Iterable[str]) -> list[Prompt]:
-        """Returns the prompts of the exact evaluation of one mapping.
-
-        Fewer demonstrations, and those of another mapping, can mislead only
-        where two mappings start from one language, and are asked only there.
-
-        Args:
-            label: mapping asked for.
-            labels: all mappings asked for.
-        """
-        source, _ = split_label(label)
-        rivals = [
-            rival
-            for rival in labels
-            if rival != label and split_label(rival)[0] == source
-        ]
-        prompts = [Prompt(number) for number in self.exact_demonstrations]
-        if not prompts or not rivals:
-            return prompts[:1]
-        if self.is_asked_after_others:
-            most = self.exact_demonstrations[0]
-            prompts += [Prompt(most, rival) for rival in rivals]
-        return prompts
-
 
 def task_name(label: str) -> str:
     """Returns the name of a mapping in log keys: "A->C" is "a_to_c"."""
-    source, target = split_label(label)
-    return f"{source}_to_{target}".lower()
+    return label.replace("->", "_to_").lower()
 
 
 class CompiledEvaluation:
@@ -160,9 +138,9 @@ class CompiledEvaluation:
 
     Args:
         config: what is asked.
-        model: model of `build_gpt`.
-        stream: what it reads; another one of the same mixture's shape and
-            vocabulary has the same questions.
+        model: model of a `ModelConfig`.
+        network: its vocabulary and window.
+        num_tokens: tokens per answer.
 
     Attributes:
         decode: greedy answers, `GreedyDecoder`.
@@ -171,45 +149,81 @@ class CompiledEvaluation:
     """
 
     def __init__(
-        self, config: EvaluationConfig, model: keras.Model, stream: Stream
+        self,
+        config: EvaluationConfig,
+        model: keras.Model,
+        network: ModelConfig,
+        num_tokens: int,
     ):
-        num_words = stream.mixture.sentence_length
-        num_tokens = num_words * stream.vocabulary.tokens_per_word
-        self.decode = GreedyDecoder(model, config.decoding, num_tokens)
-        self.answers = CompiledAnswers(model, num_tokens)
+        sizes = network.vocabulary_size, network.sequence_length
+        self.decode = GreedyDecoder(model, config.decoding, num_tokens, *sizes)
+        self.answers = CompiledAnswers(model, num_tokens, *sizes)
         self.gradient = CompiledGradient(model, GRADIENT_WINDOWS)
+
+
+def evaluation_columns(
+    config: EvaluationConfig, asked: Iterable[str], trained: Iterable[str]
+) -> dict[str, Column]:
+    """Returns places of the keys that `evaluation_callbacks` can write.
+
+    Args:
+        config: what is asked.
+        asked: mappings asked for.
+        trained: mappings of the stream.
+
+    Returns:
+        Mapping, tier, prompt and metric by key of the logs.
+    """
+    labels = {task_name(label): label for label in trained}
+    columns = TaskAccuracy.columns_for(
+        {task_name(label): label for label in asked},
+        config.metrics,
+        config.prompt,
+    )
+    for label in labels.values():
+        columns |= LossByTask.columns_for(_loss_columns(label))
+    if config.has_gradients:
+        columns |= GradientsByTask.columns_for(labels, LOSS_TIERS[0])
+    return columns
+
+
+def _loss_columns(label: str) -> dict[str, Column]:
+    """Returns places of a mapping's losses, by part of `LossByTask`."""
+    return {
+        f"{task_name(label)}_{tier}_{kind}": column(f"loss_{kind}", label, tier)
+        for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS)
+    }
 
 
 def evaluation_callbacks(
     config: EvaluationConfig,
     compiled: CompiledEvaluation,
-    stream: Stream,
+    data: Data,
     labels: tuple[str, ...],
     rng: np.random.Generator,
 ) -> list[keras.callbacks.Callback]:
-    """Builds the callbacks that ask a model to translate, and its losses.
+    """Builds the callbacks that ask a model, and measure its losses.
 
     Args:
         config: what to ask.
         compiled: compiled questions.
-        stream: languages and vocabulary of the run.
+        data: what is read and asked.
         labels: mappings asked for.
         rng: source of randomness.
 
     Returns:
         Callbacks that write f"{task_name(label)}_{metric}" into the logs,
-        for each label and each of `config.metrics`; and, for each mapping in
-        the stream, each of `LOSS_TIERS` and of `LOSS_KINDS`,
+        for each label and each of `config.metrics`; and, for each mapping
+        that is read, each of `LOSS_TIERS` and of `LOSS_KINDS`,
         f"{task_name(label)}_{tier}_{kind}_loss".
     """
     fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
     fresh_entropy = int(fresh_rng.integers(2**63))
-    vocabulary = stream.vocabulary
 
     def tasks(num_sentences, rng):
         return {
-            task_name(label): sample_prompts(
-                stream, label, num_sentences, config.num_demonstrations, rng
+            task_name(label): data.sample_questions(
+                label, num_sentences, config.num_demonstrations, rng
             )
             for label in labels
         }
@@ -221,12 +235,13 @@ def evaluation_callbacks(
 
     def score(function) -> Callable[[Any, Any], float]:
         return lambda predicted, target: function(
-            words_right(predicted, target, vocabulary.tokens_per_word)
+            words_right(predicted, target, data.tokens_per_word)
         )
 
     def predict(model, prompts):
         return compiled.decode(prompts, model)
 
+    asked = {task_name(label): label for label in labels}
     accuracy, exact, *fresh = config.metrics
     callbacks: list[keras.callbacks.Callback] = [
         TaskAccuracy(
@@ -234,73 +249,66 @@ def evaluation_callbacks(
             predict,
             {accuracy: score(word_accuracy), exact: score(exact_match)},
             config.every,
+            labels=asked,
+            prompt=config.prompt,
         )
     ]
     for name in fresh:
         callbacks.append(
             TaskAccuracy(
-                fresh_tasks, predict, {name: score(word_accuracy)}, config.every
+                fresh_tasks,
+                predict,
+                {name: score(word_accuracy)},
+                config.every,
+                labels=asked,
+                prompt=config.prompt,
             )
         )
     if config.num_loss_windows:
-        callbacks.append(_loss_by_task(config, stream, loss_rng))
+        callbacks.append(_loss_by_task(config, data, loss_rng))
     if config.has_gradients:
-        parts = _training_text(stream)
-        callbacks.append(GradientsByTask(compiled.gradient, parts))
+        parts = {
+            task_name(label): (w.inputs, w.targets, w.kinds != OTHERS)
+            for label, w in data.windows().items()
+        }
+        read = {task_name(label): label for label in data.windows()}
+        callbacks.append(
+            GradientsByTask(compiled.gradient, parts, read, LOSS_TIERS[0])
+        )
     return callbacks
 
 
-def _training_text(stream: Stream) -> dict[str, Part]:
-    """Returns what each mapping's loss is a mean over, by task name."""
-    parts = {}
-    for index, component in enumerate(stream.mixture.components):
-        belongs = stream.components == index
-        rows = belongs.any(axis=1)
-        if component.num_shown:
-            parts[task_name(component.mapping)] = (
-                stream.inputs[rows],
-                stream.targets[rows],
-                belongs[rows],
-            )
-    return parts
-
-
 def _loss_by_task(
-    config: EvaluationConfig, stream: Stream, rng: np.random.Generator
+    config: EvaluationConfig, data: Data, rng: np.random.Generator
 ) -> LossByTask:
     """Selects windows of each mapping, and what to measure in them."""
-    inputs, targets, masks = [], [], []
-    for index, component in enumerate(stream.mixture.components):
-        if not component.num_shown:
-            continue
-        label, num_windows = component.mapping, config.num_loss_windows
-        belongs = stream.components == index
-        rows = np.flatnonzero(belongs.any(axis=1))
-        count = min(num_windows, len(rows))
-        rows = rows[np.linspace(0, len(rows) - 1, count).astype(int)]
-        inputs.append(stream.inputs[rows])
-        targets.append(stream.targets[rows])
-        places = np.where(belongs[rows], stream.places[rows], -1)
-        masks.append((label, LOSS_TIERS[0], places))
-        fresh = fresh_windows(stream, label, num_windows, rng)
-        inputs.append(fresh[0])
-        targets.append(fresh[1])
-        masks.append((label, LOSS_TIERS[1], fresh[2]))
-    per_word = stream.vocabulary.tokens_per_word
-    num_source = stream.mixture.sentence_length * per_word
-    starts = np.cumsum([0, *(len(places) for _, _, places in masks)])
+    chosen: list[tuple[str, Windows]] = []
+    columns: dict[str, Column] = {}
+    for label, read in data.windows().items():
+        count = min(config.num_loss_windows, len(read.inputs))
+        rows = np.linspace(0, len(read.inputs) - 1, count).astype(int)
+        arrays = (read.inputs[rows], read.targets[rows], read.kinds[rows])
+        fresh = data.fresh_windows(label, config.num_loss_windows, rng)
+        name = task_name(label)
+        columns |= _loss_columns(label)
+        chosen.append((f"{name}_{LOSS_TIERS[0]}", Windows(*arrays)))
+        chosen.append((f"{name}_{LOSS_TIERS[1]}", fresh))
+    starts = np.cumsum([0, *(len(windows.kinds) for _, windows in chosen)])
     parts = {}
-    for (label, tier, places), start in zip(masks, starts, strict=False):
-        is_source = (places >= 0) & (places < num_source)
-        after = places - num_source - per_word  # 0 at the first answer token
-        kinds = (places >= 0, is_source, (after >= 0) & (after < num_source))
-        for kind, mask in zip(LOSS_KINDS, kinds, strict=True):
-            part = np.zeros((starts[-1], places.shape[1]), bool)
+    for (name, windows), start in zip(chosen, starts, strict=False):
+        kinds = windows.kinds
+        masks = (kinds != OTHERS, kinds == SOURCE, kinds == ANSWER)
+        for kind, mask in zip(LOSS_KINDS, masks, strict=True):
+            part = np.zeros((starts[-1], kinds.shape[1]), bool)
             part[start : start + len(mask)] = mask
             if mask.any():  # a few pairs may be cut before an answer
-                parts[f"{task_name(label)}_{tier}_{kind}"] = part
+                parts[f"{name}_{kind}"] = part
     return LossByTask(
-        np.concatenate(inputs), np.concatenate(targets), parts, config.every
+        np.concatenate([windows.inputs for _, windows in chosen]),
+        np.concatenate([windows.targets for _, windows in chosen]),
+        parts,
+        config.every,
+        columns=columns,
     )
 
 
@@ -308,33 +316,28 @@ def evaluate_exactly(
     config: EvaluationConfig,
     compiled: CompiledEvaluation,
     model: keras.Model | Snapshot,
-    stream: Stream,
-    labels: tuple[str, ...],
-    pivots: tuple[str, ...],
+    data: Data,
     rng: np.random.Generator,
 ) -> list[Row]:
-    """Asks a trained model for every sentence of each mapping.
+    """Asks a trained model every question of each mapping.
 
     Args:
         config: prompts.
         compiled: compiled questions.
         model: the trained model, or its weights.
-        stream: what it has read.
-        labels: mappings asked for.
-        pivots: two steps asked one after the other, e.g. "A->B->C".
+        data: what it has read.
         rng: source of randomness of the demonstrations.
 
     Returns:
-        Rows (mapping, tier, prompt, metric, value), see `tiers.exact_rows`.
+        Rows (mapping, tier, prompt, metric, value), see `Data.exact_rows`;
+        none if `config` leaves the exact evaluation out.
     """
-    rows: list[Row] = []
     if not config.exact_demonstrations:
-        return rows
-    evaluator = ExactEvaluator(compiled.answers, model, stream)
-    for label in labels:
-        prompts = config.exact_prompts(label, labels)
-        rows += exact_rows(evaluator, label, prompts, rng)
-    for pivot in pivots:
-        main = Prompt(config.exact_demonstrations[0])
-        rows += pivot_rows(evaluator, pivot, main, rng)
-    return rows
+        return []
+    evaluator = ExactEvaluator(compiled.answers, model)
+    return data.exact_rows(
+        evaluator,
+        config.exact_demonstrations,
+        config.is_asked_after_others,
+        rng,
+    )

@@ -1,4 +1,4 @@
-"""Exact evaluation: a model is asked for every possible sentence."""
+"""Exact evaluation: a model is asked every possible question."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +8,31 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.evaluation.greedy import GreedyDecoder, Network, check_fits
-from tiny_gpt.runtime.backend import Snapshot, compile_for_model
-from tiny_gpt.tasks.translation.prompts import encode_prompts
-from tiny_gpt.tasks.translation.stream import (
-    Stream,
-    all_sentences,
-    sample_sentences,
+from tiny_gpt.evaluation.greedy import (
+    PADDING_ID,
+    GreedyDecoder,
+    check_fits,
 )
-from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
+from tiny_gpt.evaluation.scores import (
+    brier_score,
+    exact_match,
+    rank_of_target,
+    word_accuracy,
+    words_right,
+)
+from tiny_gpt.models.stepwise import reading_of
+from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+
+METRICS = (
+    "accuracy_aligned",
+    "accuracy_teacher_forced",
+    "exact_match_aligned",
+    "exact_match_teacher_forced",
+    "log_probability",
+    "probability",
+    "brier_score",
+    "rank",
+)
 
 
 @dataclass(frozen=True)
@@ -40,17 +56,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says to every question, N sentences of k words.
+    """What a model says to N questions.
 
     Attributes:
-        sentences: positions in the source alphabet, shape (N, k).
         target: right token ids, shape (N, A) with A tokens per answer.
         greedy: ids generated, shape (N, A).
         probabilities: of each id, after the prompt and the right answer so
             far (teacher-forced), shape (N, A, V).
     """
 
-    sentences: np.ndarray
     target: np.ndarray
     greedy: np.ndarray
     probabilities: np.ndarray
@@ -60,123 +74,73 @@ class CompiledAnswers:
     """What gives answers, compiled for all models of one shape.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of a `ModelConfig`.
         num_tokens: tokens per answer, A.
+        vocabulary_size: token ids that the model can read.
+        sequence_length: tokens that it can read at once.
 
     Attributes:
-        sequence_length: tokens the model reads at once.
+        sequence_length: as given.
         probabilities: function of a model or its `Snapshot` and of prompts
             with right answers, token ids of shape (B, P + A), that returns
             the probabilities of each answer token, (B, A, V).
         generate: greedy answers to prompts, `GreedyDecoder`.
     """
 
-    def __init__(self, model: keras.Model, num_tokens: int):
-        network = Network(model)
-        self.sequence_length = network.embedding.sequence_length
-        self.generate = GreedyDecoder(model, "cached", num_tokens)
+    def __init__(
+        self,
+        model: keras.Model,
+        num_tokens: int,
+        vocabulary_size: int,
+        sequence_length: int,
+    ):
+        reading = reading_of(model)
+        self.sequence_length = sequence_length
+        self.generate = GreedyDecoder(
+            model, "cached", num_tokens, vocabulary_size, sequence_length
+        )
 
         def answer_probabilities(tokens):
             # Nothing is asked after the last token.
             first = tokens.shape[1] - num_tokens - 1
-            logits = network.logits_at(tokens[:, :-1], first, num_tokens)
+            logits = reading.logits_at(tokens[:, :-1], first, num_tokens)
             return ops.softmax(ops.cast(logits, "float32"), axis=-1)
 
         self.probabilities = compile_for_model(model, answer_probabilities)
 
 
 class ExactEvaluator:
-    """Asks a model for every sentence of a mapping, decoded "aligned".
+    """Asks a model any questions, decoded "aligned".
 
     One compiled pass over the prompt and the right answer gives all
-    probabilities, and the greedy answer of each sentence in which the most
+    probabilities, and the greedy answer to each question in which the most
     probable token is right every time. Only the others are generated token
     by token.
 
     Args:
         compiled: what is compiled for the model.
-        model: model of `build_gpt`, or its weights.
-        stream: what it has read.
-        batch_size: sentences per compiled call.
+        model: model of a `ModelConfig`, or its weights.
+        batch_size: questions per compiled call.
     """
 
     def __init__(
         self,
         compiled: CompiledAnswers,
         model: keras.Model | Snapshot,
-        stream: Stream,
         batch_size: int = 420,
     ):
-        self.stream = stream
         self._compiled, self._model = compiled, model
         self._batch_size = batch_size
 
-    def ask(
-        self, label: str, prompt: Prompt, rng: np.random.Generator
-    ) -> Answers:
-        """Asks for the translation of every sentence.
-
-        Args:
-            label: mapping asked for, e.g. "A->C".
-            prompt: what stands before the question.
-            rng: source of randomness of the demonstrations.
-
-        Returns:
-            The answers.
-
-        Raises:
-            ValueError: if prompt and answer do not fit the window.
-        """
-        mixture = self.stream.mixture
-        sentences = all_sentences(
-            mixture.alphabet_size, mixture.sentence_length
-        )
-        questions = self.questions(label, prompt, rng, sentences)
-        mapping = self.stream.mapping(label)
-        target = self.stream.vocabulary.encode_answers(mapping, sentences)
-        return self.answer(questions, sentences, target)
-
-    def questions(
-        self,
-        label: str,
-        prompt: Prompt,
-        rng: np.random.Generator,
-        sentences: np.ndarray,
-    ) -> np.ndarray:
-        """Encodes questions, each after demonstrations drawn at random.
-
-        A demonstration may be the question itself, once in |N| draws, and has
-        words that training held out as often as others. From
-        the same state of `rng`, fewer demonstrations are the last of more.
-
-        Returns:
-            Token ids, shape (N, P).
-        """
-        mixture = self.stream.mixture
-        size, length = mixture.alphabet_size, mixture.sentence_length
-        num = prompt.num_demonstrations
-        demonstrations = np.empty((len(sentences), num, length), int)
-        for i in reversed(range(num)):
-            demonstrations[:, i] = sample_sentences(
-                len(sentences), size, length, rng
-            )
-        return encode_prompts(
-            self.stream.vocabulary,
-            self.stream.mapping(label),
-            sentences,
-            self.stream.mapping(prompt.mapping or label),
-            demonstrations,
-        )
-
-    def answer(
-        self, questions: np.ndarray, sentences: np.ndarray, target: np.ndarray
-    ) -> Answers:
-        """Answers encoded questions, as `ask` does.
+    def answer(self, questions: np.ndarray, target: np.ndarray) -> Answers:
+        """Asks questions.
 
         Args:
             questions: token ids, shape (N, P).
-            sentences: source sentences, shape (N, k).
             target: right answers, shape (N, A).
+
+        Raises:
+            ValueError: if question and answer do not fit the window.
         """
         start, num_tokens = questions.shape[1], target.shape[1]
         check_fits(start, num_tokens, self._compiled.sequence_length)
@@ -193,7 +157,7 @@ class ExactEvaluator:
                 lambda batch: self._compiled.generate(batch, self._model),
                 questions[wrong],
             )
-        return Answers(sentences, target, greedy, probabilities)
+        return Answers(target, greedy, probabilities)
 
     def _in_batches(
         self, function: Callable[[np.ndarray], Any], tokens: np.ndarray
@@ -207,6 +171,50 @@ class ExactEvaluator:
             answer = function(filled)
             parts.append(ops.convert_to_numpy(answer)[: len(part)])
         return np.concatenate(parts)
+
+
+def score_answers(
+    answers: Answers,
+    candidates: np.ndarray,
+    mask: np.ndarray,
+    tokens_per_word: int = 1,
+) -> dict[str, float]:
+    """Scores the words of some answers.
+
+    Args:
+        answers: answers to N questions, of k words.
+        candidates: token ids among which the last token of a right word is
+            ranked.
+        mask: words that count, booleans of shape (N, k).
+        tokens_per_word: tokens that are right or wrong together.
+
+    Returns:
+        Value by metric: of `METRICS`, and "num_words", which count; exact
+        match only where whole answers count.
+    """
+    target, probabilities = answers.target, answers.probabilities
+    greedy = words_right(answers.greedy, target, tokens_per_word)
+    forced = words_right(probabilities.argmax(axis=-1), target, tokens_per_word)
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    by_word = np.log(np.maximum(right[..., 0], np.finfo("float32").tiny))
+    by_word = by_word.reshape(*greedy.shape, tokens_per_word).sum(axis=-1)
+    last = slice(tokens_per_word - 1, None, tokens_per_word)
+    words, of_words = target[:, last], probabilities[:, last]
+    ranks = rank_of_target(of_words, words, candidates)
+    values = {
+        "accuracy_aligned": word_accuracy(greedy[mask]),
+        "accuracy_teacher_forced": word_accuracy(forced[mask]),
+        "log_probability": float(by_word[mask].mean()),
+        "probability": float(np.exp(by_word[mask]).mean()),
+        "brier_score": float(brier_score(of_words, words)[mask].mean()),
+        "rank": float(ranks[mask].mean()),
+        "num_words": float(mask.sum()),
+    }
+    if (mask == mask[:, :1]).all():
+        whole = mask[:, 0]
+        values["exact_match_aligned"] = exact_match(greedy[whole])
+        values["exact_match_teacher_forced"] = exact_match(forced[whole])
+    return values
 
 
 def readable_ids(ids: np.ndarray, vocabulary_size: int) -> np.ndarray:

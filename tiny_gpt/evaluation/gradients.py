@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tiny_gpt.callbacks.columns import ALL, Column, column
 from tiny_gpt.runtime.backend import compile_gradient
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, targets, mask
@@ -72,15 +73,24 @@ class GradientsByTask(keras.callbacks.Callback):
     Args:
         gradient: compiled for the shape of the model.
         parts: training text by task.
+        labels: by task, its mapping in `log_columns`; by default its name.
+        tier: the tier in `log_columns`.
 
     Attributes:
         log_keys: keys written into `logs`.
+        log_columns: by key, (mapping, tier, prompt, metric).
 
     Raises:
         ValueError: if a part selects nothing.
     """
 
-    def __init__(self, gradient: CompiledGradient, parts: Mapping[str, Part]):
+    def __init__(
+        self,
+        gradient: CompiledGradient,
+        parts: Mapping[str, Part],
+        labels: Mapping[str, str] | None = None,
+        tier: str = ALL,
+    ):
         super().__init__()
         self._gradient, self._parts = gradient, dict(parts)
         for name, (_, _, mask) in self._parts.items():
@@ -89,13 +99,26 @@ class GradientsByTask(keras.callbacks.Callback):
                     "A task needs a target whose loss is measured. "
                     f"Received: none for {name!r}"
                 )
-        self.log_keys = (
-            *(f"{name}_gradient_norm" for name in self._parts),
-            *(
-                f"{one}_{other}_gradient_cosine"
-                for one, other in itertools.combinations(self._parts, 2)
-            ),
+        given = labels or {}
+        self.log_columns = self.columns_for(
+            {name: given.get(name, name) for name in parts}, tier
         )
+        self.log_keys = tuple(self.log_columns)
+
+    @staticmethod
+    def columns_for(
+        labels: Mapping[str, str], tier: str = ALL
+    ) -> dict[str, Column]:
+        """Returns `log_columns`, given the mapping of each task."""
+        columns = {
+            f"{task}_gradient_norm": column("gradient_norm", label, tier)
+            for task, label in labels.items()
+        }
+        for one, other in itertools.combinations(labels, 2):
+            pair = f"{labels[one]} {labels[other]}"
+            key = f"{one}_{other}_gradient_cosine"
+            columns[key] = column("gradient_cosine", pair, tier)
+        return columns
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is None:

@@ -6,64 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from tiny_gpt.models.stepwise import CachedBlocks, reading_of
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 
 DECODINGS = ("published", "aligned", "cached")
 PADDING_ID = 0
-
-
-class Network:
-    """A model of `build_gpt`, layer by layer.
-
-    Args:
-        model: the model.
-
-    Attributes:
-        embedding: its first layer.
-        blocks: its blocks.
-    """
-
-    def __init__(self, model: keras.Model):
-        self.embedding = model.get_layer("embedding")
-        names = [layer.name for layer in model.layers]
-        first, last = names.index("block_0"), names.index("head")
-        middle = model.layers[first:last]
-        self.blocks = [b for b in middle if b.name != "final_norm"]
-        self._after_blocks = model.layers[first + len(self.blocks) :]
-
-    def logits(self, x):
-        """Returns logits of the last block's output."""
-        for layer in self._after_blocks:
-            x = layer(x)
-        return x
-
-    def logits_at(self, tokens, first_position, num_positions):
-        """Reads tokens, and returns the logits of some positions.
-
-        Nothing reads the other positions of the last block's output.
-
-        Args:
-            tokens: token ids, shape (B, T).
-            first_position: the first of those positions.
-            num_positions: how many, P.
-
-        Returns:
-            Shape (B, P, V).
-        """
-        x = self.embedding(tokens)
-        for block in self.blocks[:-1]:
-            x = block(x)
-        return self.logits(
-            _last_block(self.blocks[-1], x, first_position, num_positions)[0]
-        )
-
-
-def _last_block(block, x, first_position, num_positions):
-    """Returns some rows of a block's output, and its keys and values."""
-    k, v = block.keys_and_values(x)
-    size = (ops.shape(x)[0], num_positions, x.shape[-1])
-    rows = ops.slice(x, (0, first_position, 0), size)
-    return block.attend(rows, k, v, first_position), k, v
 
 
 class GreedyDecoder:
@@ -78,22 +25,32 @@ class GreedyDecoder:
     - "aligned": the prompt starts at position 0, unpadded; prompt and answer
       must fit into T positions. Full passes.
     - "cached": the same tokens as "aligned", but keys and values of earlier
-      positions are kept, so that each new token costs one position.
+      positions are kept, so that each new token costs one position. Full
+      passes where the model has no such cache (`stepwise.reading_of`).
 
     A class beyond the vocabulary (`GPTConfig.num_unused_classes`) is
     returned as generated, which no right answer contains, and fed back as
     id 0.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of a `ModelConfig`.
         decoding: "published", "aligned" or "cached".
         num_tokens: tokens to generate, N.
+        vocabulary_size: token ids that the model can read.
+        sequence_length: tokens that it can read at once, T.
 
     Raises:
         ValueError: if `decoding` is unknown or `num_tokens` below 1.
     """
 
-    def __init__(self, model: keras.Model, decoding: str, num_tokens: int):
+    def __init__(
+        self,
+        model: keras.Model,
+        decoding: str,
+        num_tokens: int,
+        vocabulary_size: int,
+        sequence_length: int,
+    ):
         if decoding not in DECODINGS:
             raise ValueError(
                 f"`decoding` must be one of {DECODINGS}. "
@@ -107,7 +64,9 @@ class GreedyDecoder:
         self.model = model
         self.decoding = decoding
         self.num_tokens = num_tokens
-        self._network = Network(model)
+        self._vocabulary_size = vocabulary_size
+        self._sequence_length = sequence_length
+        self._reading = reading_of(model)
         generate: Callable = {
             "published": self._generate_published,
             "aligned": self._generate_aligned,
@@ -131,7 +90,7 @@ class GreedyDecoder:
             ValueError: if prompt and answer must fit the window and do not.
         """
         prompts = np.asarray(prompts, "int32")
-        window = self._network.embedding.sequence_length
+        window = self._sequence_length
         if self.decoding == "published":
             prompts = fit_to_window(prompts, window)
         else:
@@ -140,8 +99,7 @@ class GreedyDecoder:
         return ops.convert_to_numpy(ids)
 
     def _readable(self, ids):
-        is_token = ids < self._network.embedding.vocabulary_size
-        return ops.where(is_token, ids, PADDING_ID)
+        return ops.where(ids < self._vocabulary_size, ids, PADDING_ID)
 
     def _generate_published(self, window):
         last = window.shape[1] - 1
@@ -173,36 +131,22 @@ class GreedyDecoder:
 
     def _next_ids(self, tokens, position):
         """Reads all tokens, and returns the ids most probable after one."""
-        return _most_probable(self._network.logits_at(tokens, position, 1))
+        return _most_probable(self._reading.logits_at(tokens, position, 1))
 
     def _generate_cached(self, prompts):
-        num_prompt = prompts.shape[1]
-
-        # Read the prompt and keep what later positions look at.
-        network = self._network
-        x = network.embedding(prompts)
-        cache = []
-        room = ((0, 0), (0, self.num_tokens - 1), (0, 0), (0, 0))
-        for block in network.blocks:
-            if block is network.blocks[-1]:
-                x, k, v = _last_block(block, x, num_prompt - 1, 1)
-            else:
-                x, k, v = block.call_and_keep(x)
-            cache += [ops.pad(k, room), ops.pad(v, room)]  # (B, S, H, K)
-        ids = _most_probable(network.logits(x))
+        reading, num_prompt = self._reading, prompts.shape[1]
+        if not isinstance(reading, CachedBlocks):
+            return self._generate_aligned(prompts)
+        # The last token generated is never read.
+        logits, cache = reading.read(prompts, self.num_tokens - 1)
+        ids = _most_probable(logits)
         answer = _write(_empty_answer(prompts, self.num_tokens), ids, 0)
 
         def step(i, state):
             ids, answer, *cache = state
-            position = num_prompt - 1 + i
-            x = network.embedding(self._readable(ids)[:, None], position)
-            for b, block in enumerate(network.blocks):
-                k, v = block.keys_and_values(x)
-                at = (0, position, 0, 0)
-                cache[2 * b] = ops.slice_update(cache[2 * b], at, k)
-                cache[2 * b + 1] = ops.slice_update(cache[2 * b + 1], at, v)
-                x = block.attend(x, cache[2 * b], cache[2 * b + 1], position)
-            ids = _most_probable(network.logits(x))
+            ids, position = self._readable(ids), num_prompt - 1 + i
+            logits, cache = reading.read_one(ids, position, cache)
+            ids = _most_probable(logits)
             return (ids, _write(answer, ids, i), *cache)
 
         state = (ids, answer, *cache)

@@ -1,16 +1,21 @@
 """Logs of one run -> metrics frame and events frame."""
 
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from tiny_gpt.callbacks import LossDropLogger
-from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS, task_name
+from tiny_gpt.callbacks import LossDropLogger, MemorisationMeter, WeightNorms
+from tiny_gpt.callbacks.columns import Column, column
+from tiny_gpt.evaluation.data import Row
+from tiny_gpt.evaluation.evaluate import (
+    LOSS_KINDS,
+    LOSS_TIERS,
+    evaluation_columns,
+    task_name,
+)
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
-from tiny_gpt.tasks.translation.tiers import Row
 
 Logs = Sequence[dict[str, float]]  # of each epoch
 
@@ -18,31 +23,26 @@ Logs = Sequence[dict[str, float]]  # of each epoch
 SMALLEST_CHANGE = 0.1
 
 
-def columns_of(experiment: Experiment) -> dict[str, tuple[str, str, str, str]]:
-    """Returns mapping, tier, prompt and metric of each key of the logs."""
-    config = experiment.evaluation
-    columns = {
-        key: ("all", "all", "all", key)
-        for key in ("loss", "loss_above_floor", "weight_norm")
+def columns_of(experiment: Experiment) -> dict[str, Column]:
+    """Returns places of the keys that every run of an experiment can write.
+
+    The classes of its callbacks say them (`RunSetup.callbacks`), so that a
+    frame can be made from logs alone. Places of further callbacks' keys are
+    in the record of a run.
+
+    Returns:
+        Mapping, tier, prompt and metric by key of the logs.
+    """
+    return {
+        "loss": column("loss"),
+        **MemorisationMeter.columns_for("loss"),
+        **WeightNorms().log_columns,
+        **evaluation_columns(
+            experiment.evaluation,
+            experiment.task.eval_mappings,
+            experiment.task.read_mappings,
+        ),
     }
-    for label in experiment.eval_mappings:
-        for metric in config.metrics:
-            key = f"{task_name(label)}_{metric}"
-            columns[key] = label, "all", config.prompt, metric
-    for label in (c.mapping for c in experiment.mixture.components):
-        for tier, kind in itertools.product(LOSS_TIERS, LOSS_KINDS):
-            key = f"{task_name(label)}_{tier}_{kind}_loss"
-            columns[key] = label, tier, "all", f"loss_{kind}"
-    if config.has_gradients:
-        tier = LOSS_TIERS[0]
-        labels = [c.mapping for c in experiment.mixture.components]
-        for label in labels:
-            key = f"{task_name(label)}_gradient_norm"
-            columns[key] = label, tier, "all", "gradient_norm"
-        for pair in itertools.combinations(labels, 2):
-            key = f"{'_'.join(map(task_name, pair))}_gradient_cosine"
-            columns[key] = " ".join(pair), tier, "all", "gradient_cosine"
-    return columns
 
 
 def event_loggers(
@@ -61,12 +61,11 @@ def event_loggers(
     train, config = experiment.train, experiment.evaluation
     falls, rises = ["loss"], []
     smooth: dict[str, str] = {}
-    shown = {c.mapping for c in experiment.mixture.components if c.num_shown}
-    for label in experiment.eval_mappings:
+    for label in experiment.task.eval_mappings:
         task = task_name(label)
         scores = [f"{task}_{metric}" for metric in config.metrics[:2]]
         rises += scores
-        if config.num_loss_windows and label in shown:
+        if config.num_loss_windows and label in experiment.task.read_mappings:
             partner = f"{task}_{LOSS_TIERS[1]}_{LOSS_KINDS[2]}_loss"
             falls.append(partner)
             smooth |= dict.fromkeys(scores, partner)
@@ -92,6 +91,7 @@ def metrics_frame(
     seed: int,
     logs: list[dict[str, float]],
     exact: Iterable[Row] = (),
+    further: Mapping[str, Column] | None = None,
 ) -> pd.DataFrame:
     """Turns the logs of each epoch into a metrics frame.
 
@@ -100,6 +100,8 @@ def metrics_frame(
         seed: its seed.
         logs: Keras logs of each epoch, in order.
         exact: rows of the exact evaluation after the last epoch.
+        further: places of the keys that `columns_of` does not know
+            (`Record.columns`).
 
     Returns:
         Metrics frame, columns `columns.COLUMNS`; epochs count from 1, and
@@ -110,12 +112,12 @@ def metrics_frame(
     """
     updates = updates_per_epoch(experiment)
     run_columns = experiment.name, experiment.condition, seed
-    columns = columns_of(experiment)
+    columns = {**columns_of(experiment), **(further or {})}
     unknown = sorted({key for log in logs for key in log} - set(columns))
     if unknown:
         raise ValueError(
-            "Every key of the logs has a place in the metrics frame "
-            f"(`columns_of`). Received: {', '.join(unknown)}"
+            "Each key of the logs has a place in the metrics frame "
+            f"(`log_columns`). Received: {', '.join(unknown)}"
         )
     rows = [
         (*run_columns, epoch, epoch * updates, *columns[key], value)

@@ -1,6 +1,6 @@
 """Accuracies over seeds, and the table that people read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -74,7 +74,8 @@ def _over_seeds(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def accuracy_table(
-    summary: dict[str, Any], columns: dict[str, dict[str, dict[str, float]]]
+    summary: dict[str, Any],
+    columns: dict[str, Mapping[str, Mapping[str, float]]],
 ) -> str:
     """Writes a summary as a Markdown table, percentages.
 

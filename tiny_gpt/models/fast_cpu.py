@@ -1,7 +1,7 @@
 """The layers in the form that a CPU computes fastest, for JAX.
 
-Same functions and gradients as in `layers.py`, which decides when these are
-used. Three things make them fast where XLA compiles for a CPU:
+Same functions and gradients as in `layers.py`; `chain.py` decides when these
+are used. Three things make them fast where XLA compiles for a CPU:
 
 - Activations are feature-major, shape (D, N) with a column for each of the
   N = B T tokens: every product with weights, forward and backward, reads its
@@ -25,7 +25,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import keras
 from jax import lax
+
+from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 
 # Sentences that stand side by side: scores of T x T for so many fit the
 # second-level cache at the window sizes of the paper.
@@ -35,6 +38,36 @@ SMALLEST_GROUP = 16
 # Sums of fewer terms are short enough for XLA to merge them with what they
 # add, which it then computes once for each (benchmarks/speed/growth.py).
 SHORTEST_WINDOW = 16
+# Other activations would mix features, or positions, of a (D, N) array.
+ELEMENTWISE = ("gelu", "linear", "relu", "silu", "tanh")
+
+
+def form_of(layer, training):
+    """Returns the function that does what a layer does, or None.
+
+    Args:
+        layer: the layer.
+        training: whether dropout, if it has any, acts.
+
+    Returns:
+        Function of the layer and of what it reads.
+    """
+    if isinstance(layer, TokenAndPositionEmbedding):
+        return lambda layer, token_ids: layer.embed(token_ids, look_up)
+    if isinstance(layer, TransformerBlock):
+        is_fast = _is_elementwise(layer.inner) and _is_elementwise(layer.outer)
+        is_dropping = training and layer.drop.rate > 0
+        return apply_block if is_fast and not is_dropping else None
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return _normalise_rows
+    if isinstance(layer, keras.layers.Dense) and _is_elementwise(layer):
+        return _apply_dense
+    return None
+
+
+def _is_elementwise(dense):
+    name = getattr(dense.activation, "__name__", None)
+    return dense.use_bias and name in ELEMENTWISE
 
 
 def group_size(batch: int) -> int:
@@ -83,12 +116,19 @@ def apply_block_and_keep(block, x):
     return _to_rows(z, shape), keys, values
 
 
-def apply_to_features(function, layer, x):
-    """Applies `normalise` or `project` to an array of shape (B, T, D)."""
-    return _to_rows(function(layer, _from_rows(x)), x.shape)
+def _normalise_rows(norm, x):
+    """Applies a LayerNormalization layer to (B, T, D)."""
+    return _to_rows(normalise(norm, _from_rows(x)), x.shape)
 
 
-def embed(table, token_ids):
+def _apply_dense(dense, x):
+    """Applies a Dense layer to (B, T, D)."""
+    x = x.astype(dense.compute_dtype)  # logits, under mixed precision
+    z = project(dense, _from_rows(x))
+    return dense.activation(_to_rows(z, x.shape))
+
+
+def look_up(table, token_ids):
     """Looks token ids up by a product, whose gradient needs no scatter.
 
     Args:

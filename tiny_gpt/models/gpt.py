@@ -1,18 +1,12 @@
-"""The GPT: its configuration, the model, and its initial weights."""
+"""The GPT: its configuration, which builds it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 
-from tiny_gpt.models.layers import (
-    Dense,
-    LayerNormalization,
-    TokenAndPositionEmbedding,
-    TransformerBlock,
-)
+from tiny_gpt.models.chain import Chain
+from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 from tiny_gpt.runtime.checks import check_choice
 
 
@@ -130,122 +124,53 @@ class GPTConfig:
         """Width of the residual stream, D = H K."""
         return self.num_heads * self.head_dim
 
+    def build(self) -> keras.Model:
+        """Builds the network.
 
-def build_gpt(config: GPTConfig) -> keras.Model:
-    """Builds the model that a configuration describes.
+        Its layers are named "embedding", "block_0", ..., "final_norm"
+        (pre-norm only) and "head", so that probes can find them.
 
-    Its layers are named "embedding", "block_0", ..., "final_norm" (pre-norm
-    only) and "head", so that `greedy.py` and probes can find them.
+        Returns:
+            Model from token ids, integers of shape (B, T') with T' <= T, to
+            logits, shape (B, T', V + num_unused_classes).
 
-    Args:
-        config: sizes and quirks.
+        Raises:
+            ValueError: if the backend lacks what the configuration asks for.
+        """
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        x = TokenAndPositionEmbedding(
+            self.vocabulary_size,
+            self.sequence_length,
+            self.hidden_dim,
+            positions=self.positions,
+            embedding_gradient=self.embedding_gradient,
+            name="embedding",
+        )(token_ids)
+        for i in range(self.num_layers):
+            x = self._block(i)(x)
+        if self.normalization == "pre":
+            x = keras.layers.LayerNormalization(
+                epsilon=self.layer_norm_epsilon, name="final_norm"
+            )(x)
+        # Logits stay in full precision under a mixed one, for the softmax.
+        logits = keras.layers.Dense(
+            self.vocabulary_size + self.num_unused_classes,
+            dtype=keras.config.dtype_policy().variable_dtype,
+            name="head",
+        )(x)
+        return Chain(token_ids, logits, name="gpt")
 
-    Returns:
-        Model from token ids, integers of shape (B, T') with T' <= T, to
-        logits, shape (B, T', V + num_unused_classes).
-
-    Raises:
-        ValueError: if the backend lacks what the configuration asks for.
-    """
-    token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-    x = TokenAndPositionEmbedding(
-        config.vocabulary_size,
-        config.sequence_length,
-        config.hidden_dim,
-        positions=config.positions,
-        embedding_gradient=config.embedding_gradient,
-        name="embedding",
-    )(token_ids)
-    for i in range(config.num_layers):
-        x = TransformerBlock(
-            config.num_heads,
-            config.head_dim,
-            config.intermediate_ratio * config.hidden_dim,
-            logit_scale=config.logit_scale,
-            dropout=config.dropout,
-            dropout_placement=config.dropout_placement,
-            normalization=config.normalization,
-            layer_norm_epsilon=config.layer_norm_epsilon,
-            activation=config.activation,
-            output_activation=config.output_activation,
+    def _block(self, i: int) -> TransformerBlock:
+        return TransformerBlock(
+            self.num_heads,
+            self.head_dim,
+            self.intermediate_ratio * self.hidden_dim,
+            logit_scale=self.logit_scale,
+            dropout=self.dropout,
+            dropout_placement=self.dropout_placement,
+            normalization=self.normalization,
+            layer_norm_epsilon=self.layer_norm_epsilon,
+            activation=self.activation,
+            output_activation=self.output_activation,
             name=f"block_{i}",
-        )(x)
-    if config.normalization == "pre":
-        x = LayerNormalization(
-            epsilon=config.layer_norm_epsilon, name="final_norm"
-        )(x)
-    # Logits stay in full precision under a mixed one, for the softmax.
-    logits = Dense(
-        config.vocabulary_size + config.num_unused_classes,
-        dtype=keras.config.dtype_policy().variable_dtype,
-        name="head",
-    )(x)
-    return keras.Model(token_ids, logits, name="gpt")
-
-
-def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
-    """Draws initial weights in NumPy: one seed, one network, any backend.
-
-    The distributions are Keras's defaults, as published: Glorot uniform
-    for kernels, orthogonal for those of recurrent layers, uniform in [-0.05,
-    0.05] for embeddings; biases and norms keep the constants that they are
-    built with. Keras itself draws other numbers on each backend from the same
-    seed.
-
-    Args:
-        model: any model, changed in place.
-        rng: source of randomness.
-
-    Raises:
-        ValueError: if a trainable variable has another name, so that its
-            weights would be those of the backend; nothing is changed.
-    """
-    unknown = [v.path for v in model.trainable_variables if v.name not in DRAWN]
-    if unknown:
-        raise ValueError(
-            "Initial weights are drawn for variables named "
-            f"{', '.join(DRAWN)}; others would be the backend's, and one seed "
-            f"not one network. Received: {', '.join(unknown)}"
         )
-    for variable in model.variables:
-        draw = DRAWN.get(variable.name)
-        if draw is not None:
-            variable.assign(draw(variable.shape, rng))
-        elif "seed_generator_state" in variable.path:
-            state = rng.integers(0, 2**31, variable.shape)
-            variable.assign(state.astype("uint32"))
-
-
-def _glorot_uniform(
-    shape: tuple[int, ...], rng: np.random.Generator
-) -> np.ndarray:
-    """Draws as `keras.initializers.GlorotUniform`: convolutions, too."""
-    places = math.prod(shape[:-2])
-    limit = np.sqrt(6.0 / (places * sum(shape[-2:])))
-    return rng.uniform(-limit, limit, shape)
-
-
-def _orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draws as `keras.initializers.Orthogonal` (Saxe et al. 2014)."""
-    rows, columns = math.prod(shape[:-1]), shape[-1]
-    normal = rng.normal(size=(max(rows, columns), min(rows, columns)))
-    q, r = np.linalg.qr(normal)
-    q = q * np.sign(np.diag(r))
-    return (q.T if rows < columns else q).reshape(shape)
-
-
-def _uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return rng.uniform(-0.05, 0.05, shape)
-
-
-# How each trainable variable is drawn, by name; None leaves a constant.
-DRAWN: dict[str, Callable[..., np.ndarray] | None] = {
-    "kernel": _glorot_uniform,
-    "recurrent_kernel": _orthogonal,
-    "token_table": _uniform,
-    "position_table": _uniform,
-    "embeddings": _uniform,
-    "bias": None,
-    "gamma": None,
-    "beta": None,
-}

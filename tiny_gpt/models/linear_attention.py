@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from tiny_gpt.models.layers import Dense, TokenAndPositionEmbedding
+from tiny_gpt.models.chain import Chain
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
 from tiny_gpt.runtime.checks import check_choice
 
 WEIGHTINGS = ("linear", "softmax")
@@ -159,8 +160,8 @@ def build_linear_gpt(
     """Builds a GPT whose every block is one linear self-attention.
 
     Embedding of tokens and positions, the layers, a linear head; no
-    feed-forward layer and no norm. `gpt.initialise_weights` draws its
-    weights in NumPy.
+    feed-forward layer and no norm. `initialise_weights` draws its weights in
+    NumPy.
 
     Args:
         vocabulary_size: token ids, V.
@@ -203,5 +204,5 @@ def build_linear_gpt(
             name=f"attention_{i}",
         )(z)
     dtype = keras.config.dtype_policy().variable_dtype
-    logits = Dense(vocabulary_size, dtype=dtype, name="head")(z)
-    return keras.Model(token_ids, logits, name="linear_gpt")
+    logits = keras.layers.Dense(vocabulary_size, dtype=dtype, name="head")(z)
+    return Chain(token_ids, logits, name="linear_gpt")

@@ -1,6 +1,6 @@
 """Figures drawn from the metrics frame; nothing here trains or decodes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -74,7 +74,7 @@ def plot_conditions(
     mappings: Sequence[str],
     baselines: dict[str, dict[str, float]] | None = None,
     published: pd.DataFrame | None = None,
-    paper_accuracy: dict[str, dict[str, float]] | None = None,
+    paper_accuracy: Mapping[str, Mapping[str, float]] | None = None,
     title: str = "",
 ) -> Figure:
     """Draws loss and accuracy of each condition side by side (fig. 2).

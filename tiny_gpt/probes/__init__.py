@@ -1,6 +1,6 @@
 """What a GPT computes inside: read it, look through it, replace parts of it.
 
-`Reader` runs a model of `build_gpt` layer by layer, with the layers' own
+`Reader` runs a model of `GPTConfig` layer by layer, with the layers' own
 methods, and keeps what passes between them. One compiled program both reads
 and patches, so that a part replaced by itself changes no bit.
 

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.evaluation.greedy import Network
-from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.models.stepwise import CachedBlocks, has_cache
 from tiny_gpt.probes.patches import (
     HeadPatch,
     Patch,
@@ -80,21 +79,26 @@ class Reader:
     shape of the tokens; what is replaced, and where, are arguments of it.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of `GPTConfig`.
 
     Attributes:
         points: names of the points, in the order of computation.
 
     Raises:
-        ValueError: if the model is not one of `build_gpt`.
+        ValueError: if the model is not one of `GPTConfig`.
     """
 
     def __init__(self, model: keras.Model):
-        _check_model(model)
+        if not has_cache(model):
+            raise ValueError(
+                "Probes read a model of `GPTConfig`: an embedding, blocks and "
+                "a head. Received: a model with layers "
+                f"{[layer.name for layer in getattr(model, 'layers', ())]}"
+            )
         self.model = model
-        self._network = Network(model)
+        self._network = CachedBlocks(model)
         self._heads = self._network.blocks[0].attention
-        self._dtype = model.get_layer("head").compute_dtype
+        self._dtype = model.layers[-1].compute_dtype
         self.points = (
             "embedding",
             *(
@@ -247,17 +251,3 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Returns log-probabilities, nats, over the last axis."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def _check_model(model):
-    layers = {layer.name: layer for layer in getattr(model, "layers", ())}
-    if not (
-        isinstance(layers.get("embedding"), TokenAndPositionEmbedding)
-        and isinstance(layers.get("block_0"), TransformerBlock)
-        and "head" in layers
-    ):
-        raise ValueError(
-            "`model` must be one of `tiny_gpt.models.gpt.build_gpt`, with "
-            "layers 'embedding', 'block_0', ... and 'head'. Received: layers "
-            f"{list(layers)}"
-        )

@@ -1,13 +1,15 @@
 """Where a run happened: backend, devices, memory and precision."""
 
+import functools
 import importlib.metadata
 import os
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.devices import Placement, choose_devices
 
 PRECISIONS = ("float32", "default", "mixed_bfloat16")
 MIXED = "mixed_bfloat16"
@@ -82,6 +84,17 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
+def count_threads() -> str:
+    """Returns how many threads a program of JAX has on this CPU, for `NPROC`.
+
+    The order of the sums in a large product depends on them, so that workers
+    need what their driver has: as many as cores, or what `NPROC` says, which
+    JAX reads when it starts. Set to 1 before, results do not depend on the
+    cores of a machine.
+    """
+    return os.environ.get("NPROC") or str(count_cores())
+
+
 def make_deterministic() -> None:
     """Makes this process give the same bits whenever it does the same.
 
@@ -95,6 +108,34 @@ def make_deterministic() -> None:
 
         if tf.config.list_physical_devices("GPU"):
             tf.config.experimental.enable_op_determinism()
+
+
+def set_up_worker(
+    precision: str, asked: Mapping[str, Any] | None
+) -> Placement | None:
+    """Sets a worker process up as its parent is; again, for another precision.
+
+    Args:
+        precision: see `set_precision`.
+        asked: devices, as `Placement.asked` has them; None for those that the
+            backend offers first.
+
+    Returns:
+        The devices; None if none were asked for.
+
+    Raises:
+        ValueError: if there are no such devices.
+    """
+    make_deterministic()
+    placement = None
+    if asked:
+        names = ("devices", "num_devices", "tpu")
+        placement = _choose_once(*(asked[name] for name in names))
+    set_precision(precision)
+    return placement
+
+
+_choose_once = functools.cache(choose_devices)  # before their first use
 
 
 def is_out_of_memory(error: BaseException) -> bool:

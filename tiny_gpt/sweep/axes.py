@@ -5,11 +5,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from tiny_gpt.evaluation.evaluate import EvaluationConfig
-from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
-from tiny_gpt.models.gpt import GPTConfig
-from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
+from tiny_gpt.experiment import Experiment, updates_per_epoch
+from tiny_gpt.models.config import ModelConfig
 
 # Axes by name; any other is a field, e.g. "train.batch_size".
 FIELD_BY_AXIS = {
@@ -19,20 +16,15 @@ FIELD_BY_AXIS = {
     "weight_decay": "train.weight_decay",
 }
 # Those that follow from the others, in the order in which they are set.
-DERIVED = (
-    "sparse_pairs",
-    "majority_pairs",
-    "shown_pairs",
-    "unique_pairs",
-    "width",
-    "updates",
-)
+OF_PAIRS = ("sparse_pairs", "majority_pairs", "shown_pairs", "unique_pairs")
+DERIVED = (*OF_PAIRS, "width", "updates")
 CONDITION = "condition"
 NAMED = (CONDITION, *FIELD_BY_AXIS, *DERIVED)
 LABELS = ("name", "condition")  # of frames, not of what is run
 
 
 Tree = dict[str, Any]
+Network = type[ModelConfig]
 
 
 def has_field(experiment: Experiment, axis: str) -> bool:
@@ -67,43 +59,60 @@ def with_values(
             _set_field(tree, FIELD_BY_AXIS.get(axis, axis), value)
     for axis in DERIVED:
         if axis in values:
-            _set_derived(tree, axis, values[axis], mapping)
-    return _from_tree(tree)
+            _set_derived(base, tree, axis, values[axis], mapping)
+    return _from_tree(base, tree)
 
 
-def _as_tree(experiment: Experiment) -> Tree:
-    """Returns nested dicts, the components of mixtures by their mapping."""
-    tree = dataclasses.asdict(experiment)
-    for name in ("mixture", "pretraining"):
-        if tree[name] is not None:
-            parts = tree[name]["components"]
-            tree[name]["components"] = {p.pop("mapping"): p for p in parts}
-    return tree
+def _as_tree(config: Any) -> Any:
+    """Returns nested dicts; a tuple of dataclasses by their first field.
+
+    E.g. the components of a mixture by their mapping. The fields of a task
+    stand beside those of its experiment.
+    """
+    if _has_parts(config):
+        trees = [_as_tree(part) for part in config]
+        return {tree.pop(next(iter(tree))): tree for tree in trees}
+    if not dataclasses.is_dataclass(config):
+        return config
+    tree = {
+        f.name: _as_tree(getattr(config, f.name))
+        for f in dataclasses.fields(config)
+    }
+    return tree | tree.pop("task") if isinstance(config, Experiment) else tree
 
 
-def _from_tree(tree: Tree) -> Experiment:
-    tree = dict(tree)
-    mixture = _mixture(tree.pop("mixture"))
-    first = tree.pop("pretraining")
-    if first is not None:  # the same languages
-        parts = _mixture(first).components
-        first = dataclasses.replace(mixture, components=parts)
-    model = tree.pop("model")
-    model["vocabulary_size"] = vocabulary_size(mixture, tree["tokens"])
-    return Experiment(
-        mixture=mixture,
-        pretraining=first,
-        model=GPTConfig(**model),
-        train=TrainConfig(**tree.pop("train")),
-        evaluation=EvaluationConfig(**tree.pop("evaluation")),
-        **tree,
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, tuple) and any(
+        map(dataclasses.is_dataclass, value)
     )
 
 
-def _mixture(tree: Tree) -> Mixture:
-    parts = tree["components"].items()
-    components = tuple(Component(label, **part) for label, part in parts)
-    return Mixture(**{**tree, "components": components})
+def _build(like: Any, tree: Any) -> Any:
+    """Returns what a tree says, of the classes of another config."""
+    if _has_parts(like):
+        return tuple(
+            type(part)(label, **fields)
+            for part, (label, fields) in zip(like, tree.items(), strict=True)
+        )
+    if not dataclasses.is_dataclass(like):
+        return tree
+    parts = {name: _build(getattr(like, name), tree[name]) for name in tree}
+    kind: Any = type(like)
+    return kind(**parts)
+
+
+def _from_tree(base: Experiment, tree: Tree) -> Experiment:
+    tree = dict(tree)
+    names = [f.name for f in dataclasses.fields(base.task)]
+    fields = {name: tree.pop(name) for name in names}
+    if fields.get("pretraining") is not None:  # the same languages
+        parts = fields["pretraining"]["components"]
+        fields["pretraining"] = {**fields["mixture"], "components": parts}
+    task = _build(base.task, fields)
+    size = task.vocabulary_size
+    tree["model"] = {**tree["model"], "vocabulary_size": size}
+    parts = {name: _build(getattr(base, name), tree[name]) for name in tree}
+    return Experiment(task=task, **parts)
 
 
 def _find(tree: Tree, path: str) -> tuple[Tree, str]:
@@ -117,13 +126,15 @@ def _find(tree: Tree, path: str) -> tuple[Tree, str]:
 
 
 def _has_field(tree: Tree, axis: str) -> bool:
-    if axis in NAMED:
+    if axis in OF_PAIRS:
+        return "mixture" in tree
+    if axis in NAMED and axis not in FIELD_BY_AXIS:
         return True
-    # The vocabulary follows from the mixture.
+    # The vocabulary follows from the task.
     if axis in LABELS or axis == "model.vocabulary_size":
         return False
     try:
-        _find(tree, axis)
+        _find(tree, FIELD_BY_AXIS.get(axis, axis))
     except (KeyError, TypeError):
         return False
     return True
@@ -144,15 +155,17 @@ def _set_field(tree: Tree, path: str, value: Any) -> None:
     holder[name] = value
 
 
-def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
+def _set_derived(
+    base: Experiment, tree: Tree, axis: str, value: Any, mapping: str
+) -> None:
     least = 0 if axis in ("sparse_pairs", "majority_pairs") else 1
     if type(value) is not int or value < least:
         raise ValueError(
             f"`{axis}` must be at least {least}, a whole number. "
             f"Received: {axis}={value!r}"
         )
-    components = tree["mixture"]["components"]
-    if "pairs" in axis and mapping not in components:
+    components = tree["mixture"]["components"] if axis in OF_PAIRS else {}
+    if axis in OF_PAIRS and mapping not in components:
         raise ValueError(
             f"`{axis}` needs pairs of the mapping that counts in the mixture. "
             f"Received: {mapping!r}, of {list(components)}"
@@ -178,6 +191,12 @@ def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
             num_pairs=value, num_repeats=shown // value, is_distinct=True
         )
     elif axis == "width":
+        if not {"num_heads", "head_dim"} <= tree["model"].keys():
+            raise ValueError(
+                "`width` is num_heads x head_dim of a GPT; name a field of "
+                f"this network. Received: {type(base.model).__name__}, with "
+                f"{', '.join(f'model.{name}' for name in tree['model'])}"
+            )
         num_heads = tree["model"]["num_heads"]
         if value % num_heads:
             raise ValueError(
@@ -191,6 +210,6 @@ def _set_derived(tree: Tree, axis: str, value: Any, mapping: str) -> None:
                 "`updates` cannot be dealt to pre-training and training; set "
                 f"'train.num_epochs'. Received: updates={value}"
             )
-        experiment = _from_tree(copy.deepcopy(tree))
+        experiment = _from_tree(base, copy.deepcopy(tree))
         epochs = round(value / updates_per_epoch(experiment))
         tree["train"]["num_epochs"] = max(1, epochs)

@@ -5,14 +5,17 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from tiny_gpt.callbacks.columns import Column
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime.files import DamagedFileError, unseal
-from tiny_gpt.tasks.translation.tiers import Row
+from tiny_gpt.training.run_files import columns_in
 
 FORMAT = 1  # to be raised when the same config gives other numbers
 SEED_FILE = re.compile(r"seed_(\d+)\.json")
@@ -28,12 +31,14 @@ class Finished:
         exact: rows of the exact evaluation.
         wall_s: seconds of training and evaluation, compilation included.
         made_on: host, devices and versions, in a line.
+        columns: places of further keys of the logs (`Record.columns`).
     """
 
     logs: list[dict[str, float]]
     exact: list[Row]
     wall_s: float
     made_on: str = ""
+    columns: Mapping[str, Column] = dataclasses.field(default_factory=dict)
 
 
 def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
@@ -105,7 +110,9 @@ def _parse(cell: dict[str, Any]) -> Finished:
         f"keras {versions['keras']}",
         f"Python {made['python']}",
     )
-    return Finished(logs, exact, float(cell["wall_s"]), ", ".join(parts))
+    made_on = ", ".join(parts)
+    wall_s, columns = float(cell["wall_s"]), columns_in(cell)
+    return Finished(logs, exact, wall_s, made_on, columns)
 
 
 def _number(value: float | str | None) -> float:

@@ -59,7 +59,9 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
     frames = []
     for cell, found in _finished(sweep, store):
         for seed, run in found:
-            frame = metrics_frame(cell.experiment, seed, run.logs, run.exact)
+            frame = metrics_frame(
+                cell.experiment, seed, run.logs, run.exact, run.columns
+            )
             values = zip(axes, _point(sweep, cell, axes), strict=True)
             frames.append(frame.assign(**dict(values)))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tiny_gpt.evaluation.data import TIERS
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.every_sentence import METRICS
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.axes import CONDITION, NAMED, has_field, with_values
-from tiny_gpt.tasks.translation.tiers import METRICS, TIERS
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ class Success:
         Raises:
             ValueError: if it does not.
         """
-        config = experiment.evaluation
+        config, task = experiment.evaluation, experiment.task
         is_asked = self.mapping in (
-            *experiment.eval_mappings,
-            *(experiment.pivots if self.tier == "all_sentences" else ()),
+            *task.eval_mappings,
+            *(task.pivots if self.tier == "all_sentences" else ()),
         )
         is_measured = bool(config.exact_demonstrations)
         if self.tier == "all":
@@ -78,7 +79,7 @@ class Success:
                 "What counts as success must be measured: a mapping of "
                 "`eval_mappings`, and a tier of the exact evaluation, or "
                 f"'all' with one of {config.metrics}. Received: {self} with "
-                f"eval_mappings={experiment.eval_mappings}, "
+                f"eval_mappings={task.eval_mappings}, "
                 f"exact_demonstrations={config.exact_demonstrations}"
             )
 

@@ -131,7 +131,8 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 def _deal(ray, store, tasks, options, sees_store) -> Iterator["TaskResult"]:
-    from tiny_gpt.sweep.tasks import TaskLease, count_threads
+    from tiny_gpt.runtime.environment import count_threads
+    from tiny_gpt.sweep.tasks import TaskLease
 
     start = _backend(), count_threads()
     where = store.folder.resolve(), store.precision

@@ -51,8 +51,7 @@ def row_reader(
     success, experiment = sweep.success, cell.experiment
     prompt = success.prompt(experiment.evaluation)
     per_epoch = updates_per_epoch(experiment)
-    is_pivot = success.mapping in experiment.pivots
-    task = "" if is_pivot else task_name(success.mapping)
+    task = task_name(success.mapping)  # a pivot has no curve
     curve = f"{task}_{experiment.evaluation.accuracy}"
 
     def read(run: Finished) -> tuple[Any, ...]:

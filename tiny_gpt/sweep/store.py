@@ -178,6 +178,8 @@ class Store:
                 name: run[name]
                 for name in ("logs", "exact", "wall_s", "weights_hash")
             }
+            if "columns" in run:
+                values["columns"] = run["columns"]
         except (FileNotFoundError, DamagedFileError, KeyError):
             return False
         content = content_of(experiment, self.precision)

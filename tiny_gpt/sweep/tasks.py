@@ -1,6 +1,5 @@
 """A pack of runs, and how it is done: under leases, into the store."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,9 +16,9 @@ from tiny_gpt.runtime.environment import (
     set_precision,
 )
 from tiny_gpt.runtime.files import DamagedFileError
+from tiny_gpt.runtime.processes import Stopped
 from tiny_gpt.sweep.store import Lease, Store
-from tiny_gpt.train import run
-from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.train import run_all
 from tiny_gpt.training.run_setup import Job
 
 SAVE_EVERY_S = 10.0
@@ -55,10 +54,6 @@ class TaskResult:
     finished: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
     error: str | None = None
-
-
-class Stopped(Exception):
-    """A run was told to stop."""
 
 
 class TaskLease:
@@ -177,43 +172,24 @@ def in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}"
 
 
-def count_threads() -> str:
-    """Returns how many threads a program of JAX has on this CPU, for `NPROC`.
+def _train(
+    jobs: Sequence[Job],
+    placement: Placement | None,
+    is_stopped: Callable[[], bool],
+) -> Iterator[int]:
+    """Yields the seed of each run when its record is finished."""
 
-    The order of the sums in a large product depends on them, so that workers
-    need what their driver has: as many as cores, or what `NPROC` says, which
-    JAX reads when it starts. Set to 1 before, results do not depend on the
-    cores of a machine.
-    """
-    return os.environ.get("NPROC") or str(count_cores())
-
-
-def _train(jobs, placement, is_stopped) -> Iterator[int]:
     def check(*_: object) -> None:
         if is_stopped():
             raise Stopped
 
-    if keras.backend.backend() == "jax":
-        for job, _ in run_jobs(
-            jobs,
-            num_workers=1 if is_jax_on_cpu() else None,
-            on_epoch=check,
-            save_every_s=SAVE_EVERY_S,
-            placement=placement,
-        ):
-            yield job.seed
-        return
-    for job in jobs:
-        callback = keras.callbacks.LambdaCallback(on_epoch_end=check)
-        run(
-            job.experiment,
-            job.seed,
-            job.record,
-            [callback],
-            SAVE_EVERY_S,
-            placement=placement,
-        )
-        keras.utils.clear_session()
+    for job, _ in run_all(
+        jobs,
+        num_workers=1 if is_jax_on_cpu() else None,
+        on_epoch=check,
+        save_every_s=SAVE_EVERY_S,
+        placement=placement,
+    ):
         yield job.seed
 
 

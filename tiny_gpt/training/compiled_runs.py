@@ -14,7 +14,6 @@ import numpy as np
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_files import set_state, state_of
@@ -41,10 +40,13 @@ class CompiledPrograms:
     """
 
     def __init__(self, like: RunSetup, devices: Sequence[Any] = ()):
-        self.model = build_gpt(like.experiment.model)
+        self.model = like.experiment.model.build()
         compile_gpt(self.model, like.experiment.train)
         self.evaluation = CompiledEvaluation(
-            like.experiment.evaluation, self.model, like.stream
+            like.experiment.evaluation,
+            self.model,
+            like.experiment.model,
+            like.experiment.task.answer_length,
         )
         self.initial = state_of(self.model)
         self._lock = threading.Lock()
@@ -84,7 +86,7 @@ class CompiledPrograms:
 
     def finish(self, setup: RunSetup, state: Sequence[Any]) -> Run:
         """Evaluates a trained run and ends its record, in its own model."""
-        model = build_gpt(setup.experiment.model)
+        model = setup.experiment.model.build()
         for variable, value in zip(
             model.variables, state[: len(model.variables)], strict=True
         ):
@@ -137,15 +139,14 @@ def _numerics() -> tuple[Any, ...]:
 
 def shape_of(experiment: Experiment) -> tuple[Any, ...]:
     """Returns what runs that share programs have in common."""
-    train, mixture = experiment.train, experiment.mixture
+    train = experiment.train
     return (
         experiment.model,
         train.batch_size,
         train.clipnorm,
         train.weight_decay,
         experiment.evaluation.decoding,
-        experiment.tokens,
-        mixture.sentence_length,
+        experiment.task.answer_length,
     )
 
 

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
-from tiny_gpt.tasks.translation.stream import Stream
 from tiny_gpt.training.run_files import Record
 from tiny_gpt.training.run_setup import draw_phases, frames_of
+
+
+class NotRepeatedError(ValueError):
+    """A run that was made again did not end with the same weights."""
 
 
 def load_finished(
@@ -49,7 +52,7 @@ def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
             f"The run must be finished. Received: record={record}, after "
             f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
         )
-    model = build_gpt(experiment.model)
+    model = experiment.model.build()
     weights = Path(f"{record}.weights.h5")
     try:
         model.load_weights(weights)
@@ -74,13 +77,13 @@ class Trained:
         experiment: what was run.
         seed: its seed.
         model: the trained model.
-        stream: what it has read: languages, vocabulary, windows.
+        data: what it has read, `Data`.
     """
 
     experiment: Experiment
     seed: int
     model: keras.Model
-    stream: Stream
+    data: Any
 
     @classmethod
     def load(cls, experiment: Experiment, seed: int, record: Path) -> "Trained":
@@ -95,5 +98,5 @@ class Trained:
             ValueError: as `train.load_model`.
         """
         model = load_model(experiment, seed, record)
-        stream = draw_phases(experiment, seed)[-1]
-        return cls(experiment, seed, model, stream)
+        data = draw_phases(experiment, seed)[-1]
+        return cls(experiment, seed, model, data)

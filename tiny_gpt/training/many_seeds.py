@@ -105,7 +105,8 @@ def run_jobs(
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all that JAX offers first.
         callbacks: from a job to further callbacks, which see accuracies in
-            `logs` and a `Snapshot` as their model; by several threads.
+            `logs` and a `Snapshot` as their model; by several threads. Keys
+            that they write are rows of the metrics frame (`train.run`).
 
     Yields:
         Each job with its run, when it is finished.
@@ -119,11 +120,7 @@ def run_jobs(
             "Many runs in one process need JAX; elsewhere use `train.run`. "
             f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
         )
-    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
-        if value is not None and value < 1:
-            raise ValueError(
-                f"`{name}` must be at least 1. Received: {name}={value}"
-            )
+    check_numbers(num_workers, pack_size)
     placement = placement or choose_devices()
     queues: dict[Any, list[tuple[Job, RunSetup]]] = {}
     for job in jobs:
@@ -158,6 +155,15 @@ def run_jobs(
         if on_start is not None:
             on_start(driver.packs)
         yield from driver.run()
+
+
+def check_numbers(num_workers: int | None, pack_size: int | None) -> None:
+    """Refuses numbers below 1."""
+    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
+        if value is not None and value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}"
+            )
 
 
 class _Driver:
@@ -276,9 +282,11 @@ class _Driver:
             setup.record.start_clock()
         train = pack[0].experiment.train
         observers = [
-            [*setup.callbacks(programs.compiled), *self._callbacks(job)]
+            [*setup.callbacks(programs.evaluation), *self._callbacks(job)]
             for job, setup in members
         ]
+        for setup, some in zip(pack, observers, strict=True):
+            some += setup.recorders(some)
         for callback in (each for some in observers for each in some):
             callback.set_params(
                 {

@@ -5,13 +5,15 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from tiny_gpt.callbacks.columns import Column, column
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -24,7 +26,6 @@ from tiny_gpt.runtime.files import (
     write_checkpoint,
     write_whole,
 )
-from tiny_gpt.tasks.translation.tiers import Row
 
 State = list[np.ndarray]  # values of a model's variables and its optimizer's
 
@@ -68,6 +69,8 @@ class Record:
         logs: Keras logs of each epoch so far.
         state: saved state after the last of them; None if there is none.
         exact: rows of the exact evaluation; None until the run is finished.
+        columns: by key of the logs, (mapping, tier, prompt, metric), of those
+            that the experiment alone does not tell (`log_columns`).
         weights_hash: SHA-256 of the trained weights (`files.hash_arrays`);
             None until the run is finished.
 
@@ -85,6 +88,7 @@ class Record:
         self.logs: list[dict[str, float]] = []
         self.state: State | None = None
         self.exact: list[Row] | None = None
+        self.columns: dict[str, Column] = {}
         self.weights_hash: str | None = None
         self._earlier_s = 0.0
         self._start = self._saved = time.perf_counter()
@@ -177,8 +181,10 @@ class Record:
         )
 
     def _as_json(self) -> dict[str, Any]:
+        of_callbacks = {"columns": self.columns} if self.columns else {}
         return {
             "config": self._config,
+            **of_callbacks,
             "wall_s": self.wall_s,
             "logs": [
                 {k: _to_json(v) for k, v in log.items()} for log in self.logs
@@ -218,6 +224,7 @@ class Record:
                 {k: _from_json(v) for k, v in log.items()}
                 for log in saved["logs"]
             ]
+            columns = columns_in(saved)
             if exact is not None:
                 exact = [
                     (mapping, tier, prompt, metric, _from_json(value))
@@ -234,8 +241,22 @@ class Record:
                 f"that wrote it. Received: record={path}, which differs in "
                 f"{differences(config, self._config)}"
             )
-        self.logs, self.exact = logs, exact
+        self.logs, self.exact, self.columns = logs, exact, columns
         self._earlier_s, self.weights_hash = earlier_s, weights_hash
+
+
+def columns_in(saved: Mapping[str, Any]) -> dict[str, Column]:
+    """Returns `Record.columns` of a file; it has none in most runs.
+
+    Raises:
+        TypeError, ValueError, AttributeError: if they are none of ours.
+    """
+    return {
+        str(key): column(metric, mapping, tier, prompt)
+        for key, (mapping, tier, prompt, metric) in saved.get(
+            "columns", {}
+        ).items()
+    }
 
 
 def _to_json(value: float) -> float | str | None:

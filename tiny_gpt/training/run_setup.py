@@ -1,10 +1,10 @@
 """One run before it trains, or goes on: what it reads, asks and keeps."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,16 +17,22 @@ from tiny_gpt.callbacks import (
     WeightNorms,
     check_order,
 )
+from tiny_gpt.evaluation.data import Data
 from tiny_gpt.evaluation.evaluate import (
     CompiledEvaluation,
     evaluate_exactly,
     evaluation_callbacks,
 )
 from tiny_gpt.experiment import Experiment, loss_floor
-from tiny_gpt.metrics.frames import event_loggers, events_frame, metrics_frame
-from tiny_gpt.models.gpt import initialise_weights
+from tiny_gpt.metrics.frames import (
+    columns_of,
+    event_loggers,
+    events_frame,
+    metrics_frame,
+)
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
-from tiny_gpt.tasks.translation.stream import Stream, build_stream
+from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
 
 
@@ -36,14 +42,14 @@ class Run:
 
     Attributes:
         model: the trained model.
-        stream: what it read.
+        data: what it read.
         metrics: metrics frame, columns `columns.COLUMNS`.
         events: loss drops, columns `columns.EVENT_COLUMNS`.
         wall_s: seconds of training and evaluation, compilation included.
     """
 
     model: keras.Model
-    stream: Stream
+    data: Data
     metrics: pd.DataFrame
     events: pd.DataFrame
     wall_s: float
@@ -112,7 +118,7 @@ class RunSetup:
         experiment: what to run.
         seed: its seed.
         record: what it has saved, and where it saves.
-        stream: what it reads in the end.
+        data: what it reads in the end.
         windows: what it reads, epoch by epoch, from the next one on.
         weights_rng: source of the initial weights.
         prompts_rng: source of the questions.
@@ -122,7 +128,7 @@ class RunSetup:
     experiment: Experiment
     seed: int
     record: Record
-    stream: Stream
+    data: Data
     windows: ShuffledWindows
     weights_rng: np.random.Generator
     prompts_rng: np.random.Generator
@@ -138,32 +144,54 @@ class RunSetup:
     def callbacks(
         self, compiled: CompiledEvaluation
     ) -> list[keras.callbacks.Callback]:
-        """Returns what is measured after each epoch, in the right order."""
+        """Returns what is measured after each epoch, in the right order.
+
+        Further callbacks come after them, then the `recorders`.
+        """
         experiment, logs = self.experiment, self.record.logs
         callbacks = [
             *evaluation_callbacks(
                 experiment.evaluation,
                 compiled,
-                self.stream,
-                experiment.eval_mappings,
+                self.data,
+                experiment.task.eval_mappings,
                 self.prompts_rng,
             ),
             WeightNorms(),
         ]
-        if experiment.pretraining is None:  # else the text changes
+        if not experiment.train.num_pretraining_epochs:  # else the text changes
             callbacks.append(MemorisationMeter(loss_floor(experiment)))
         loggers = event_loggers(experiment, logs)
         callbacks += loggers.values()
         if self.record.path is not None and self.keeps_weights:
             folder = f"{self.record.path}_weights"
             callbacks.append(CheckpointAtEvents(folder, loggers["change"]))
-        if self.record.path is not None:
-            log = Path(f"{self.record.path}.jsonl")
-            callbacks.append(
-                RunRecorder(log, overwrite=True, earlier_logs=logs)
-            )
-        check_order(callbacks)
         return callbacks
+
+    def recorders(
+        self, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> list[keras.callbacks.Callback]:
+        """Returns what comes after all callbacks that write into the logs.
+
+        Args:
+            callbacks: those of `callbacks`, and further ones.
+
+        Raises:
+            ValueError: if one reads what a later one writes, or a key has no
+                place in the metrics frame.
+        """
+        record = self.record
+        known = columns_of(self.experiment)
+        recorders: list[keras.callbacks.Callback] = [
+            LogColumns(record, known, callbacks)
+        ]
+        if record.path is not None:
+            log = Path(f"{record.path}.jsonl")
+            recorders.append(
+                RunRecorder(log, overwrite=True, earlier_logs=record.logs)
+            )
+        check_order([*callbacks, *recorders])
+        return recorders
 
     def finish(
         self,
@@ -171,7 +199,7 @@ class RunSetup:
         compiled: CompiledEvaluation,
         model: keras.Model,
     ) -> Run:
-        """Asks for every sentence, and ends the record.
+        """Asks every question, and ends the record.
 
         Args:
             weights: the trained weights.
@@ -182,14 +210,12 @@ class RunSetup:
             self.experiment.evaluation,
             compiled,
             weights,
-            self.stream,
-            self.experiment.eval_mappings,
-            self.experiment.pivots,
+            self.data,
             self.prompts_rng,
         )
         self.record.finish(model, exact)
         frames = frames_of(self.experiment, self.seed, self.record)
-        return Run(model, self.stream, *frames)
+        return Run(model, self.data, *frames)
 
 
 def set_up_run(
@@ -204,15 +230,8 @@ def set_up_run(
     Raises:
         ValueError: as `run`.
     """
-    if seed < 0:
-        raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
+    progress = open_record(experiment, seed, record, save_every_s)
     _, weights_rng, prompts_rng, order_rng = _generators(seed)
-    progress = Record(experiment, seed, record, save_every_s)
-    if progress.is_finished:
-        raise ValueError(
-            "A finished run cannot be continued. "
-            f"Received: record={record}.json"
-        )
     config = experiment.train
     phases = draw_phases(experiment, seed)
     windows = ShuffledWindows(
@@ -234,42 +253,39 @@ def set_up_run(
     )
 
 
+def open_record(
+    experiment: Experiment,
+    seed: int,
+    record: Path | None,
+    save_every_s: float = 30.0,
+) -> Record:
+    """Opens the record of a run that is to be trained.
+
+    Raises:
+        ValueError: if the seed is negative, or the record is finished or of
+            another experiment.
+    """
+    if seed < 0:
+        raise ValueError(f"`seed` cannot be negative. Received: seed={seed}")
+    progress = Record(experiment, seed, record, save_every_s)
+    if progress.is_finished:
+        raise ValueError(
+            "A finished run cannot be continued. "
+            f"Received: record={record}.json"
+        )
+    return progress
+
+
 def _generators(seed: int) -> list[np.random.Generator]:
     """Returns generators of the stream, the weights, prompts and order."""
     return np.random.default_rng(seed).spawn(4)
 
 
-def draw_phases(experiment: Experiment, seed: int) -> list[Stream]:
-    """Draws what a run reads: the stream, after that of the pre-training.
-
-    Both have the same languages; sentences read in the pre-training count as
-    seen in the stream that follows.
-
-    Args:
-        experiment: what to run.
-        seed: its seed.
-
-    Returns:
-        One stream, or two.
-    """
-    mixtures = [experiment.mixture]
-    if experiment.pretraining is not None:
-        mixtures.insert(0, experiment.pretraining)
-    streams = [
-        build_stream(
-            mixture,
-            experiment.tokens,
-            experiment.model.sequence_length,
-            _generators(seed)[0],
-        )
-        for mixture in mixtures
-    ]
-    sentences = {
-        label: np.concatenate([s.sentences[label] for s in streams])
-        for label in streams[0].sentences
-    }
-    streams[-1] = dataclasses.replace(streams[-1], sentences=sentences)
-    return streams
+def draw_phases(experiment: Experiment, seed: int) -> Sequence[Any]:
+    """Draws what a run reads, `Data` of each phase (`Task.draw`)."""
+    return experiment.task.draw(
+        experiment.model.sequence_length, _generators(seed)[0]
+    )
 
 
 def frames_of(
@@ -278,7 +294,7 @@ def frames_of(
     """Returns metrics, events and wall seconds of a finished run."""
     exact = progress.exact or []
     return (
-        metrics_frame(experiment, seed, progress.logs, exact),
+        metrics_frame(experiment, seed, progress.logs, exact, progress.columns),
         events_frame(experiment, seed, progress.logs),
         progress.wall_s,
     )

@@ -1,7 +1,6 @@
 """How many runs are put together in a batch, and how many side by side."""
 
 import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,17 +62,6 @@ def pack_size_for(num_bytes: int, count: int, device: Any) -> int:
         return 1
     free = memory_of(device) or math.inf
     return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
-
-
-def share_cores(num_processes: int) -> list[set[int]]:
-    """Deals the cores of this process out, one in turn to each."""
-    if not hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return [set() for _ in range(num_processes)]
-    cores = sorted(os.sched_getaffinity(0))
-    return [
-        set(cores[i % len(cores) :: num_processes])
-        for i in range(num_processes)
-    ]
 
 
 def count_workers(num_bytes: int) -> int:

@@ -20,7 +20,7 @@ def compile_gpt(
     windows have weights, the mean of those that weigh.
 
     Args:
-        model: model of `build_gpt`.
+        model: model of a `ModelConfig`.
         config: the optimisation.
         placement: devices, if `fit` has several: the model was built in its
             scope, and this is called there.

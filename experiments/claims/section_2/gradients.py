@@ -50,7 +50,7 @@ def log_ratios(
 
 
 def shares_of(condition: str) -> dict[str, float]:
-    mixture = theory.build_experiment("quick", condition).mixture
+    mixture = theory.build_experiment("quick", condition).task.mixture
     return {
         m: mixture.component(m).num_shown / mixture.num_shown for m in TASKS
     }

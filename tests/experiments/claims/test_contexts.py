@@ -21,7 +21,6 @@ from tiny_gpt.claims.evidence import (
     Evidence,
     MissingRunsError,
 )
-from tiny_gpt.experiment import packing_of
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import FIGURE_KEYS, UNITS
 
@@ -315,7 +314,7 @@ def test_as_many_demonstrations_as_fit(module, place):
     # 10 tokens a pair, 5 + 4 - 1 for question and answer: 20 + 8 <= 30 and
     # 30 + 8 <= 40, but not one more.
     experiment = module.STUDY.build("quick", place.split("/")[1])
-    packing, shown = packing_of(experiment)
+    packing, shown = experiment.task.packing(experiment.model.sequence_length)
     assert contexts.most_demonstrations(packing) == MOST[place]
     assert shown[A_TO_C] == 50
     assert math.isclose(bayes_of(50), 50 / (50 + shown[A_TO_B]))
@@ -325,4 +324,4 @@ def test_counts_are_those_of_the_experiments():
     assert tuple(contexts.COUNTS) == theory.COUNTS
     for num_pairs, place in contexts.COUNTS.items():
         experiment = theory.STUDY.build("quick", place.split("/")[1])
-        assert experiment.mixture.num_pairs(A_TO_C) == num_pairs
+        assert experiment.task.mixture.num_pairs(A_TO_C) == num_pairs

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import controls
 from experiments.measurements import alignment
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.training.run_setup import draw_phases
 
 pytestmark = pytest.mark.backend
@@ -58,13 +58,13 @@ def rows():
     trained = {}
     for i, name in enumerate(alignment.NEEDS):
         experiment = controls.build_experiment("quick", name.split("/")[1])
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         initialise_weights(model, np.random.default_rng(i))
         trained[name] = SimpleNamespace(
             experiment=experiment,
             seed=3,
             model=model,
-            stream=draw_phases(experiment, 3)[-1],
+            data=draw_phases(experiment, 3)[-1],
         )
     return alignment.measure(trained, 0), alignment.measure(trained, 0)
 

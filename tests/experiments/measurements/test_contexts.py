@@ -15,10 +15,13 @@ from experiments.measurements import context_words, contexts
 from tests.helpers.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.bayes import bayes_log_probabilities
 from tiny_gpt.claims.evidence import EXPLAINED, REPRODUCED, Evidence
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.models.gpt import GPTConfig, build_gpt, initialise_weights
+from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.task import Translation
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.run_setup import draw_phases
 
@@ -53,15 +56,13 @@ def experiment_of(place, tokens="words"):
         normalization="pre",
     )
     evaluation = dataclasses.replace(
-        Experiment(name, condition, Mixture(components), ("A->B",)).evaluation,
+        EvaluationConfig(),
         num_demonstrations=1,
     )
     return Experiment(
         name,
         condition,
-        mixture,
-        ("A->B",),
-        tokens,
+        Translation(mixture, ("A->B",), tokens),
         config,
         evaluation=evaluation,
     )
@@ -72,10 +73,10 @@ def trained_runs():
     runs = {}
     for i, place in enumerate(contexts.NEEDS):
         experiment = experiment_of(place)
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         initialise_weights(model, np.random.default_rng(i))
-        stream = draw_phases(experiment, 0)[-1]
-        runs[place] = Trained(experiment, 0, model, stream)
+        data = draw_phases(experiment, 0)[-1]
+        runs[place] = Trained(experiment, 0, model, data)
     return runs
 
 
@@ -413,13 +414,14 @@ def test_the_rules_find_all_they_read():
 
 def test_rejects_space_marks():
     experiment = experiment_of(contexts.SPARSE)
-    mixture = experiment.mixture
     config = dataclasses.replace(
         experiment.model, vocabulary_size=18, sequence_length=40
     )
     marked = dataclasses.replace(
-        experiment, tokens="characters", model=config, mixture=mixture
+        experiment,
+        task=dataclasses.replace(experiment.task, tokens="characters"),
+        model=config,
     )
-    stream = draw_phases(marked, 0)[-1]
+    data = draw_phases(marked, 0)[-1]
     with pytest.raises(ValueError, match="tokens='characters'"):
-        contexts.RunContexts(contexts.SPARSE, Trained(marked, 0, None, stream))
+        contexts.RunContexts(contexts.SPARSE, Trained(marked, 0, None, data))

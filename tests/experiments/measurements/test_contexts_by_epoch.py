@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.measurements import contexts, contexts_by_epoch
+from experiments.measurements import contexts, contexts_by_epoch, repeated
 from experiments.measurements.contexts_by_epoch import MAPPINGS, PLACE
 from tests.experiments.measurements.test_contexts import (
     NUM_CLASSES,
@@ -21,9 +21,7 @@ from tests.experiments.measurements.test_contexts import (
 from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig, updates_per_epoch
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.train import run
-from tiny_gpt.training import repeated
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_setup import Job
@@ -93,7 +91,7 @@ def test_the_run_that_is_made_again_is_the_same():
 
 
 def test_another_end_is_an_error():
-    model = build_gpt(trained().experiment.model)
+    model = trained().experiment.model.build()
     others = [weight + 1e-6 for weight in trained().model.get_weights()]
     model.set_weights(others)
     other = dataclasses.replace(trained(), model=model)
@@ -127,7 +125,7 @@ def test_the_last_epoch_is_what_the_trained_model_shows(monkeypatch):
 
 
 def test_a_uniform_model_is_as_far_as_the_logarithm_of_its_classes():
-    model = build_gpt(trained().experiment.model)
+    model = trained().experiment.model.build()
     say_always(model, np.full(NUM_CLASSES, 1 / NUM_CLASSES))
     by_epoch = [model.get_weights()] * 2
     rows = [*contexts_by_epoch.read_epochs(trained(), by_epoch, SEED)]

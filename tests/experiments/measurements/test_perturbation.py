@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from keras import ops
 
+from benchmarks.tiny_runs import TINY
 from experiments.measurements import linear_models, perturbation
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.analysis.linear_attention import (
     lsa_stack,
     mix,
     pair_weights,
     softmax_weights,
 )
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.models.linear_attention import build_linear_gpt
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
@@ -73,7 +73,7 @@ def test_numpy_repeats_the_attention_of_a_gpt():
 
 
 def random_gpt():
-    model = build_gpt(dataclasses.replace(TINY.model, num_layers=2))
+    model = dataclasses.replace(TINY.model, num_layers=2).build()
     rng = np.random.default_rng(0)
     for variable in model.variables:
         variable.assign(rng.normal(size=variable.shape))
@@ -85,7 +85,8 @@ def test_measures_what_is_known(monkeypatch, stream):
     monkeypatch.setattr(perturbation, "NUM_UPDATES", 5)
     monkeypatch.setattr(perturbation, "SCALES", (1.0, 8.0))
     monkeypatch.setattr(perturbation, "NUM_WINDOWS", 4)
-    run = SimpleNamespace(model=random_gpt(), stream=stream)
+    data = SimpleNamespace(stream=stream)
+    run = SimpleNamespace(model=random_gpt(), data=data)
     rows = perturbation.measure({RUN: run}, 3)
 
     found = {row[1:4]: row[4] for row in rows}

@@ -31,7 +31,7 @@ from tests.helpers.handmade import (
     B,
     C,
 )
-from tiny_gpt.models.gpt import build_gpt, initialise_weights
+from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.probes import Reader
 from tiny_gpt.tasks.translation.languages import Language, Mapping
 from tiny_gpt.tasks.translation.stream import sample_sentences
@@ -127,7 +127,7 @@ def test_the_lens_says_where_the_answer_is_formed(network):
 
 
 def test_what_the_head_reads_is_all_that_moves_its_logits():
-    model = build_gpt(handmade.CONFIG)
+    model = handmade.CONFIG.build()
     rng = np.random.default_rng(4)
     for layer, scale in (("final_norm", 1.0), ("head", 0.3)):
         weights = model.get_layer(layer).get_weights()
@@ -251,11 +251,11 @@ def untrained():
     for name in pivot.NEEDS:
         condition = name.split("/")[1]
         experiment = controls.build_experiment("quick", condition)
-        model = build_gpt(experiment.model)
+        model = experiment.model.build()
         initialise_weights(model, np.random.default_rng(1))
-        stream = draw_phases(experiment, 3)[-1]
+        data = draw_phases(experiment, 3)[-1]
         found[name] = SimpleNamespace(
-            experiment=experiment, seed=3, model=model, stream=stream
+            experiment=experiment, seed=3, model=model, data=data
         )
     return found
 
@@ -263,7 +263,7 @@ def untrained():
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_places_are_those_of_the_words(preset):
     experiment = controls.build_experiment(preset, "sparse_a_to_c")
-    stream = draw_phases(experiment, 0)[-1]
+    stream = draw_phases(experiment, 0)[-1].stream
     rng = np.random.default_rng(2)
     sentences = sample_sentences(3, 8, 4, rng)
     shown = sample_sentences(3, 8, 4, rng)[:, None]

@@ -6,27 +6,29 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.tiny_runs import TINY
 from experiments.measurements import reuse
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.reporting.measured import (
     measure_all,
     path_of,
     read_measurements,
 )
 from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.models.gpt import build_gpt
 from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run
 from tiny_gpt.training.finished import Trained
 
 ALONE = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture, components=(Component("A->C", 4, 5),)
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture, components=(Component("A->C", 4, 5),)
+        ),
+        eval_mappings=("A->C",),
+        pivots=(),
     ),
-    eval_mappings=("A->C",),
     evaluation=dataclasses.replace(TINY.evaluation, exact_demonstrations=(1,)),
-    pivots=(),
 )
 
 
@@ -38,7 +40,7 @@ def before(tmp_path_factory):
 
 
 def test_every_weight_belongs_to_a_part():
-    parts = [reuse.part_of(v.path) for v in build_gpt(TINY.model).weights]
+    parts = [reuse.part_of(v.path) for v in TINY.model.build().weights]
     assert set(parts) == set(reuse.PARTS)
     assert reuse.part_of("block_1/attention_norm/gamma") == "attention"
     assert reuse.part_of("block_0/feed_forward_norm/beta") == "feed_forward"
@@ -58,7 +60,7 @@ def test_a_frozen_part_keeps_its_weights(before, frozen):
 
 
 def test_a_fresh_part_starts_anew(before):
-    model, untouched = build_gpt(TINY.model), build_gpt(TINY.model)
+    model, untouched = TINY.model.build(), TINY.model.build()
     untouched.set_weights(model.get_weights())
     reuse.set_parts(model, before.model, ("attention",))
     for variable, mine, theirs in zip(

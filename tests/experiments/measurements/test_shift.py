@@ -19,7 +19,7 @@ from experiments.measurements.shifted_prompts import (
     token_table,
     word_shifts,
 )
-from tiny_gpt.models.gpt import GPTConfig, build_gpt
+from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.linear_attention import build_linear_gpt
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
@@ -81,7 +81,7 @@ def test_exact_deltas_are_the_prompt_of_b(stream, kind):
         forward = lsa_forward(model)
     else:
         config = GPTConfig(size, length, 1, 2, 4, num_unused_classes=0)
-        model = randomise(build_gpt(config))
+        model = randomise(config.build())
         forward = gpt_forward(model)
     prompts = draw_prompts(stream, 8, 1, np.random.default_rng(0))
     shifts = word_shifts(token_table(model), stream)
@@ -208,7 +208,8 @@ def test_measures_a_miniature(monkeypatch, stream):
     config = GPTConfig(
         stream.vocabulary.size, 24, 1, 2, 4, num_unused_classes=0
     )
-    run = SimpleNamespace(model=randomise(build_gpt(config)), stream=stream)
+    data = SimpleNamespace(stream=stream)
+    run = SimpleNamespace(model=randomise(config.build()), data=data)
     rows = shift.measure({shift.NEEDS[0]: run}, 3)
     found = {row[:4]: row[4] for row in rows}
     assert len(found) == len(rows)

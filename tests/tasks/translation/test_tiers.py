@@ -118,14 +118,14 @@ def answers_of(stream, label, greedy, sentences, probability=None):
     size = stream.vocabulary.size
     if probability is None:
         probability = np.full((*target.shape, size), 1 / size, "float32")
-    return Answers(sentences, target, greedy, probability)
+    return Answers(target, greedy, probability)
 
 
 def kinds_of_errors(stream, label, *said):
     """Kinds of the words said to "0 1", "" for a right one."""
     asked = np.tile([[0, 1]], (len(said), 1))
     answers = answers_of(stream, label, say(stream, said), asked)
-    kinds = classify_errors(stream, label, answers)
+    kinds = classify_errors(stream, label, asked, answers)
     return [
         tuple(
             "+".join(kind for kind, mask in kinds.items() if mask[row, place])
@@ -189,11 +189,11 @@ def test_a_missing_space_mark_breaks_the_format():
     greedy[:, 0] = greedy[:, 1]
     asked = np.array([[0, 1], [0, 1]])
     answers = answers_of(stream, "A->C", greedy, asked)
-    kinds = classify_errors(stream, "A->C", answers)
+    kinds = classify_errors(stream, "A->C", asked, answers)
     expected = [[True, False], [True, False]]
     np.testing.assert_array_equal(kinds["broken_format"], expected)
     assert not kinds["pivot_word"].any()
-    values = score(stream, "A->C", answers, np.ones((2, 2), bool))
+    values = score(stream, "A->C", asked, answers, np.ones((2, 2), bool))
     assert values["accuracy_aligned"] == values["error_broken_format"] == 0.5
 
 
@@ -210,11 +210,13 @@ def test_right_words_and_kinds_of_errors_are_all_words(kind, label):
     has_form = rng.random(shape) < 0.9  # most have their space marks
     has_form[:, per_word - 1 :: per_word] = False
     greedy[has_form] = answers.target[has_form]
-    kinds = classify_errors(stream, label, answers)
+    kinds = classify_errors(stream, label, sentences, answers)
     right = words_right(greedy, answers.target, per_word)
     total = right + sum(mask.astype(int) for mask in kinds.values())
     np.testing.assert_array_equal(total, 1)
-    values = score(stream, label, answers, np.ones(right.shape, bool))
+    values = score(
+        stream, label, sentences, answers, np.ones(right.shape, bool)
+    )
     errors = [v for name, v in values.items() if name.startswith("error_")]
     assert len(errors) == len(kinds) == 6
     assert values["accuracy_aligned"] + math.fsum(errors) == pytest.approx(1.0)
@@ -227,7 +229,7 @@ def test_scores_of_a_uniform_model(kind):
     stream = build(kind)
     greedy = say(stream, ["D0 D0"] * 6)
     answers = answers_of(stream, "A->C", greedy, SENTENCES)
-    values = score(stream, "A->C", answers, np.ones((6, 2), bool))
+    values = score(stream, "A->C", SENTENCES, answers, np.ones((6, 2), bool))
     size, per_word = stream.vocabulary.size, stream.vocabulary.tokens_per_word
     expected = {
         "log_probability": -per_word * math.log(size),
@@ -254,7 +256,7 @@ def test_scores_of_the_words_of_a_tier(kind):
     answers = answers_of(stream, "A->C", greedy, SENTENCES, sure)
     mask = np.zeros((6, 2), bool)
     mask[4:] = True  # 3 of 4 words, 1 of 2 sentences
-    values = score(stream, "A->C", answers, mask)
+    values = score(stream, "A->C", SENTENCES, answers, mask)
     log_tiny = math.log(np.finfo("float32").tiny)
     assert values == pytest.approx(
         {
@@ -282,6 +284,6 @@ def test_scores_of_the_words_of_a_tier(kind):
         rel=1e-6,
     )
     mask[5, 0] = False  # now some sentences count in part
-    values = score(stream, "A->C", answers, mask)
+    values = score(stream, "A->C", SENTENCES, answers, mask)
     assert values["accuracy_aligned"] == 1.0
     assert "exact_match_aligned" not in values

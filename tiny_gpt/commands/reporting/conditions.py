@@ -5,8 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from tiny_gpt.analysis.baseline import memorisation_accuracy
-from tiny_gpt.analysis.loss_floor import inferring_floor, told_floor
 from tiny_gpt.analysis.statistics import (
     bootstrap_interval,
     is_bimodal,
@@ -16,7 +14,7 @@ from tiny_gpt.analysis.times import median_time, time_to_threshold
 from tiny_gpt.claims.evidence import Evidence, by_seed, effect
 from tiny_gpt.claims.verdict import LEARNED
 from tiny_gpt.commands.plan import Plan, count_seeds
-from tiny_gpt.experiment import Experiment, packing_of
+from tiny_gpt.experiment import Experiment, loss_floor
 
 TIERS = (
     "all_sentences",
@@ -62,26 +60,17 @@ def describe_condition(
     """
     place = f"{experiment.name}/{experiment.condition}"
     absent = missing.get(place, [])
-    packing, shown = packing_of(experiment)
-    mixture = experiment.mixture
-    chance = 1 / mixture.alphabet_size
+    task = experiment.task
     return {
         "experiment": experiment.name,
         "condition": experiment.condition,
         "question": plan.study.conditions[experiment.condition],
-        "mappings": list(experiment.eval_mappings),
+        "mappings": list(task.eval_mappings),
         "accuracy_metric": experiment.evaluation.accuracy,
         "seeds": [seed for seed in plan.seeds if seed not in absent],
         "missing_seeds": absent,
-        "floor": {
-            "told": told_floor(packing),
-            "inferred": inferring_floor(packing, shown),
-        },
-        "chance": dict.fromkeys(experiment.eval_mappings, chance),
-        "memoriser": {
-            label: memorisation_accuracy(mixture.coverage(label), chance)
-            for label in experiment.eval_mappings
-        },
+        "floor": task.floors(experiment.model.sequence_length),
+        **task.baselines(),
         "sparse": list(plan.study.sparse),
         "num_epochs": experiment.train.num_epochs,
         "effects": [] if absent else _effects(plan, experiment, evidence),
@@ -97,7 +86,7 @@ def _effects(
     effects = []
     main = f"{evidence.num_demonstrations}_demonstrations"
     asked = last[last["prompt"] == main]
-    for mapping in (*plan.study.sparse, *experiment.pivots):
+    for mapping in (*plan.study.sparse, *experiment.task.pivots):
         of_mapping = asked[asked["mapping"] == mapping]
         for metric, tiers, unit, bounds in SHOWN:
             for tier in tiers:
@@ -118,7 +107,7 @@ def _effects(
     for mapping in plan.study.sparse:
         effects += _over_seeds(rows, asked, mapping, experiment, evidence)
     losses = by_seed(last[(last["metric"] == "loss")])
-    floor = inferring_floor(*packing_of(experiment))
+    floor = loss_floor(experiment)
     excess = {seed: loss - floor for seed, loss in losses.items()}
     free = (-math.inf, math.inf)
     name = "training loss, last epoch, above its floor"
@@ -175,7 +164,7 @@ def _over_seeds(
         ),
     ]
     place = f"{experiment.name}/{experiment.condition}"
-    if experiment.mixture.num_pairs(mapping):
+    if mapping in experiment.task.read_mappings:
         fresh, read = (
             {
                 seed: float(curve.iloc[-1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -18,9 +19,7 @@ from tiny_gpt.runtime.files import (
     unseal,
     write_text,
 )
-from tiny_gpt.tasks.translation.tiers import Row
-from tiny_gpt.training.finished import Trained
-from tiny_gpt.training.repeated import NotRepeatedError
+from tiny_gpt.training.finished import NotRepeatedError, Trained
 
 # Epoch and step, then a row as of any other measurement.
 RowOfEpoch = tuple[int, int, str, str, str, str, float]

@@ -1,8 +1,11 @@
 """Prompts: demonstrations of a mapping, then a query."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
-from tiny_gpt.tasks.translation.languages import Mapping
+from tiny_gpt.evaluation.every_sentence import Prompt
+from tiny_gpt.tasks.translation.languages import Mapping, split_label
 from tiny_gpt.tasks.translation.stream import Stream, sample_sentences
 from tiny_gpt.tasks.translation.vocabulary import Vocabulary
 
@@ -68,3 +71,35 @@ def encode_prompts(
     ]
     parts.append(vocabulary.encode_queries(mapping, queries))
     return np.concatenate(parts, axis=1)
+
+
+def exact_prompts(
+    label: str,
+    labels: Iterable[str],
+    num_demonstrations: Sequence[int],
+    is_asked_after_others: bool,
+) -> list[Prompt]:
+    """Returns the prompts of the exact evaluation of one mapping.
+
+    Fewer demonstrations, and those of another mapping, can mislead only
+    where two mappings start from one language, and are asked only there.
+
+    Args:
+        label: mapping asked for.
+        labels: all mappings asked for.
+        num_demonstrations: see `EvaluationConfig.exact_demonstrations`; the
+            first is always asked.
+        is_asked_after_others: see `EvaluationConfig`.
+    """
+    source, _ = split_label(label)
+    rivals = [
+        rival
+        for rival in labels
+        if rival != label and split_label(rival)[0] == source
+    ]
+    prompts = [Prompt(number) for number in num_demonstrations]
+    if not prompts or not rivals:
+        return prompts[:1]
+    if is_asked_after_others:
+        prompts += [Prompt(num_demonstrations[0], rival) for rival in rivals]
+    return prompts

@@ -22,7 +22,7 @@ from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Mixture
-from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
+from tiny_gpt.tasks.translation.task import Translation
 
 TOKENS = "words"
 TRAIN = TrainConfig(
@@ -47,8 +47,9 @@ def build_quick(
     eval_mappings: tuple[str, ...],
 ) -> Experiment:
     """Returns the quick form of one condition."""
+    task = Translation(mixture, eval_mappings, TOKENS)
     model = GPTConfig(
-        vocabulary_size=vocabulary_size(mixture, TOKENS),
+        vocabulary_size=task.vocabulary_size,
         sequence_length=30,
         num_layers=2,
         num_heads=4,
@@ -63,9 +64,7 @@ def build_quick(
     return Experiment(
         name=name,
         condition=condition,
-        mixture=mixture,
-        eval_mappings=eval_mappings,
-        tokens=TOKENS,
+        task=task,
         model=model,
         train=TRAIN,
         evaluation=EVALUATION,

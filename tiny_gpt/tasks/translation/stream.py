@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
+from tiny_gpt.evaluation.data import ANSWER, BETWEEN, OTHERS, SOURCE
 from tiny_gpt.tasks.translation.languages import (
     Language,
     Mapping,
@@ -243,6 +244,23 @@ def fresh_windows(
     drawn = {label: draw_component(component, mixture, rng)}
     inputs, targets, _, places = _windows(stream, drawn, sequence_length)
     return inputs[:num_windows], targets[:num_windows], places[:num_windows]
+
+
+def kinds_of_words(stream: Stream, places: np.ndarray) -> np.ndarray:
+    """Returns the kind (`Windows.kinds`) of targets at places in their pairs.
+
+    Args:
+        stream: length of sentences, and vocabulary.
+        places: place of each target, see `Stream.places`, any shape.
+    """
+    per_word = stream.vocabulary.tokens_per_word
+    num_source = stream.mixture.sentence_length * per_word
+    after = places - num_source - per_word  # 0 at the first answer token
+    kinds = np.full(places.shape, BETWEEN, "int8")
+    kinds[places < num_source] = SOURCE
+    kinds[(after >= 0) & (after < num_source)] = ANSWER
+    kinds[places < 0] = OTHERS
+    return kinds
 
 
 def _windows(

@@ -5,19 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from tiny_gpt.analysis.baseline import bayes_answer
+from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.every_sentence import (
     Answers,
-    ExactEvaluator,
     Prompt,
     readable_ids,
+    score_answers,
 )
-from tiny_gpt.evaluation.scores import (
-    brier_score,
-    exact_match,
-    rank_of_target,
-    word_accuracy,
-    words_right,
-)
+from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.languages import (
     Mapping,
     find_route,
@@ -25,33 +21,13 @@ from tiny_gpt.tasks.translation.languages import (
 )
 from tiny_gpt.tasks.translation.stream import Stream
 
-Row = tuple[str, str, str, str, float]  # mapping, tier, prompt, metric, value
-
 # Rows of prompts other than the main one: enough to compare prompts.
-TIERS = (
-    "all_sentences",
-    "seen_sentences",
-    "unseen_sentences",
-    "unseen_word_positions",
-    "unseen_words",
-    "held_out_words",
-)
-METRICS = (
-    "accuracy_aligned",
-    "accuracy_teacher_forced",
-    "exact_match_aligned",
-    "exact_match_teacher_forced",
-    "log_probability",
-    "probability",
-    "brier_score",
-    "rank",
-)
 SHORT_TIERS = ("all_sentences", "unseen_sentences")
 SHORT_METRICS = ("accuracy_aligned", "log_probability", "probability")
 
 
 def exact_rows(
-    evaluator: ExactEvaluator,
+    evaluator: SentenceEvaluator,
     label: str,
     prompts: Iterable[Prompt],
     rng: np.random.Generator,
@@ -75,16 +51,17 @@ def exact_rows(
     Returns:
         Rows (mapping, tier, prompt, metric, value).
     """
-    stream = evaluator.stream
+    stream, sentences = evaluator.stream, evaluator.sentences()
     entropy = int(rng.integers(2**63))
     rows: list[Row] = []
     for i, prompt in enumerate(prompts):
         again = np.random.default_rng(entropy)
         answers = evaluator.ask(label, prompt, again)
-        for tier, mask in find_tiers(stream, label, answers.sentences).items():
+        for tier, mask in find_tiers(stream, label, sentences).items():
             if i and tier not in SHORT_TIERS:
                 continue
-            for metric, value in score(stream, label, answers, mask).items():
+            values = score(stream, label, sentences, answers, mask)
+            for metric, value in values.items():
                 if not i or metric in SHORT_METRICS or "error" in metric:
                     rows.append((label, tier, prompt.name, metric, value))
         for metric, value in _bayes(stream, label, prompt).items():
@@ -144,59 +121,48 @@ def _held_out_words(stream: Stream, label: str) -> np.ndarray:
 
 
 def score(
-    stream: Stream, label: str, answers: Answers, mask: np.ndarray
+    stream: Stream,
+    label: str,
+    sentences: np.ndarray,
+    answers: Answers,
+    mask: np.ndarray,
 ) -> dict[str, float]:
     """Scores the words of one tier.
 
     Args:
         stream: languages and vocabulary.
         label: mapping asked for.
-        answers: answers to N questions of k words.
+        sentences: source sentences, shape (N, k).
+        answers: what was said to them.
         mask: words that count, booleans of shape (N, k).
 
     Returns:
         Value by metric, as in `exact_rows`; exact match only where whole
         sentences count.
     """
-    per_word = stream.vocabulary.tokens_per_word
-    target, probabilities = answers.target, answers.probabilities
-    greedy = words_right(answers.greedy, target, per_word)
-    forced = words_right(probabilities.argmax(axis=-1), target, per_word)
-    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
-    by_word = np.log(np.maximum(right[..., 0], np.finfo("float32").tiny))
-    by_word = by_word.reshape(*greedy.shape, per_word).sum(axis=-1)
-    last = slice(per_word - 1, None, per_word)  # the word after its space
-    words, of_words = target[:, last], probabilities[:, last]
     language = stream.mapping(label).target
-    ids = stream.vocabulary.ids(language, np.arange(len(language.symbols)))
-    values = {
-        "accuracy_aligned": word_accuracy(greedy[mask]),
-        "accuracy_teacher_forced": word_accuracy(forced[mask]),
-        "log_probability": float(by_word[mask].mean()),
-        "probability": float(np.exp(by_word[mask]).mean()),
-        "brier_score": float(brier_score(of_words, words)[mask].mean()),
-        "rank": float(rank_of_target(of_words, words, ids)[mask].mean()),
-        "num_words": float(mask.sum()),
-    }
-    if (mask == mask[:, :1]).all():
-        whole = mask[:, 0]
-        values["exact_match_aligned"] = exact_match(greedy[whole])
-        values["exact_match_teacher_forced"] = exact_match(forced[whole])
-    kinds = classify_errors(stream, label, answers)
+    candidates = stream.vocabulary.ids(
+        language, np.arange(len(language.symbols))
+    )
+    values = score_answers(
+        answers, candidates, mask, stream.vocabulary.tokens_per_word
+    )
+    kinds = classify_errors(stream, label, sentences, answers)
     for kind, is_kind in kinds.items():
         values[f"error_{kind}"] = float(is_kind[mask].mean())
     return values
 
 
 def classify_errors(
-    stream: Stream, label: str, answers: Answers
+    stream: Stream, label: str, sentences: np.ndarray, answers: Answers
 ) -> dict[str, np.ndarray]:
     """Says of every wrong word what stands in its place.
 
     Args:
         stream: languages and vocabulary.
         label: mapping asked for.
-        answers: answers to N questions of k words.
+        sentences: source sentences, shape (N, k).
+        answers: what was said to them.
 
     Returns:
         Booleans of shape (N, k) by kind; a wrong word is of one kind:
@@ -207,7 +173,7 @@ def classify_errors(
         "other_language", any other word; "broken_format", no word at all.
     """
     vocabulary, mapping = stream.vocabulary, stream.mapping(label)
-    sentences, size = answers.sentences, stream.mixture.alphabet_size
+    size = stream.mixture.alphabet_size
     per_word = vocabulary.tokens_per_word
     wrong = ~words_right(answers.greedy, answers.target, per_word)
     said = answers.greedy.reshape(*wrong.shape, per_word)
@@ -249,7 +215,7 @@ def classify_errors(
 
 
 def pivot_rows(
-    evaluator: ExactEvaluator,
+    evaluator: SentenceEvaluator,
     pivot: str,
     prompt: Prompt,
     rng: np.random.Generator,
@@ -271,13 +237,14 @@ def pivot_rows(
     first, second = f"{source}->{middle}", f"{middle}->{target}"
     step = evaluator.ask(first, prompt, rng)
     # The query of the second question is the first answer, right or not.
-    questions = evaluator.questions(second, prompt, rng, step.sentences)
+    sentences = evaluator.sentences()
+    questions = evaluator.questions(second, prompt, rng, sentences)
     per_word, num_tokens = vocabulary.tokens_per_word, step.greedy.shape[1]
     query = slice(-num_tokens - per_word, -per_word)
     questions[:, query] = readable_ids(step.greedy, vocabulary.size)
     goal = stream.mapping(first).then(stream.mapping(second))
-    target_ids = vocabulary.encode_answers(goal, step.sentences)
-    answers = evaluator.answer(questions, step.sentences, target_ids)
+    target_ids = vocabulary.encode_answers(goal, sentences)
+    answers = evaluator.evaluator.answer(questions, target_ids)
     right = words_right(answers.greedy, target_ids, per_word)
     scores = {
         "accuracy_aligned": word_accuracy(right),

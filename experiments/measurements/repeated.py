@@ -7,16 +7,11 @@ import numpy as np
 
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.files import hash_arrays
-from tiny_gpt.train import run
-from tiny_gpt.training.finished import Trained
-from tiny_gpt.training.many_seeds import run_jobs
+from tiny_gpt.train import run_all
+from tiny_gpt.training.finished import NotRepeatedError, Trained
 from tiny_gpt.training.run_setup import Job
 
 Weights = list[np.ndarray]
-
-
-class NotRepeatedError(ValueError):
-    """A run that was made again did not end with the same weights."""
 
 
 class _Weights(keras.callbacks.Callback):
@@ -53,17 +48,8 @@ def weights_by_epoch(trained: Trained) -> list[Weights]:
     """
     experiment, seed = _quietly(trained.experiment), trained.seed
     kept = _Weights()
-    if keras.backend.backend() == "jax":  # as the command does
-        jobs = [Job(experiment, seed)]
-        for _ in run_jobs(
-            jobs,
-            num_workers=1,
-            pack_size=1,
-            callbacks=lambda job: [kept],
-        ):
-            pass
-    else:
-        run(experiment, seed, callbacks=[kept])
+    for _ in run_all([Job(experiment, seed)], 1, 1, callbacks=lambda _: [kept]):
+        pass
     expected = hash_arrays(trained.model.get_weights())
     found = hash_arrays(kept.by_epoch[-1])
     if found != expected:
@@ -88,4 +74,4 @@ def _quietly(experiment: Experiment) -> Experiment:
         is_asked_after_others=False,
         has_gradients=False,
     )
-    return dataclasses.replace(experiment, evaluation=evaluation, pivots=())
+    return dataclasses.replace(experiment, evaluation=evaluation)

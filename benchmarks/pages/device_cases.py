@@ -1,4 +1,4 @@
-"""Runs `many_devices_worker.py` on both backends."""
+"""Runs `device_worker.py` on both backends."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-WORKER = Path(__file__).parent / "many_devices_worker.py"
+WORKER = Path(__file__).parent / "device_worker.py"
 CASES = {
     "jax": [
         *(f"eight_seeds:{n}" for n in (8, 4, 2, 1)),
@@ -37,7 +37,7 @@ def train_all(folder: Path) -> dict[str, dict[str, np.ndarray]]:
         environment = {
             **os.environ,
             "KERAS_BACKEND": backend,
-            "PYTHONPATH": str(WORKER.parent.parent),
+            "PYTHONPATH": str(WORKER.parents[2]),
             "TF_CPP_MIN_LOG_LEVEL": "2",
             # A program is compiled for each device: fast, rather than well,
             # and once for all cases.

@@ -1,6 +1,6 @@
 """Trains on virtual devices of a CPU, in a process of its own.
 
-Usage: many_devices_worker.py FILE ACTION:NUM_DEVICES ...
+Usage: device_worker.py FILE ACTION:NUM_DEVICES ...
 
 Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
 the last of an epoch of 3, and its gradients are clipped hard.
@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.runtime.devices import Placement, choose_devices
 from tiny_gpt.runtime.environment import make_deterministic, set_precision
@@ -25,8 +25,13 @@ from tiny_gpt.train import run
 # 92 pairs of 6 tokens in rows of 21: 27 windows, 5 updates an epoch.
 EXPERIMENT = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture, components=(Component("A->B", 60), Component("A->C", 32))
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture,
+            components=(Component("A->B", 60), Component("A->C", 32)),
+        ),
+        pivots=(),
     ),
     train=dataclasses.replace(TINY.train, clipnorm=0.02),
     evaluation=EvaluationConfig(
@@ -37,7 +42,6 @@ EXPERIMENT = dataclasses.replace(
         num_loss_windows=0,
         exact_demonstrations=(),
     ),
-    pivots=(),
 )
 PROBE = np.random.default_rng(0).integers(1, 15, (8, 20)).astype("int32")
 

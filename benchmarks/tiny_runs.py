@@ -6,19 +6,23 @@ from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.task import Translation
 
 # 4 words, sentences of 2, pairs of 6 tokens: 240 tokens in 12 rows of 21, and
 # 2 updates of 6 windows an epoch.
 TINY = Experiment(
     name="tiny",
     condition="one",
-    mixture=Mixture(
-        (Component("A->B", 30), Component("A->C", 10)),
-        alphabet_size=4,
-        sentence_length=2,
+    task=Translation(
+        Mixture(
+            (Component("A->B", 30), Component("A->C", 10)),
+            alphabet_size=4,
+            sentence_length=2,
+        ),
+        ("A->B", "A->C"),
+        tokens="words",
+        pivots=("A->B->C",),
     ),
-    eval_mappings=("A->B", "A->C"),
-    tokens="words",
     model=GPTConfig(
         vocabulary_size=15,
         sequence_length=20,
@@ -34,20 +38,28 @@ TINY = Experiment(
         loss_drop_window=1,
     ),
     evaluation=EvaluationConfig("cached", 8, 1, num_fresh_sentences=0),
-    pivots=("A->B->C",),
 )
+
+
+def with_task(experiment, **changes):
+    """Returns an experiment whose task has other fields."""
+    task = dataclasses.replace(experiment.task, **changes)
+    return dataclasses.replace(experiment, task=task)
 
 
 # All A->B pairs first, then as many tokens of A->C alone: 4 pairs, 10 times.
 PRETRAINED = dataclasses.replace(
     TINY,
-    mixture=dataclasses.replace(
-        TINY.mixture,
-        components=(Component("A->B", 0), Component("A->C", 4, 10)),
-    ),
-    pretraining=dataclasses.replace(
-        TINY.mixture,
-        components=(Component("A->B", 40), Component("A->C", 0)),
+    task=dataclasses.replace(
+        TINY.task,
+        mixture=dataclasses.replace(
+            TINY.task.mixture,
+            components=(Component("A->B", 0), Component("A->C", 4, 10)),
+        ),
+        pretraining=dataclasses.replace(
+            TINY.task.mixture,
+            components=(Component("A->B", 40), Component("A->C", 0)),
+        ),
     ),
     train=dataclasses.replace(TINY.train, num_pretraining_epochs=3),
 )

@@ -1,0 +1,209 @@
+"""Tests for run_all of train.py: each route gives the run of `fit`."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.tiny_runs import TINY
+from tests.helpers.killed_workers import children_of, command_of, wait_until
+from tiny_gpt import train
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.processes import ProcessPool
+from tiny_gpt.train import run, run_all
+from tiny_gpt.training.finished import load_finished
+from tiny_gpt.training.run_setup import Job
+from tiny_gpt.training.seed_batches import SeedBatches
+
+pytestmark = pytest.mark.backend
+
+IS_JAX = keras.backend.backend() == "jax"
+SEEDS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Returns the metrics of each seed, of `run` by itself."""
+    return {seed: run(TINY, seed).metrics for seed in SEEDS}
+
+
+def jobs_in(folder):
+    return [Job(TINY, seed, folder / f"seed_{seed}") for seed in SEEDS]
+
+
+def assert_same(found, expected):
+    """Compares metrics frames; on JAX, of two programs."""
+    if not IS_JAX:
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+        return
+    pd.testing.assert_frame_equal(
+        found.drop(columns="value"), expected.drop(columns="value")
+    )
+    losses = found["metric"].str.startswith("loss")
+    np.testing.assert_allclose(
+        found["value"][losses], expected["value"][losses], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("num_workers", [None, 2])
+def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
+    jobs, told, epochs = jobs_in(tmp_path), [], []
+    found = dict(
+        run_all(
+            jobs,
+            num_workers,
+            on_start=told.append,
+            on_epoch=lambda job, epoch, logs: epochs.append((job.seed, epoch)),
+        )
+    )
+    assert set(found) == set(jobs)
+    (batches,) = told
+    assert isinstance(batches, SeedBatches)
+    assert batches.sizes == (1, 1)
+    for job, done in found.items():
+        metrics, _, _ = load_finished(TINY, job.seed, job.record)
+        assert_same(metrics, alone[job.seed])
+        if num_workers == 2 and not IS_JAX:
+            assert done is None
+        else:
+            pd.testing.assert_frame_equal(done.metrics, metrics)
+    by_epoch = range(1, TINY.train.num_epochs + 1)
+    expected = [(seed, epoch) for seed in SEEDS for epoch in by_epoch]
+    is_elsewhere = num_workers == 2 and not IS_JAX
+    assert sorted(epochs) == ([] if is_elsewhere else expected)
+    assert not multiprocessing.active_children()
+
+
+def test_a_run_whose_worker_is_killed_goes_on(alone, tmp_path):
+    jobs, killed = jobs_in(tmp_path), []
+
+    def kill():
+        wait_until(lambda: Path(f"{jobs[0].record}.checkpoint").exists())
+        workers = [
+            pid
+            for pid in children_of(os.getpid())
+            if "spawn_main" in command_of(pid)
+        ]
+        killed.append(max(workers))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    # What run_all does, with its own choice, on other backends than JAX.
+    work = functools.partial(train._work, "float32", None, 0.0)
+    with ProcessPool(1) as pool:
+        found = list(pool.map(work, jobs))
+        # A job that was finished when its worker died is not made again.
+        found += pool.map(work, jobs[:1])
+    killer.join()
+    assert killed
+    assert found == [(job, None) for job in (*jobs, jobs[0])]
+    for job in jobs:
+        metrics, _, _ = load_finished(TINY, job.seed, job.record)
+        assert_same(metrics, alone[job.seed])
+
+
+def test_every_run_has_the_precision_that_was_set():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        for _, done in run_all([Job(TINY, seed) for seed in SEEDS]):
+            assert done.model.layers[-1].compute_dtype
+            policies = {layer.dtype_policy.name for layer in done.model.layers}
+            assert "mixed_bfloat16" in policies
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def test_callbacks_see_every_epoch():
+    seen = []
+
+    def callbacks(job):
+        return [
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: seen.append((job.seed, epoch))
+            )
+        ]
+
+    list(run_all([Job(TINY, seed) for seed in SEEDS], 1, callbacks=callbacks))
+    epochs = range(TINY.train.num_epochs)
+    assert seen == [(seed, epoch) for seed in SEEDS for epoch in epochs]
+
+
+@pytest.mark.parametrize(
+    ("backend", "num_workers", "route"),
+    [
+        ("jax", None, "run_jobs"),
+        ("jax", 2, "run_jobs"),
+        ("torch", None, "_fit_all"),
+        ("torch", 1, "_fit_all"),
+        ("torch", 2, "ProcessPool"),
+    ],
+)
+def test_the_backend_and_the_workers_choose(
+    backend, num_workers, route, monkeypatch, tmp_path
+):
+    calls = []
+
+    class Pool:
+        def __init__(self, num_processes):
+            calls.append("ProcessPool")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            pass
+
+        def map(self, function, items):
+            return ()
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(train, "ProcessPool", Pool)
+    for name in ("run_jobs", "_fit_all"):
+        monkeypatch.setattr(
+            train, name, lambda *_, name=name: calls.append(name) or ()
+        )
+    assert list(run_all(jobs_in(tmp_path), num_workers)) == []
+    assert calls == [route]
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"num_workers": 0}, "num_workers=0"),
+        ({"pack_size": 0}, "pack_size=0"),
+        ({"pack_size": 2}, "pack_size=2 on torch"),
+        ({"num_workers": 2, "callbacks": lambda job: []}, "with callbacks"),
+        (
+            {"num_workers": 2, "placement": Placement("gpu", ("a", "b"))},
+            "2 devices on torch",
+        ),
+    ],
+)
+def test_what_fit_cannot_do_is_refused(options, rule, monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(train, "run", None)  # before anything is trained
+    monkeypatch.setattr(train, "ProcessPool", None)
+    with pytest.raises(ValueError, match=rule):
+        list(run_all(jobs_in(tmp_path), **options))
+
+
+def test_processes_need_a_record(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(train, "ProcessPool", None)
+    with pytest.raises(ValueError, match="without a record"):
+        list(run_all([Job(TINY, 1)], 2))
+
+
+def test_a_bad_job_is_refused_before_anything_is_trained():
+    with pytest.raises(ValueError, match="seed=-1"):
+        next(run_all([Job(TINY, 1), Job(TINY, -1)], 1))

@@ -1,0 +1,116 @@
+"""What evaluation asks of the data of one run: the protocol `Data`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tiny_gpt.evaluation.every_sentence import ExactEvaluator
+
+Row = tuple[str, str, str, str, float]  # mapping, tier, prompt, metric, value
+
+# Tiers of the exact evaluation. Every task has the first; sweeps compare the
+# second with the third. The others are for tasks whose sentences have words.
+TIERS = (
+    "all_sentences",
+    "seen_sentences",
+    "unseen_sentences",
+    "unseen_word_positions",
+    "unseen_words",
+    "held_out_words",
+)
+OTHERS, BETWEEN, SOURCE, ANSWER = -1, 0, 1, 2  # kinds of targets
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows in which targets of one mapping stand.
+
+    Attributes:
+        inputs: token ids, shape (N, T).
+        targets: the same, one token later.
+        kinds: of each target, shape (N, T): `SOURCE` in a question, `ANSWER`
+            in a right answer, `BETWEEN` elsewhere in an example of the
+            mapping, `OTHERS` in padding or an example of another mapping.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    kinds: np.ndarray
+
+
+class Data(Protocol):
+    """What a run of one seed reads, and is asked.
+
+    A question is a row of token ids, demonstrations included, after which the
+    model is to answer. All right answers of a task have as many tokens.
+    """
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """All windows that are read in an epoch, token ids, shape (N, T)."""
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The same, one token later."""
+
+    @property
+    def tokens_per_word(self) -> int:
+        """Tokens of an answer that are right or wrong together."""
+
+    def windows(self) -> dict[str, Windows]:
+        """Returns the windows of each mapping that is read, in one order.
+
+        Their losses, and gradients, are measured.
+        """
+
+    def fresh_windows(
+        self, mapping: str, num_windows: int, rng: np.random.Generator
+    ) -> Windows:
+        """Draws windows of one mapping like those that are read, but new."""
+
+    def sample_questions(
+        self,
+        mapping: str,
+        num_questions: int,
+        num_demonstrations: int,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws questions, which may have been read.
+
+        Args:
+            mapping: what is asked.
+            num_questions: how many, N.
+            num_demonstrations: examples of the mapping before each.
+            rng: source of randomness.
+
+        Returns:
+            Questions, token ids of shape (N, P), and right answers, shape
+            (N, A).
+        """
+
+    def exact_rows(
+        self,
+        evaluator: ExactEvaluator,
+        num_demonstrations: Sequence[int],
+        is_asked_after_others: bool,
+        rng: np.random.Generator,
+    ) -> list[Row]:
+        """Asks every question of each mapping, and scores the answers.
+
+        `evaluator.answer` asks; `score_answers` has the scores that any task
+        can have, among candidates that the task knows.
+
+        Args:
+            evaluator: the trained model.
+            num_demonstrations: see `EvaluationConfig.exact_demonstrations`;
+                not empty.
+            is_asked_after_others: see `EvaluationConfig`.
+            rng: source of randomness of the demonstrations.
+
+        Returns:
+            Rows (mapping, tier, prompt, metric, value); tiers are of `TIERS`,
+            prompts named by `Prompt.name`. A mapping of the task, or one of
+            its pivots.
+        """

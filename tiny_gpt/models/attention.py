@@ -1,0 +1,140 @@
+"""Causal self-attention."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class CausalSelfAttention(keras.layers.Layer):
+    """Multi-head self-attention in which position t sees positions <= t.
+
+    Vaswani et al. 2017, sec. 3.2, with a causal mask. Heads are concatenated,
+    so the input width D must equal num_heads * head_dim.
+
+    Args:
+        num_heads: attention heads, H.
+        head_dim: width of one head, K.
+        logit_scale: "head_dim" for 1/sqrt(K) (Vaswani et al. 2017, eq. 1),
+            "hidden_dim" for 1/sqrt(H K) (Corpus2GPT, models/attention.py).
+        dropout: rate.
+        dropout_placement: "weights" or "logits" (see `GPTConfig`).
+        **kwargs: passed on to `keras.layers.Layer`.
+
+    Call arguments:
+        x: float tensor of shape (B, T, D).
+        training: whether dropout acts.
+
+    Returns:
+        Float tensor of shape (B, T, D).
+
+    Raises:
+        ValueError: if D is not num_heads * head_dim.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        head_dim,
+        logit_scale="head_dim",
+        dropout=0.0,
+        dropout_placement="weights",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.logit_scale = logit_scale
+        self.dropout = dropout
+        self.dropout_placement = dropout_placement
+        width = num_heads * head_dim
+        dtype = self.dtype_policy
+        self.query = keras.layers.Dense(width, name="query", dtype=dtype)
+        self.key = keras.layers.Dense(width, name="key", dtype=dtype)
+        self.value = keras.layers.Dense(width, name="value", dtype=dtype)
+        self.out = keras.layers.Dense(width, name="out", dtype=dtype)
+        self.drop = keras.layers.Dropout(dropout, dtype=dtype)
+
+    def build(self, input_shape):
+        width = self.num_heads * self.head_dim
+        if input_shape[-1] != width:
+            raise ValueError(
+                "The last axis of the input must be num_heads * head_dim = "
+                f"{width}. Received: input_shape={tuple(input_shape)}"
+            )
+        for projection in (self.query, self.key, self.value, self.out):
+            projection.build(input_shape)
+
+    @property
+    def scale(self):
+        """Factor on query-key products."""
+        width = self.head_dim
+        if self.logit_scale == "hidden_dim":
+            width = self.num_heads * self.head_dim
+        return width**-0.5
+
+    def call(self, x, training=False):
+        k, v = self.keys_and_values(x)
+        return self.attend(x, k, v, training=training)
+
+    def keys_and_values(self, x):
+        """Returns keys and values of x, each of shape (B, T, H, K)."""
+        return self._split_heads(self.key(x)), self._split_heads(self.value(x))
+
+    def attend(self, x, k, v, first_position=0, training=False):
+        """Lets x, which starts at `first_position`, look at keys up to itself.
+
+        Args:
+            x: float tensor of shape (B, T, D).
+            k: keys of positions 0, 1, ..., shape (B, S, H, K).
+            v: their values, the same shape.
+            first_position: position of the first row of x among the keys.
+            training: whether dropout acts.
+
+        Returns:
+            Float tensor of shape (B, T, D).
+        """
+        weights = self.attention_weights(x, k, first_position, training)
+        return self.project(self.mix(weights, v))
+
+    def attention_weights(self, x, k, first_position=0, training=False):
+        """Returns how much each position looks at each key, (B, H, T, S)."""
+        q = self._split_heads(self.query(x))  # (B, T, H, K)
+
+        logits = ops.einsum("bthk,bshk->bhts", q, k) * self.scale
+        query_positions = first_position + ops.arange(ops.shape(q)[1])
+        key_positions = ops.arange(ops.shape(k)[1])
+        is_future = key_positions[None, :] > query_positions[:, None]  # (T, S)
+        # No row is masked whole: every position sees itself.
+        logits = ops.where(is_future, float("-inf"), logits)
+        if self.dropout_placement == "logits":
+            logits = self.drop(logits, training=training)
+        weights = ops.softmax(logits, axis=-1)
+        if self.dropout_placement == "weights":
+            weights = self.drop(weights, training=training)
+        return weights
+
+    def mix(self, weights, v):
+        """Returns each head's weighted sum of values, (B, T, H, K)."""
+        return ops.einsum("bhts,bshk->bthk", weights, v)
+
+    def project(self, heads):
+        """Returns the sum of all heads' outputs and the bias, (B, T, D)."""
+        shape = (-1, ops.shape(heads)[1], self.num_heads * self.head_dim)
+        return self.out(ops.reshape(heads, shape))
+
+    def _split_heads(self, x):
+        shape = (-1, ops.shape(x)[1], self.num_heads, self.head_dim)
+        return ops.reshape(x, shape)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "head_dim": self.head_dim,
+            "logit_scale": self.logit_scale,
+            "dropout": self.dropout,
+            "dropout_placement": self.dropout_placement,
+        }

@@ -1,0 +1,85 @@
+"""A model whose layers follow one another, in the faster of two forms.
+
+The forms give the same: each layer as Keras calls it, or, where JAX compiles
+for a CPU, as in `fast_cpu.py`. The choice is made here and nowhere else.
+"""
+
+import keras
+
+from tiny_gpt.runtime import backend
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class Chain(keras.Model):
+    """Layers that follow one another, from token ids to logits.
+
+    Args:
+        inputs: a `keras.Input` of token ids, shape (B, T).
+        outputs: what the last layer gives.
+        name: of the model.
+
+    Call arguments:
+        inputs: token ids, integers of shape (B, T).
+        training: whether dropout acts.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not _is_fast_on(inputs.shape):
+            return super().call(inputs, training=training, mask=mask)
+        x = inputs
+        for layer in self.layers[1:]:  # after the input
+            x = apply(layer, x, training)
+        return x
+
+
+def apply(layer, x, training=False):
+    """Applies a layer of a chain in the faster form.
+
+    Args:
+        layer: the layer.
+        x: what it reads, shape (B, T) or (B, T, D).
+        training: whether dropout acts.
+    """
+    fast = _fast_form(layer, x, training)
+    return layer(x) if fast is None else fast(layer, x)
+
+
+def apply_and_keep(block, x):
+    """Applies a `TransformerBlock`, and returns what later positions look at.
+
+    Returns:
+        The block's output, (B, T, D); keys and values, each (B, T, H, K).
+    """
+    if _fast_form(block, x, training=False) is not None:
+        from tiny_gpt.models import fast_cpu
+
+        return fast_cpu.apply_block_and_keep(block, x)
+    k, v = block.keys_and_values(x)
+    return block.attend(x, k, v), k, v
+
+
+def _fast_form(layer, x, training):
+    """Returns the fast form of a layer, if it is the faster one, or None."""
+    dtype = layer.variable_dtype
+    is_plain = layer.compute_dtype == dtype and dtype in ("float32", "float64")
+    if not is_plain or not _is_fast_on(x.shape):
+        return None
+    from tiny_gpt.models import fast_cpu
+
+    return fast_cpu.form_of(layer, training)
+
+
+def _is_fast_on(shape):
+    """Tells whether the fast form is the faster one for B sentences of T."""
+    # It walks through groups of sentences, which would cross devices.
+    if not backend.is_jax_on_cpu() or backend.is_dividing():
+        return False
+    from tiny_gpt.models import fast_cpu
+
+    batch, length = shape[:2]
+    return (
+        batch is not None
+        and length is not None
+        and batch >= fast_cpu.SMALLEST_GROUP
+        and length >= fast_cpu.SHORTEST_WINDOW
+    )

@@ -1,0 +1,41 @@
+"""The protocol of a network: a frozen configuration that builds it."""
+
+from typing import Any, ClassVar, Protocol
+
+import keras
+
+
+class ModelConfig(Protocol):
+    """What `Experiment.model` must be: a frozen dataclass like `GPTConfig`.
+
+    Its fields are the network's sizes and choices: they are what a sweep
+    changes, and with the name of the class they tell one network from
+    another in records and stores. Values must be hashable, and those that
+    JSON can hold.
+
+    Attributes:
+        vocabulary_size: token ids that can be read, V.
+        sequence_length: tokens that can be read at once, T.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    @property
+    def sequence_length(self) -> int: ...
+
+    def build(self) -> keras.Model:
+        """Builds the network, not compiled.
+
+        The weights are drawn later, by `initialise_weights`, which says what
+        variables may be called.
+
+        Returns:
+            Model from token ids, integers of shape (B, T') with T' <= T, to
+            logits, shape (B, T', C) with C >= V. The logits at a position
+            depend on the tokens up to it. A class from V on is never a
+            target. If it wins, it is read as id 0, "unknown".
+        """
+        ...

@@ -1,0 +1,75 @@
+"""Initial weights, drawn in NumPy."""
+
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
+    """Draws initial weights in NumPy: one seed, one network, any backend.
+
+    The distributions are Keras's defaults, as published: Glorot uniform
+    for kernels, orthogonal for those of recurrent layers, uniform in [-0.05,
+    0.05] for embeddings; biases and norms keep the constants that they are
+    built with. Keras itself draws other numbers on each backend from the same
+    seed.
+
+    Args:
+        model: any model, changed in place.
+        rng: source of randomness.
+
+    Raises:
+        ValueError: if a trainable variable has another name, so that its
+            weights would be those of the backend; nothing is changed.
+    """
+    unknown = [v.path for v in model.trainable_variables if v.name not in DRAWN]
+    if unknown:
+        raise ValueError(
+            "Initial weights are drawn for variables named "
+            f"{', '.join(DRAWN)}; others would be the backend's, and one seed "
+            f"not one network. Received: {', '.join(unknown)}"
+        )
+    for variable in model.variables:
+        draw = DRAWN.get(variable.name)
+        if draw is not None:
+            variable.assign(draw(variable.shape, rng))
+        elif "seed_generator_state" in variable.path:
+            state = rng.integers(0, 2**31, variable.shape)
+            variable.assign(state.astype("uint32"))
+
+
+def _glorot_uniform(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Draws as `keras.initializers.GlorotUniform`: convolutions, too."""
+    places = math.prod(shape[:-2])
+    limit = np.sqrt(6.0 / (places * sum(shape[-2:])))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draws as `keras.initializers.Orthogonal` (Saxe et al. 2014)."""
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    normal = rng.normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(normal)
+    q = q * np.sign(np.diag(r))
+    return (q.T if rows < columns else q).reshape(shape)
+
+
+def _uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(-0.05, 0.05, shape)
+
+
+# How each trainable variable is drawn, by name; None leaves a constant.
+DRAWN: dict[str, Callable[..., np.ndarray] | None] = {
+    "kernel": _glorot_uniform,
+    "recurrent_kernel": _orthogonal,
+    "token_table": _uniform,
+    "position_table": _uniform,
+    "embeddings": _uniform,
+    "bias": None,
+    "gamma": None,
+    "beta": None,
+}

@@ -1,0 +1,136 @@
+"""How a decoder reads a model: in whole passes, or position by position."""
+
+import keras
+from keras import ops
+from keras.layers import Dense, LayerNormalization
+
+from tiny_gpt.models.chain import apply, apply_and_keep
+from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+
+
+class WholePasses:
+    """Any model of a `ModelConfig`: it reads all tokens for each answer.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+
+    def logits_at(self, tokens, first_position, num_positions):
+        """Reads tokens, and returns the logits of some positions.
+
+        Args:
+            tokens: token ids, shape (B, T).
+            first_position: the first of those positions.
+            num_positions: how many, P.
+
+        Returns:
+            Shape (B, P, C).
+        """
+        logits = self._model(tokens, training=False)
+        return _rows(logits, first_position, num_positions)
+
+
+class CachedBlocks:
+    """A GPT, which keeps the keys and values of positions it has read.
+
+    Args:
+        model: model of `GPTConfig`.
+
+    Attributes:
+        embedding: its first layer.
+        blocks: its blocks.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.embedding, *layers = model.layers[1:]  # after the input
+        self.blocks = [x for x in layers if isinstance(x, TransformerBlock)]
+        self._after_blocks = layers[len(self.blocks) :]
+
+    def logits(self, x):
+        """Returns logits of the last block's output."""
+        for layer in self._after_blocks:
+            x = apply(layer, x)
+        return x
+
+    def logits_at(self, tokens, first_position, num_positions):
+        """As of `WholePasses`; what nothing reads is not computed."""
+        x = apply(self.embedding, tokens)
+        for block in self.blocks[:-1]:
+            x = apply(block, x)
+        return self.logits(
+            _last_block(self.blocks[-1], x, first_position, num_positions)[0]
+        )
+
+    def read(self, prompts, num_more):
+        """Reads prompts, with room for more tokens in the cache.
+
+        Args:
+            prompts: token ids, shape (B, P).
+            num_more: tokens that will be read after them, N.
+
+        Returns:
+            Logits of the last position, (B, 1, C), and the cache: keys and
+            values of each block in turn, each (B, P + N, H, K).
+        """
+        x, cache = apply(self.embedding, prompts), []
+        room = ((0, 0), (0, num_more), (0, 0), (0, 0))
+        for block in self.blocks:
+            if block is self.blocks[-1]:
+                x, k, v = _last_block(block, x, prompts.shape[1] - 1, 1)
+            else:
+                x, k, v = apply_and_keep(block, x)
+            cache += [ops.pad(k, room), ops.pad(v, room)]
+        return self.logits(x), cache
+
+    def read_one(self, ids, position, cache):
+        """Reads one more token of each prompt.
+
+        Args:
+            ids: token ids, shape (B,).
+            position: where they stand.
+            cache: of the positions before, as `read` returns it.
+
+        Returns:
+            Logits of this position, (B, 1, C), and the cache with it.
+        """
+        x, cache = self.embedding(ids[:, None], position), list(cache)
+        for b, block in enumerate(self.blocks):
+            k, v = block.keys_and_values(x)
+            at = (0, position, 0, 0)
+            cache[2 * b] = ops.slice_update(cache[2 * b], at, k)
+            cache[2 * b + 1] = ops.slice_update(cache[2 * b + 1], at, v)
+            x = block.attend(x, cache[2 * b], cache[2 * b + 1], position)
+        return self.logits(x), cache
+
+
+def reading_of(model: keras.Model) -> WholePasses | CachedBlocks:
+    """Returns how a model is read: from a cache, if it has one."""
+    return CachedBlocks(model) if has_cache(model) else WholePasses(model)
+
+
+def has_cache(model: keras.Model) -> bool:
+    """Tells whether a model is built as a GPT: embedding, blocks, head."""
+    kinds = [type(layer) for layer in getattr(model, "layers", ())[1:]]
+    num_blocks = kinds.count(TransformerBlock)
+    after = kinds[1 + num_blocks :]
+    blocks = [TransformerBlock] * num_blocks
+    return (
+        num_blocks > 0
+        and kinds == [TokenAndPositionEmbedding, *blocks, *after]
+        and after in ([Dense], [LayerNormalization, Dense])
+    )
+
+
+def _last_block(block, x, first_position, num_positions):
+    """Returns some rows of a block's output, and its keys and values."""
+    k, v = block.keys_and_values(x)
+    rows = _rows(x, first_position, num_positions)
+    return block.attend(rows, k, v, first_position), k, v
+
+
+def _rows(x, first_position, num_positions):
+    size = (ops.shape(x)[0], num_positions, x.shape[-1])
+    return ops.slice(x, (0, first_position, 0), size)

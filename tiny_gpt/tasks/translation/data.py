@@ -1,0 +1,105 @@
+"""What one run of translation reads, and is asked (`Data`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tiny_gpt.evaluation.data import OTHERS, Row, Windows
+from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
+from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
+from tiny_gpt.tasks.translation.prompts import exact_prompts, sample_prompts
+from tiny_gpt.tasks.translation.stream import (
+    Stream,
+    fresh_windows,
+    kinds_of_words,
+)
+from tiny_gpt.tasks.translation.tiers import exact_rows, pivot_rows
+
+
+@dataclass(frozen=True)
+class TranslationData:
+    """A stream, and what is asked of who has read it.
+
+    Attributes:
+        stream: languages, vocabulary and windows.
+        eval_mappings: mappings asked for.
+        pivots: two steps asked one after the other, e.g. "A->B->C".
+    """
+
+    stream: Stream
+    eval_mappings: tuple[str, ...]
+    pivots: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """Windows, token ids, shape (N, T)."""
+        return self.stream.inputs
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The same, one token later."""
+        return self.stream.targets
+
+    @property
+    def tokens_per_word(self) -> int:
+        """Tokens that one word takes: 2 with space marks."""
+        return self.stream.vocabulary.tokens_per_word
+
+    def windows(self) -> dict[str, Windows]:
+        """Returns the windows of each mapping that is read, see `Data`."""
+        stream, windows = self.stream, {}
+        for index, component in enumerate(stream.mixture.components):
+            if component.num_shown:
+                belongs = stream.components == index
+                rows = belongs.any(axis=1)
+                kinds = kinds_of_words(stream, stream.places[rows])
+                windows[component.mapping] = Windows(
+                    stream.inputs[rows],
+                    stream.targets[rows],
+                    np.where(belongs[rows], kinds, OTHERS),
+                )
+        return windows
+
+    def fresh_windows(
+        self, mapping: str, num_windows: int, rng: np.random.Generator
+    ) -> Windows:
+        """Draws windows of one mapping that were not read, see `Data`."""
+        inputs, targets, places = fresh_windows(
+            self.stream, mapping, num_windows, rng
+        )
+        return Windows(inputs, targets, kinds_of_words(self.stream, places))
+
+    def sample_questions(
+        self,
+        mapping: str,
+        num_questions: int,
+        num_demonstrations: int,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws sentences to translate, and right answers, see `Data`."""
+        return sample_prompts(
+            self.stream, mapping, num_questions, num_demonstrations, rng
+        )
+
+    def exact_rows(
+        self,
+        evaluator: ExactEvaluator,
+        num_demonstrations: Sequence[int],
+        is_asked_after_others: bool,
+        rng: np.random.Generator,
+    ) -> list[Row]:
+        """Asks for every sentence of each mapping, see `tiers.exact_rows`."""
+        asked = SentenceEvaluator(evaluator, self.stream)
+        rows: list[Row] = []
+        for label in self.eval_mappings:
+            prompts = exact_prompts(
+                label,
+                self.eval_mappings,
+                num_demonstrations,
+                is_asked_after_others,
+            )
+            rows += exact_rows(asked, label, prompts, rng)
+        for pivot in self.pivots:
+            rows += pivot_rows(asked, pivot, Prompt(num_demonstrations[0]), rng)
+        return rows

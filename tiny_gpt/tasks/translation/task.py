@@ -1,0 +1,175 @@
+"""Translation as a task: mixture, mappings asked for, tokenisation."""
+
+import copy
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tiny_gpt.analysis.baseline import memorisation_accuracy
+from tiny_gpt.analysis.loss_floor import Packing, inferring_floor, told_floor
+from tiny_gpt.evaluation.evaluate import EvaluationConfig
+from tiny_gpt.evaluation.greedy import check_fits
+from tiny_gpt.tasks.translation.data import TranslationData
+from tiny_gpt.tasks.translation.languages import find_route
+from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
+from tiny_gpt.tasks.translation.stream import build_stream
+from tiny_gpt.tasks.translation.vocabulary import (
+    tokens_per_pair,
+    tokens_per_word,
+    vocabulary_size,
+)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Word by word translation between invented languages (`Task`).
+
+    Attributes:
+        mixture: languages and sentence pairs.
+        eval_mappings: mappings asked for, e.g. ("A->B", "B->C", "A->C").
+        tokens: tokenisation, "characters" or "words" (`Vocabulary`).
+        pretraining: mixture of the pre-training epochs, in all but the counts
+            of its components like `mixture`; None for none.
+        pivots: two steps asked one after the other, e.g. "A->B->C".
+
+    Raises:
+        ValueError: if a mapping does not follow from the given ones, a pivot
+            has no three languages, or the mixtures are not alike.
+    """
+
+    mixture: Mixture
+    eval_mappings: tuple[str, ...]
+    tokens: str = "characters"
+    pretraining: Mixture | None = None
+    pivots: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for label in self.eval_mappings:
+            find_route(label, self.mixture.given)
+        for pivot in self.pivots:
+            steps = pivot.split("->")
+            if len(steps) != 3:
+                raise ValueError(
+                    "A pivot names three languages, 'X->Y->Z'. "
+                    f"Received: {pivot!r}"
+                )
+            find_route(f"{steps[0]}->{steps[1]}", self.mixture.given)
+            find_route(f"{steps[1]}->{steps[2]}", self.mixture.given)
+        if self.pretraining is not None:
+            self._check_alike(self.pretraining)
+
+    def _check_alike(self, first: Mixture) -> None:
+        mappings = [
+            [c.mapping for c in m.components] for m in (first, self.mixture)
+        ]
+        alike = replace(first, components=self.mixture.components)
+        if mappings[0] != mappings[1] or alike != self.mixture:
+            raise ValueError(
+                "A pre-training mixture has the languages and the mappings of "
+                "the mixture, in the same order, so that both are drawn "
+                f"alike. Received: {first} before {self.mixture}"
+            )
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, V."""
+        return vocabulary_size(self.mixture, self.tokens)
+
+    @property
+    def answer_length(self) -> int:
+        """Tokens of a translated sentence."""
+        return tokens_per_word(self.tokens) * self.mixture.sentence_length
+
+    @property
+    def read_mappings(self) -> tuple[str, ...]:
+        """Mappings of the pairs in the stream, in corpus order."""
+        parts = self.mixture.components
+        return tuple(c.mapping for c in parts if c.num_shown)
+
+    def check(self, sequence_length: int, evaluation: EvaluationConfig) -> None:
+        """Checks that prompts and answers fit the window, see `Task`."""
+        num_sentences = self.mixture.num_sentences
+        if evaluation.exact_demonstrations and num_sentences > MOST_SENTENCES:
+            raise ValueError(
+                "The exact evaluation asks every sentence, at most "
+                f"{MOST_SENTENCES}; leave `exact_demonstrations` empty. "
+                f"Received: {num_sentences} sentences"
+            )
+        numbers = list(evaluation.exact_demonstrations)
+        if evaluation.decoding != "published":
+            numbers.append(evaluation.num_demonstrations)
+        pair = tokens_per_pair(self.mixture, self.tokens)
+        for number in numbers:
+            num_prompt = number * pair + pair // 2
+            check_fits(num_prompt, self.answer_length, sequence_length)
+
+    def _mixtures(self) -> list[Mixture]:
+        """Returns the mixture of each phase."""
+        first = [] if self.pretraining is None else [self.pretraining]
+        return [*first, self.mixture]
+
+    def num_windows(self, sequence_length: int) -> tuple[int, ...]:
+        """Returns windows per epoch of each phase, see `Task`."""
+        per_pair = tokens_per_pair(self.mixture, self.tokens)
+        return tuple(
+            math.ceil(mixture.num_shown * per_pair / (sequence_length + 1))
+            for mixture in self._mixtures()
+        )
+
+    def draw(
+        self, sequence_length: int, rng: np.random.Generator
+    ) -> list[TranslationData]:
+        """Draws the stream, after that of the pre-training, see `Task`.
+
+        Both have the same languages; sentences read in the pre-training count
+        as seen in the stream that follows.
+        """
+        streams = [
+            build_stream(
+                mixture, self.tokens, sequence_length, copy.deepcopy(rng)
+            )
+            for mixture in self._mixtures()
+        ]
+        sentences = {
+            label: np.concatenate([s.sentences[label] for s in streams])
+            for label in streams[0].sentences
+        }
+        streams[-1] = replace(streams[-1], sentences=sentences)
+        return [
+            TranslationData(stream, self.eval_mappings, self.pivots)
+            for stream in streams
+        ]
+
+    def packing(self, sequence_length: int) -> tuple[Packing, dict[str, int]]:
+        """Returns how pairs lie in the windows, and the pairs by mapping."""
+        packing = Packing(
+            self.mixture.alphabet_size,
+            self.mixture.sentence_length,
+            sequence_length,
+            tokens_per_word(self.tokens),
+        )
+        return packing, {
+            c.mapping: c.num_shown for c in self.mixture.components
+        }
+
+    def floors(self, sequence_length: int) -> dict[str, float]:
+        """Returns the floor told the mapping, and inferring it, see `Task`."""
+        packing, shown = self.packing(sequence_length)
+        return {
+            "told": told_floor(packing),
+            "inferred": inferring_floor(packing, shown),
+        }
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Returns chance, target language known, and the memoriser."""
+        chance = 1 / self.mixture.alphabet_size
+        return {
+            "chance": dict.fromkeys(self.eval_mappings, chance),
+            "memoriser": {
+                label: memorisation_accuracy(
+                    self.mixture.coverage(label), chance
+                )
+                for label in self.eval_mappings
+            },
+        }
