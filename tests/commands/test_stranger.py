@@ -85,9 +85,8 @@ def test_it_runs_draws_and_reports(tiny_gpt):
     assert manifest["file"] == "mine.py"
 
 
-@pytest.mark.parametrize("command", ["reproduce", "theory"])
-def test_a_reproduction_needs_a_folder_of_experiments(tiny_gpt, command):
-    done = tiny_gpt(command)
+def test_a_reproduction_needs_a_folder_of_experiments(tiny_gpt):
+    done = tiny_gpt("reproduce")
     assert done.returncode == 2
     assert "--experiments PATH" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -97,11 +96,6 @@ def test_a_reproduction_needs_a_folder_of_experiments(tiny_gpt, command):
     ("old", "new", "said"),
     [
         ('    sparse=("E->A",),\n', "", "argument: 'sparse'"),
-        ("conditions={", "conditions=(), is_old={", "is_old"),
-        ("STUDY = ", "OTHER = ", "defines STUDY = Study(...)"),
-        ('sparse=("E->A",)', 'sparse="E->A"', "`sparse` of a Study is a"),
-        ("import Study", "import study", "ImportError"),
-        ("return build_quick", "build_quick", "Received: None"),
     ],
 )
 def test_what_is_missing_is_refused_before_the_training(

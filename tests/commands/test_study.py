@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
+from tests.helpers.tiny_runs import TINY
 
 from experiments import triangle
-from tests.helpers.tiny_runs import TINY
 from tiny_gpt.commands.study import Study, load_study
 
 STUDY = Study(
@@ -74,6 +74,10 @@ def test_a_file_of_a_package_is_its_module():
         ("STUDY = (", "SyntaxError"),
         ("import not_there", "No module named 'not_there'"),
         ("raise SystemError('broken')", "SystemError: broken"),
+        (
+            "from tiny_gpt.commands.study import Study\nSTUDY = Study(name='x')",
+            "missing 3 required keyword-only arguments",
+        ),
     ],
 )
 def test_a_broken_file_is_refused_in_a_line(tmp_path, text, said):
