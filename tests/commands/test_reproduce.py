@@ -162,6 +162,7 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
         (["reproduce", "--conditions", "sparse_a_to_c"], "claims need all"),
         (["report"], "needs the folder of a reproduction"),
         (["reproduce", "--preset", "huge"], "preset='huge'"),
+        (["theory", "--experiments", "docs"], "--experiments PATH"),
     ],
 )
 def test_bad_commands_end_before_anything_is_written(

@@ -43,6 +43,15 @@ def test_a_file_says_all_of_a_sweep(tmp_path):
     assert found.train.batch_size == 32
 
 
+def test_an_experiment_may_be_a_file_beside_it(tmp_path):
+    ring = (ROOT / "examples" / "ring.py").read_text()
+    (tmp_path / "mine.py").write_text(ring)
+    text = TEXT.replace("controls", "mine.py").replace("A->C", "E->A")
+    sweep = load(tmp_path, 'condition = "sparse_12"\n' + text)
+    (_, cell) = sweep.cells
+    assert cell.experiment.name == "ring"
+
+
 def test_conditions_can_be_an_axis_and_seeds_a_list(tmp_path):
     text = TEXT.replace("seeds = 3", "seeds = [7, 9]").replace(
         "[axes]", '[axes]\ncondition = ["no_route_to_c", "sparse_a_to_c"]'

@@ -3,7 +3,6 @@
 import configparser
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,20 +12,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.helpers.wheels import build_wheel, install
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    # Built from a copy: setuptools leaves its build folder in the source.
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    ignored = shutil.ignore_patterns(".*", "results", "build", "*.egg-info")
-    shutil.copytree(ROOT, source, ignore=ignored)
-    out = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", str(out), str(source)], check=True)
-    (path,) = out.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_tiny_gpt_alone(wheel):
@@ -42,9 +35,7 @@ def test_the_wheel_holds_tiny_gpt_alone(wheel):
 
 
 def test_the_wheel_installs_and_the_callbacks_import(wheel, tmp_path):
-    target = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True)
+    target = install(wheel, tmp_path / "site")
     code = (
         "import tiny_gpt; from tiny_gpt.callbacks import LossDropLogger; "
         "LossDropLogger(); print(tiny_gpt.__file__)"

@@ -274,7 +274,7 @@ def test_tasks_of_a_driver_that_stops_are_cancelled(monkeypatch, tmp_path):
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     store = Store(tmp_path / "store")
-    with pytest.raises(ValueError, match=r"pip install -e '\.\[ray\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'tiny_gpt\[ray\]'"):
         next(on_ray(store, []))
 
 

@@ -120,5 +120,5 @@ def test_what_cannot_be_a_shared_place_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="can reach and write"):
         Store(tmp_path / "store", shared=f"file://{tmp_path}/file")
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ValueError, match=r"pip install -e '\.\[remote\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'tiny_gpt\[remote\]'"):
         Store(tmp_path / "store", shared=f"file://{tmp_path}/there")

@@ -89,6 +89,7 @@ def render_report(
     counts = Counter(claim["verdict"] for claim in ledger["claims"])
     return environment.get_template("report.html.j2").render(
         ledger=ledger,
+        title=_title(ledger),
         figures={c["name"]: show_figure(c) for c in ledger["claims"]},
         experiments=experiments,
         conditions=conditions,
@@ -99,6 +100,14 @@ def render_report(
         config=manifest.get("config") or {},
         wall_s=_flatten(manifest.get("wall_s")),
     )
+
+
+def _title(ledger: dict[str, Any]) -> str:
+    """Returns what a reader sees first: the paper, or what was run."""
+    if ledger["claims"]:
+        return "Scaling Down Transformers, claim by claim"
+    names = dict.fromkeys(c["experiment"] for c in ledger["conditions"])
+    return ", ".join(name.replace("_", " ") for name in names)
 
 
 def _show_condition(

@@ -1,6 +1,7 @@
 """Checks of arguments and packages, with messages that name the rule."""
 
 import importlib.util
+import sys
 
 EXTRAS = {
     **dict.fromkeys(
@@ -49,7 +50,6 @@ def check_installed(*packages: str) -> None:
 
 
 def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # sys.modules holds None, or a module without a spec
-        return False
+    if package in sys.modules:  # None: hidden
+        return sys.modules[package] is not None
+    return importlib.util.find_spec(package) is not None

@@ -192,7 +192,7 @@ def _choose_for_jax(kind, num_devices, asked) -> Placement:
             raise _no_such_device(
                 kind,
                 f"which says: {_in_a_line(error)}",
-                f"install JAX for it (pip install -e '.[{extra}]') on a "
+                f"install JAX for it (pip install 'tiny_gpt[{extra}]') on a "
                 "machine that has one, or use --devices auto",
             ) from error
     devices = _take(found, kind, num_devices)
@@ -278,8 +278,8 @@ def _check_tpu(tpu: str) -> None:
                 "tpu",
                 "which is installed without TPU support",
                 "a local TPU needs tensorflow-tpu in place of TensorFlow "
-                "(pip install -e '.[tf-tpu]'), or --backend jax with "
-                "'.[tpu]'",
+                "(pip install 'tiny_gpt[tf-tpu]'), or --backend jax with "
+                "'tiny_gpt[tpu]'",
             )
         return
     if TPU_NAME.fullmatch(tpu):

@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.runtime.files import (
     DamagedFileError,
     differences,
@@ -52,6 +53,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: if another process holds it, or it cannot be written.
     """
+    check_installed("filelock")
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK, timeout=0)

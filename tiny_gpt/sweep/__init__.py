@@ -10,6 +10,9 @@
     run       runs what is missing
     collect   frames, thresholds, exponents
 
-Nothing is imported here: workers of Ray come by before they know their
-backend.
+No backend is imported here: workers of Ray come by before they know theirs.
 """
+
+from tiny_gpt.runtime.checks import check_installed
+
+check_installed("pandas", "scipy")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.runtime.files import write_whole
 from tiny_gpt.sweep.cell import FORMAT
 from tiny_gpt.sweep.remote_store import writer
@@ -93,6 +94,7 @@ def take_lease(path: Path) -> Lease | None:
     Raises:
         OSError: if the file cannot be written.
     """
+    check_installed("filelock")
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=0, thread_local=False)

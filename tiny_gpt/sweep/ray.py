@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiny_gpt.runtime.checks import check_installed
+
 if TYPE_CHECKING:
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.tasks import SweepTask, TaskLease, TaskResult
@@ -96,13 +98,9 @@ class Cluster:
             ValueError: if Ray is not installed or does not find the cluster.
             OSError: if the store cannot be written.
         """
-        try:
-            import ray
-        except ImportError as error:
-            raise ValueError(
-                "This executor needs Ray: pip install -e '.[ray]'. "
-                "Received: an environment without it"
-            ) from error
+        check_installed("ray")
+        import ray
+
         if not ray.is_initialized():
             _connect(ray, self._address)
             self._ours = ray

@@ -12,6 +12,7 @@ import time
 import warnings
 from typing import Any
 
+from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.sweep.cell import SEED_FILE
 
 
@@ -27,13 +28,9 @@ class Shared:
     """
 
     def __init__(self, url: str):
-        try:
-            import fsspec
-        except ImportError as error:
-            raise ValueError(
-                "A shared store needs fsspec: pip install -e '.[remote]'. "
-                "Received: an environment without it"
-            ) from error
+        check_installed("fsspec")
+        import fsspec
+
         self.url = url
         try:
             # Others write there: what was listed before is out of date.

@@ -1,1 +1,5 @@
 """Training: what `fit` and the compiled path share, and that path."""
+
+from tiny_gpt.runtime.checks import check_installed
+
+check_installed("pandas")

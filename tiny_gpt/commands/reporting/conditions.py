@@ -132,6 +132,8 @@ def _over_seeds(
             & (asked["tier"] == "unseen_sentences")
         ]
     )
+    if not final:  # nothing is asked exactly
+        return []
     values = list(final.values())
     num_learned = sum(value > LEARNED for value in values)
     groups = "two groups" if is_bimodal(values) else "one group"
