@@ -339,7 +339,8 @@ def _loss_by_task(
     per_word = stream.vocabulary.tokens_per_word
     num_source = stream.mixture.sentence_length * per_word
     starts = np.cumsum([0, *(len(places) for _, _, places in masks)])
-    parts, columns = {}, {}
+    parts: dict[str, np.ndarray] = {}
+    columns: dict[str, Column] = {}
     for (label, tier, places), start in zip(masks, starts, strict=False):
         is_source = (places >= 0) & (places < num_source)
         after = places - num_source - per_word  # 0 at the first answer token
