@@ -1,5 +1,6 @@
 """Training: one run through `fit`, or many runs the fastest way there is."""
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,31 +23,14 @@ from tiny_gpt.training.many_seeds import (
 )
 from tiny_gpt.training.replicas import (
     CallbacksOnACopy,
-    FilledWindows,
     copy_weights,
+    filled_windows,
     fitting,
 )
-from tiny_gpt.training.run_files import Record, state_of
-from tiny_gpt.training.run_setup import (
-    Job,
-    Run,
-    RunSetup,
-    open_record,
-    set_up_run,
-)
+from tiny_gpt.training.run_files import Saving
+from tiny_gpt.training.run_setup import Job, Run, open_record, set_up_run
 from tiny_gpt.training.seed_batches import SeedBatches
 from tiny_gpt.training.update import check_clipping, compile_gpt
-
-
-class _Saving(keras.callbacks.Callback):
-    """Adds each epoch to a record."""
-
-    def __init__(self, record: Record):
-        super().__init__()
-        self._record = record
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._record.add(logs or {}, lambda: state_of(self.model))
 
 
 def run(
@@ -90,75 +74,47 @@ def run(
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
-    if placement is not None and placement.is_replicated:
-        return _run_replicas(setup, list(callbacks), placement)
-    model = experiment.model.build()
-    compile_gpt(model, experiment.train)
-    setup.start(model)
-    compiled = CompiledEvaluation(
-        experiment.evaluation,
-        model,
-        experiment.model,
-        experiment.task.answer_length,
-    )
-    watching = [*setup.callbacks(compiled), *callbacks]
-    recorders = [*setup.recorders(watching), _Saving(setup.record)]
-    if not setup.record.is_trained:
-        model.fit(
-            setup.windows,
-            epochs=experiment.train.num_epochs,
-            initial_epoch=len(setup.record.logs),
-            steps_per_epoch=setup.windows.steps_per_epoch,
-            shuffle=False,  # the order is in the windows
-            callbacks=[*watching, *recorders],
-            verbose=0,
-        )
-    return setup.finish(model, compiled, model)
-
-
-def _run_replicas(
-    setup: RunSetup,
-    callbacks: list[keras.callbacks.Callback],
-    placement: Placement,
-) -> Run:
-    """Does the same on several devices, and returns a model on one."""
-    experiment = setup.experiment
-    with placement.scope():
+    callbacks = list(callbacks)
+    is_replicated = placement is not None and placement.is_replicated
+    replicas = placement if is_replicated else None
+    with replicas.scope() if replicas else contextlib.nullcontext():
         model = experiment.model.build()
-        compile_gpt(model, experiment.train, placement)
+        compile_gpt(model, experiment.train, replicas)
         setup.start(model)
-    copy = experiment.model.build()
+    asked = experiment.model.build() if replicas else model
     compiled = CompiledEvaluation(
         experiment.evaluation,
-        copy,
+        asked,
         experiment.model,
         experiment.task.answer_length,
     )
     questions = setup.callbacks(compiled)
     recorders = setup.recorders([*questions, *callbacks])
-    filled = FilledWindows(
-        setup.windows, experiment.train.batch_size, placement.num_devices
-    )
     if not setup.record.is_trained:
-        with fitting(placement):
+        windows: Any = setup.windows
+        if replicas:
+            questions = [CallbacksOnACopy(questions, asked)]
+            windows = filled_windows(
+                windows, experiment.train.batch_size, replicas
+            )
+        with fitting(replicas) if replicas else contextlib.nullcontext():
             model.fit(
-                filled
-                if placement.strategy is None
-                else filled.as_tensorflow(),
+                windows,
                 epochs=experiment.train.num_epochs,
                 initial_epoch=len(setup.record.logs),
                 steps_per_epoch=setup.windows.steps_per_epoch,
                 shuffle=False,  # the order is in the windows
                 callbacks=[
-                    CallbacksOnACopy(questions, copy),
+                    *questions,
                     *callbacks,
                     *recorders,
-                    _Saving(setup.record),
+                    Saving(setup.record),
                 ],
                 verbose=0,
             )
-    copy_weights(model, copy)
-    return setup.finish(copy, compiled, copy)
+    if replicas:
+        copy_weights(model, asked)
+    return setup.finish(asked, compiled, asked)
 
 
 def run_all(
@@ -231,14 +187,8 @@ def run_all(
 def _batches_of_one(
     num_jobs: int, num_workers: int, placement: Placement | None
 ) -> SeedBatches:
-    num_devices = 1 if placement is None else placement.num_devices
-    return SeedBatches(
-        num_workers,
-        (1,) * num_jobs,
-        is_split=False,
-        num_devices=num_devices,
-        is_divided=num_devices > 1,
-    )
+    n = 1 if placement is None else placement.num_devices
+    return SeedBatches(num_workers, (1,) * num_jobs, False, n, n > 1)
 
 
 def _check_for_fit(
@@ -287,7 +237,7 @@ def _fit_all(
     for job in jobs:
         more = list(callbacks(job)) if callbacks is not None else []
         if on_epoch is not None:
-            more.append(_Telling(on_epoch, job))
+            more.append(_after_epochs(on_epoch, job))
         done = run(
             job.experiment,
             job.seed,
@@ -302,15 +252,10 @@ def _fit_all(
         yield job, done
 
 
-class _Telling(keras.callbacks.Callback):
-    """Calls `on_epoch` after each epoch."""
-
-    def __init__(self, on_epoch: OnEpoch, job: Job):
-        super().__init__()
-        self._on_epoch, self._job = on_epoch, job
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._on_epoch(self._job, epoch + 1, logs or {})
+def _after_epochs(on_epoch: OnEpoch, job: Job) -> keras.callbacks.Callback:
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: on_epoch(job, epoch + 1, logs)
+    )
 
 
 def _work(

@@ -74,7 +74,7 @@ def build_ours(size: str, weights: dict[str, np.ndarray]):
 def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
     """All seeds in one program, as `many_seeds` trains them."""
     from tiny_gpt.training.epoch_program import EpochProgram
-    from tiny_gpt.training.many_seeds import count_workers
+    from tiny_gpt.training.seed_batches import count_workers
 
     model = build_ours(size, weights)
     n = sizes(size)

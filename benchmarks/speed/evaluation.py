@@ -47,9 +47,9 @@ def measure(size: str) -> dict[str, float]:
     from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
     from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
     from tiny_gpt.training.epoch_program import EpochProgram
-    from tiny_gpt.training.many_seeds import epoch_batches
     from tiny_gpt.training.run_files import state_of
     from tiny_gpt.training.run_setup import set_up_run
+    from tiny_gpt.training.train_batch import epoch_batches
     from tiny_gpt.training.update import compile_gpt
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")

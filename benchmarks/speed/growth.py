@@ -73,9 +73,10 @@ def build(what: str, value: int) -> Any:
 def measure(what: str, value: int) -> dict[str, float]:
     """Trains one epoch of every seed, again and again, and times it."""
     from tiny_gpt.training.epoch_program import EpochProgram
-    from tiny_gpt.training.many_seeds import count_workers, epoch_batches
     from tiny_gpt.training.run_files import state_of
     from tiny_gpt.training.run_setup import set_up_run
+    from tiny_gpt.training.seed_batches import count_workers
+    from tiny_gpt.training.train_batch import epoch_batches
     from tiny_gpt.training.update import compile_gpt
 
     experiment = build(what, value)

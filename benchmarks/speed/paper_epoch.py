@@ -19,8 +19,8 @@ from experiments import four_languages, triangle
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.environment import describe_environment, set_precision
-from tiny_gpt.training.run_setup import ShuffledWindows
 from tiny_gpt.training.update import compile_gpt
+from tiny_gpt.training.windows import ShuffledWindows
 
 
 def measure(experiment: Experiment) -> dict[str, object]:

@@ -28,8 +28,9 @@ from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.task import Translation
 from tiny_gpt.train import run
 from tiny_gpt.training import run_setup
-from tiny_gpt.training.run_setup import ShuffledWindows, draw_phases
+from tiny_gpt.training.run_setup import draw_phases
 from tiny_gpt.training.update import compile_gpt
+from tiny_gpt.training.windows import ShuffledWindows
 
 pytestmark = pytest.mark.backend
 

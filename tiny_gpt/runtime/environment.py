@@ -1,4 +1,4 @@
-"""Where a run happened: backend, devices, memory and precision."""
+"""The environment of a run: cores, memory, precision; set and described."""
 
 import functools
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Works of a sweep on Ray: a local cluster, or one that runs already.
+"""Tasks of a sweep on Ray: a local cluster, or one that runs already.
 
 This module imports nothing that needs a backend: Ray's workers import it
 before they know which one is used.

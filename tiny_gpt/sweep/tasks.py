@@ -1,4 +1,4 @@
-"""A pack of runs, and how it is done: under leases, into the store."""
+"""Sweep tasks: runs of one cell, made under leases, into the store."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

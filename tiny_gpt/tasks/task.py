@@ -87,7 +87,8 @@ class Task(Protocol):
 
         Nats per token. "inferred" is that of a reader who knows the mappings,
         infers which one it reads, and remembers nothing of the text: what
-        lies below is memorised. A floor that is not known is left out.
+        lies below is memorised; where it is unknown and left out, nothing is
+        measured against it. "told" is that of a reader who is told which one.
         """
 
     def baselines(self) -> dict[str, dict[str, float]]:

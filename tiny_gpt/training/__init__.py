@@ -1,4 +1,4 @@
-"""What `fit` and the compiled path share, and both of them."""
+"""Training: what `fit` and the compiled path share, and that path."""
 
 from tiny_gpt.runtime.checks import check_installed
 

@@ -1,7 +1,7 @@
-"""What is compiled for runs on JAX, kept for all that come later.
+"""Compiled programs on JAX, shared by all runs of one shape.
 
-Tracing and compiling a tiny model takes longer than many of its epochs. So
-programs are kept in this process, those of the shapes that were used last.
+Tracing and compiling a tiny model takes longer than many of its epochs. This
+process therefore keeps the programs of the shapes that were used last.
 """
 
 import threading

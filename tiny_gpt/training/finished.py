@@ -18,7 +18,7 @@ class NotRepeatedError(ValueError):
 
 
 def load_finished(
-    experiment: Experiment, seed: int, record: Path
+    experiment: Experiment, seed: int, record: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, float] | None:
     """Reads the record of a finished run.
 

@@ -1,16 +1,16 @@
 """Many runs at once, on JAX: one compiled program trains all seeds.
 
-An epoch is one call of a program that loops over its updates; runs of one
-shape share it (`programs`), whatever their seed, data and learning rate. An
-update is `model.train_step`, which `fit` calls as well. On a CPU runs are
-spread over threads, one or more cores each: measured, that is faster than a
-batch of seeds, whose arrays no longer fit the cache. On other devices the runs
-of a pack are one batch of the same program (`jax.vmap`). Packs are dealt to all
-devices; where there are fewer runs than devices, or several hosts, each run
-has them all, and its batches are divided among them.
+An epoch is one call of a program that loops over its updates. Runs of one
+shape share the program (`compiled_runs`), whatever their seed, data and
+learning rate. An update is `model.train_step`, which `fit` calls as well.
+
+On a CPU each run has a thread. Measured, that is faster than a batch of seeds,
+whose arrays no longer fit the cache. On other devices the runs of a pack are
+one batch of the program (`jax.vmap`), and packs are dealt to all devices. With
+fewer runs than devices, or on several hosts, each run has all devices, and its
+batches are divided among them.
 """
 
-import functools
 import itertools
 import queue
 import threading
@@ -23,15 +23,13 @@ import keras
 import numpy as np
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.devices import Placement, choose_devices
+from tiny_gpt.runtime.devices import Placement, choose_devices, host_index
 from tiny_gpt.runtime.environment import MIXED
 from tiny_gpt.training.compiled_runs import (
     CompiledPrograms,
     programs_for,
-    round_up,
     shape_of,
 )
-from tiny_gpt.training.epoch_program import first_copy
 from tiny_gpt.training.run_setup import Job, Run, RunSetup, set_up_run
 from tiny_gpt.training.seed_batches import (
     SeedBatches,
@@ -39,14 +37,15 @@ from tiny_gpt.training.seed_batches import (
     pack_size_for,
     share_runs,
 )
+from tiny_gpt.training.train_batch import (
+    Callbacks,
+    OnEpoch,
+    epoch_batches,
+    train_batch,
+)
 from tiny_gpt.training.update import check_clipping
 
-# The number of batches is rounded up, so that programs are shared.
-BATCHES = 8
-
-OnEpoch = Callable[["Job", int, dict[str, float]], None]
-OnStart = Callable[["SeedBatches"], None]
-Callbacks = Callable[["Job"], Iterable[keras.callbacks.Callback]]
+OnStart = Callable[[SeedBatches], None]
 
 
 def run_seeds(
@@ -90,7 +89,10 @@ def run_jobs(
     placement: Placement | None = None,
     callbacks: Callbacks | None = None,
 ) -> Iterator[tuple[Job, Run]]:
-    """Runs many jobs, conditions and seeds, in one process.
+    """Runs many jobs, conditions and seeds, in one process of JAX.
+
+    It is what `train.run_all` does on JAX, and has its arguments; of some there
+    is more to say here.
 
     Args:
         jobs: what to run, started in this order.
@@ -99,11 +101,10 @@ def run_jobs(
             device. 1 where each run has all devices.
         pack_size: runs in one batch of a program; by default 1 on a CPU, and
             elsewhere an even share for each device, or as many as fit it.
-        on_epoch: called after each epoch with the job, the epoch, counted
-            from 1, and its logs; by several threads.
-        on_start: called once, before anything is trained.
-        save_every_s: least seconds between two savings of a run.
-        placement: devices; by default all that JAX offers first.
+        on_epoch: see `run_all`; several threads call it.
+        on_start: see `run_all`.
+        save_every_s: see `run_all`.
+        placement: see `run_all`.
         callbacks: from a job to further callbacks, which see accuracies in
             `logs` and a `Snapshot` as their model; by several threads. Keys
             that they write are rows of the metrics frame (`train.run`).
@@ -182,7 +183,7 @@ class _Driver:
         self._callbacks = callbacks
         self._policy = keras.config.dtype_policy()
         count = sum(len(members) for members in queues.values())
-        local = [d for d in devices if d.process_index == _host()]
+        local = [d for d in devices if d.process_index == host_index()]
         is_alone = len(local) == len(devices)
         is_divided = not is_alone or (
             pack_size is None and count < len(devices)
@@ -270,95 +271,17 @@ class _Driver:
     def _work(self, pack, done: queue.Queue) -> None:
         programs, members = pack
         try:
-            for result in self._train(programs, members):
+            for result in train_batch(
+                programs,
+                members,
+                self._callbacks,
+                self._on_epoch,
+                self._is_stopped.is_set,
+                is_shared=bool(self._sharing),
+            ):
                 done.put(result)
         except BaseException as error:
             done.put(error)
-
-    def _train(self, programs, members) -> Iterator[tuple[Job, Run]]:
-        jobs = [job for job, _ in members]
-        pack = [setup for _, setup in members]
-        for setup in pack:
-            setup.record.start_clock()
-        train = pack[0].experiment.train
-        observers = [
-            [*setup.callbacks(programs.evaluation), *self._callbacks(job)]
-            for job, setup in members
-        ]
-        for setup, some in zip(pack, observers, strict=True):
-            some += setup.recorders(some)
-        for callback in (each for some in observers for each in some):
-            callback.set_params(
-                {
-                    "epochs": train.num_epochs,
-                    "steps": pack[0].windows.steps_per_epoch,
-                }
-            )
-            callback.on_train_begin()
-        state = _stack([programs.start(setup) for setup in pack])
-        for epoch in range(len(pack[0].record.logs), train.num_epochs):
-            if self._is_stopped.is_set():
-                for i, setup in enumerate(pack):
-                    of_run = _of_run(state, i, len(pack))
-                    setup.record.save(functools.partial(_copied, of_run))
-                return
-            inputs, targets, weights, num_batches = zip(
-                *(epoch_batches(setup, epoch) for setup in pack), strict=True
-            )
-            state, losses = programs.epoch(len(pack))(
-                state,
-                *(_stack_arrays(x) for x in (inputs, targets, weights)),
-                num_batches[0],
-            )
-            whole = first_copy(state) if self._sharing else state
-            for i, (job, setup) in enumerate(members):
-                of_run = _of_run(whole, i, len(pack))
-                logs = {"loss": float(np.atleast_1d(losses)[i])}
-                snapshot = programs.snapshot(of_run)
-                for callback in observers[i]:
-                    callback.set_model(snapshot)
-                    callback.on_epoch_end(epoch, logs)
-                setup.record.add(logs, functools.partial(_copied, of_run))
-                if self._on_epoch is not None:
-                    self._on_epoch(job, epoch + 1, logs)
-        state = first_copy(state) if self._sharing else state
-        for i, (job, setup) in enumerate(zip(jobs, pack, strict=True)):
-            yield job, programs.finish(setup, _of_run(state, i, len(pack)))
-
-
-def epoch_batches(
-    setup: RunSetup, epoch: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Returns an epoch as batches of one size, weights, and their number."""
-    size = setup.experiment.train.batch_size
-    number = setup.windows.steps_per_epoch
-    total = round_up(number, BATCHES) * size
-    windows = setup.windows.epoch(epoch)
-    count = len(windows[0])
-    filled = []
-    for array in (*windows, np.ones(count, "float32")):
-        whole = np.zeros((total, *array.shape[1:]), array.dtype)
-        whole[:count] = array
-        filled.append(whole.reshape(-1, size, *array.shape[1:]))
-    return filled[0], filled[1], filled[2], number
-
-
-def _stack(states: list[list[np.ndarray]]) -> list[np.ndarray]:
-    if len(states) == 1:
-        return states[0]
-    return [np.stack(values) for values in zip(*states, strict=True)]
-
-
-def _stack_arrays(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
-
-
-def _of_run(state: Sequence[Any], i: int, num_runs: int) -> list[Any]:
-    return list(state) if num_runs == 1 else [value[i] for value in state]
-
-
-def _copied(state: Sequence[Any]) -> list[np.ndarray]:
-    return [np.array(value) for value in state]
 
 
 def _check_hosts(num_epochs: Sequence[int]) -> None:
@@ -378,9 +301,3 @@ def _check_hosts(num_epochs: Sequence[int]) -> None:
             "the first host to the others. Received: runs, epochs, most "
             f"epochs of a run by host: {of_all.tolist()}"
         )
-
-
-def _host() -> int:
-    import jax
-
-    return jax.process_index()

@@ -16,6 +16,7 @@ Questions are asked of a copy of the model on one device.
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -131,6 +132,14 @@ class FilledWindows(keras.utils.PyDataset):
                 tf.TensorSpec(x.shape, x.dtype) for x in self[0]
             ),
         )
+
+
+def filled_windows(
+    windows: keras.utils.PyDataset, batch_size: int, placement: Placement
+) -> Any:
+    """Returns batches that the devices of a placement can share evenly."""
+    filled = FilledWindows(windows, batch_size, placement.num_devices)
+    return filled if placement.strategy is None else filled.as_tensorflow()
 
 
 class CallbacksOnACopy(keras.callbacks.Callback):

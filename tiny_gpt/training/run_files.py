@@ -1,4 +1,4 @@
-"""What a run keeps on disk so that it can continue."""
+"""Files of a run: the record of its epochs, and the state to go on from."""
 
 import json
 import math
@@ -257,6 +257,17 @@ def columns_in(saved: Mapping[str, Any]) -> dict[str, Column]:
             "columns", {}
         ).items()
     }
+
+
+class Saving(keras.callbacks.Callback):
+    """Adds each epoch to a record."""
+
+    def __init__(self, record: Record):
+        super().__init__()
+        self._record = record
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._record.add(logs or {}, lambda: state_of(self.model))
 
 
 def _to_json(value: float) -> float | str | None:

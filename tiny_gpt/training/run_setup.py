@@ -1,6 +1,5 @@
-"""One run before it trains, or goes on: what it reads, asks and keeps."""
+"""Run setup: data, callbacks, checkpoints."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
+from tiny_gpt.training.windows import ShuffledWindows
 
 
 @dataclass(frozen=True)
@@ -53,61 +53,6 @@ class Run:
     metrics: pd.DataFrame
     events: pd.DataFrame
     wall_s: float
-
-
-class ShuffledWindows(keras.utils.PyDataset):
-    """Batches of windows, shuffled anew each epoch.
-
-    Batch i is a function of (seed, i) alone, whatever was asked before: a
-    run that continues reads what it would have read, on every backend.
-
-    Args:
-        phases: inputs and targets, each of shape (N, T), that are read one
-            after the other; all of equally many batches.
-        last_epochs: epoch after the last one of each phase.
-        batch_size: windows per batch; the last of an epoch is smaller.
-        seed: entropy of the order, one integer.
-        first_epoch: epoch of the first batch, counted from 0.
-    """
-
-    def __init__(
-        self,
-        phases: Sequence[tuple[np.ndarray, np.ndarray]],
-        last_epochs: Sequence[int],
-        batch_size: int,
-        seed: int,
-        first_epoch: int = 0,
-    ):
-        super().__init__(workers=0)
-        self.steps_per_epoch = math.ceil(len(phases[0][0]) / batch_size)
-        self._phases = phases
-        self._last_epochs = last_epochs
-        self._batch_size = batch_size
-        self._seed = seed
-        self._first_epoch = first_epoch
-        none = np.empty(0, int)
-        self._shuffled: tuple[int, np.ndarray, np.ndarray] = -1, none, none
-
-    def __len__(self):
-        num_epochs = self._last_epochs[-1] - self._first_epoch
-        return self.steps_per_epoch * num_epochs
-
-    def __getitem__(self, index):
-        epoch = self._first_epoch + index // self.steps_per_epoch
-        inputs, targets = self.epoch(epoch)
-        start = index % self.steps_per_epoch * self._batch_size
-        batch = slice(start, start + self._batch_size)
-        return inputs[batch], targets[batch]
-
-    def epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns all windows in the order of an epoch, counted from 0."""
-        phase = int(np.searchsorted(self._last_epochs, epoch, side="right"))
-        if self._shuffled[0] != epoch:
-            inputs, targets = self._phases[phase]
-            rng = np.random.default_rng([self._seed, epoch])
-            order = rng.permutation(len(inputs))
-            self._shuffled = epoch, inputs[order], targets[order]
-        return self._shuffled[1:]
 
 
 @dataclass(frozen=True)
@@ -159,8 +104,10 @@ class RunSetup:
             ),
             WeightNorms(),
         ]
-        if not experiment.train.num_pretraining_epochs:  # else the text changes
-            callbacks.append(MemorisationMeter(loss_floor(experiment)))
+        floor = loss_floor(experiment)
+        has_one_text = not experiment.train.num_pretraining_epochs
+        if has_one_text and not math.isnan(floor):
+            callbacks.append(MemorisationMeter(floor))
         loggers = event_loggers(experiment, logs)
         callbacks += loggers.values()
         if self.record.path is not None and self.keeps_weights:

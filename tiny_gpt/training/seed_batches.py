@@ -1,4 +1,4 @@
-"""How many runs are put together in a batch, and how many side by side."""
+"""Seed batches: how many runs share a batch, and how many run at once."""
 
 import math
 from dataclasses import dataclass

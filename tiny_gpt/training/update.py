@@ -1,4 +1,4 @@
-"""How a model is compiled: optimizer, loss, clipping."""
+"""Compilation of a model for training: optimizer, loss, clipping."""
 
 import keras
 

@@ -106,8 +106,10 @@ def _effects(
                 effects.append(effect(name, mean, unit))
     for mapping in plan.study.sparse:
         effects += _over_seeds(rows, asked, mapping, experiment, evidence)
-    losses = by_seed(last[(last["metric"] == "loss")])
     floor = loss_floor(experiment)
+    if math.isnan(floor):
+        return effects
+    losses = by_seed(last[(last["metric"] == "loss")])
     excess = {seed: loss - floor for seed, loss in losses.items()}
     free = (-math.inf, math.inf)
     name = "training loss, last epoch, above its floor"
