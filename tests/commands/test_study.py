@@ -75,7 +75,8 @@ def test_a_file_of_a_package_is_its_module():
         ("import not_there", "No module named 'not_there'"),
         ("raise SystemError('broken')", "SystemError: broken"),
         (
-            "from tiny_gpt.commands.study import Study\nSTUDY = Study(name='x')",
+            "from tiny_gpt.commands.study import Study\n"
+            "STUDY = Study(name='x')",
             "missing 3 required keyword-only arguments",
         ),
     ],
