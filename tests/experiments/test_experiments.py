@@ -128,12 +128,11 @@ def test_the_paper_preset_has_the_published_counts():
 def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
     module = MODULES[0]
     for preset in module.PRESETS:
-        one, *others = (
-            vars(module.build_experiment(preset, c)) for c in module.CONDITIONS
-        )
+        built = (module.build_experiment(preset, c) for c in module.CONDITIONS)
+        one, *others = (vars(e) | vars(e.task) for e in built)
         for other in others:
             differing = {k for k in one if one[k] != other[k]}
-            assert differing == {"condition", "mixture"}
+            assert differing == {"condition", "task", "mixture"}
 
 
 def test_published_curves_are_whole():
