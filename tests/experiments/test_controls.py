@@ -12,7 +12,8 @@ from tiny_gpt.training.run_setup import draw_phases
 
 BASE = build_experiment("quick", "sparse_a_to_c")
 OTHERS = [name for name in CONDITIONS if name != "sparse_a_to_c"]
-# Fields of `Experiment` and its task in which a condition may differ from the base.
+# Fields of `Experiment` and its task in which a condition may differ from
+# the base.
 ALWAYS = {"condition", "mixture"}
 CURVES = [name for name in OTHERS if name.split("_")[-1].isdigit()]
 CURVES = [name for name in CURVES if not name.startswith("held_out")]
