@@ -223,8 +223,7 @@ def test_jobs_run_in_processes_of_their_own(tmp_path):
     quick = triangle.build_experiment("quick", "a_to_c_alone")
     tiny = replace(
         quick,
-        eval_mappings=("A->C",),
-        pivots=(),
+        task=replace(quick.task, eval_mappings=("A->C",), pivots=()),
         train=replace(quick.train, num_epochs=1),
         evaluation=replace(
             quick.evaluation, num_sentences=2, exact_demonstrations=()
