@@ -156,13 +156,14 @@ class Experiment(Generic[TaskT]):
             raise ValueError(
                 "`eval_mappings` must name a mapping. Received: none"
             )
-        labels = {*self.task.eval_mappings, *self.task.read_mappings}
+        read = set(self.task.read_mappings) - set(self.task.eval_mappings)
+        labels = [*self.task.eval_mappings, *sorted(read)]
         names = {task_name(label) for label in labels}
         are_plain = all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
         if not are_plain or len(names) < len(labels):
             raise ValueError(
-                "Mappings are named with letters, digits, '_' and '->', and "
-                f"differ in more than case. Received: {sorted(labels)}"
+                "Mappings are named with letters, digits, '_' and '->', stand "
+                f"once and differ in more than case. Received: {labels}"
             )
         shared = _names_of(self.task) & _names_of(self)
         if shared:

@@ -71,6 +71,10 @@ HOSTILE_NAMES = [
     "x\0",
     "ü",
 ]
+NAMES = st.one_of(
+    st.from_regex(r"[A-Za-z0-9_]{1,8}", fullmatch=True),
+    st.sampled_from(HOSTILE_NAMES),
+)
 
 POOLS = [
     "abcdefghijklmnopqrstuvwxyz",
@@ -153,8 +157,8 @@ FIELDS = {
         "is_asked_after_others": st.booleans(),
     },
     Experiment: {
-        "name": st.sampled_from(["tiny", *HOSTILE_NAMES]),
-        "condition": st.sampled_from(["one", *HOSTILE_NAMES]),
+        "name": NAMES,
+        "condition": NAMES,
     },
     Translation: {
         "eval_mappings": some(LABELS),

@@ -12,7 +12,8 @@ from tiny_gpt.training.run_setup import draw_phases
 
 BASE = STUDY.build("quick", "sparse_a_to_c")
 OTHERS = [name for name in STUDY.conditions if name != "sparse_a_to_c"]
-# Fields of `Experiment` in which a condition may differ from the base.
+# Fields of `Experiment` and its task in which a condition may differ from
+# the base.
 ALWAYS = {"condition", "mixture"}
 CURVES = [name for name in OTHERS if name.split("_")[-1].isdigit()]
 CURVES = [name for name in CURVES if not name.startswith("held_out")]
@@ -44,11 +45,8 @@ def shown(experiment):
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_control_differs_in_nothing_else(name):
     control = STUDY.build("quick", name)
-    differing = {
-        field
-        for field in vars(BASE)
-        if getattr(control, field) != getattr(BASE, field)
-    }
+    fields, base = (vars(e) | vars(e.task) for e in (control, BASE))
+    differing = {f for f in base if fields[f] != base[f]} - {"task"}
     assert differing <= ALLOWED.get(name, ALWAYS)
     assert "mixture" in differing
     # Languages, pool and sizes are those of the base.
@@ -116,7 +114,9 @@ def test_alone_has_as_many_updates_and_tokens(preset):
     train = pretrained.train
     half = train.num_epochs - train.num_pretraining_epochs
     assert half == by_tokens.train.num_epochs == base.train.num_epochs
-    first = {c.mapping: c.num_shown for c in pretrained.pretraining.components}
+    first = {
+        c.mapping: c.num_shown for c in pretrained.task.pretraining.components
+    }
     assert {m: x for m, x in first.items() if x} == {
         "A->B": 2500,
         "B->C": 2500,

@@ -126,10 +126,11 @@ def test_the_paper_preset_has_the_published_counts():
 def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
     study = STUDIES[0]
     for preset in study.presets:
-        one, *others = (vars(study.build(preset, c)) for c in study.conditions)
+        built = (study.build(preset, c) for c in study.conditions)
+        one, *others = (vars(e) | vars(e.task) for e in built)
         for other in others:
             differing = {k for k in one if one[k] != other[k]}
-            assert differing == {"condition", "mixture"}
+            assert differing == {"condition", "task", "mixture"}
 
 
 def test_published_curves_are_whole():

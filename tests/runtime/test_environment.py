@@ -25,7 +25,7 @@ QUICK = dataclasses.replace(
     evaluation=dataclasses.replace(
         TINY.evaluation, num_loss_windows=0, exact_demonstrations=(1,)
     ),
-    pivots=(),
+    task=dataclasses.replace(TINY.task, pivots=()),
 )
 
 

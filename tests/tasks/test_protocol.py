@@ -193,6 +193,7 @@ def test_its_fields_and_class_are_in_the_key_of_a_sweep():
     [
         ({"modulus": 8}, "needs `vocabulary_size` 11"),
         ({"eval_mappings": ("plus", "Plus")}, "differ in more than case"),
+        ({"eval_mappings": ("plus", "plus")}, "stand once"),
         ({"eval_mappings": ("a/b",)}, "letters, digits"),
     ],
 )
