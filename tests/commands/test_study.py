@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-from tests.helpers.tiny_runs import TINY
 
+from benchmarks.tiny_runs import TINY
 from experiments import triangle
 from tiny_gpt.commands.study import Study, load_study
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY
 from tiny_gpt.evaluation.greedy import GreedyDecoder
 from tiny_gpt.experiment import config_of
 from tiny_gpt.models.initial_weights import initialise_weights
