@@ -7,9 +7,9 @@ Run       tiny-gpt run examples/ring.py --seeds 3
 Time      10 seconds a seed, on 2 CPU cores
 """
 
+from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.tasks.translation.quick import build_quick
 
 RING = ("A->B", "B->C", "C->D", "D->E", "E->A")
 

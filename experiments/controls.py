@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from tiny_gpt.claims.claim import LEVEL
 from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError, series
 from tiny_gpt.claims.verdict import CHANCE, UNSEEN
+from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.models.gpt import GPTConfig
@@ -31,7 +32,6 @@ from tiny_gpt.tasks.translation.mixture import (
     Component,
     Mixture,
 )
-from tiny_gpt.tasks.translation.quick import build_quick
 from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "controls"

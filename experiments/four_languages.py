@@ -12,6 +12,7 @@ Time      4 minutes for quick with 5 seeds, on 2 CPU cores
 import dataclasses
 from pathlib import Path
 
+from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
@@ -21,7 +22,6 @@ from tiny_gpt.tasks.translation.mixture import (
     Component,
     Mixture,
 )
-from tiny_gpt.tasks.translation.quick import build_quick
 from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "four_languages"

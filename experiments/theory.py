@@ -14,10 +14,10 @@ of it. What is then asked of the trained models is in `measurements/`.
 import dataclasses
 
 from experiments import controls
+from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.tasks.translation.quick import build_quick
 
 NAME = "theory"
 COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs

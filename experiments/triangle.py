@@ -15,10 +15,10 @@ not fill a vocabulary of 30; here every condition has one token per letter.
 import dataclasses
 from pathlib import Path
 
+from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.tasks.translation.quick import build_quick
 from tiny_gpt.tasks.translation.task import Translation
 
 NAME = "triangle"

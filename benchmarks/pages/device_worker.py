@@ -11,6 +11,7 @@ import dataclasses
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -77,7 +78,8 @@ def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
     """Trains seeds by the compiled program, and notes where it runs."""
     from tiny_gpt.training import compiled_runs, epoch_program, many_seeds
 
-    used, told = set(), []
+    used: set[Any] = set()
+    told: list[Any] = []
 
     class Program(epoch_program.EpochProgram):
         def __call__(self, *args):
@@ -85,7 +87,7 @@ def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
             used.update(state[0].devices())
             return state, loss
 
-    compiled_runs.EpochProgram = Program
+    compiled_runs.EpochProgram = Program  # type: ignore[misc]
     compiled_runs.forget_programs()
     runs = many_seeds.run_seeds(
         EXPERIMENT, range(num_seeds), on_start=told.append, placement=placement
@@ -95,7 +97,7 @@ def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
     return {**results(runs), "facts": np.array(facts)}
 
 
-def fit(placement: Placement, **changes: object) -> dict[str, np.ndarray]:
+def fit(placement: Placement, **changes: Any) -> dict[str, np.ndarray]:
     """Trains one seed by `fit`, with some other `TrainConfig`."""
     train = dataclasses.replace(EXPERIMENT.train, **changes)
     experiment = dataclasses.replace(EXPERIMENT, train=train)
@@ -105,16 +107,19 @@ def fit(placement: Placement, **changes: object) -> dict[str, np.ndarray]:
 def fit_continued(placement: Placement) -> dict[str, np.ndarray]:
     """Trains one seed by `fit`, stopped after 2 epochs and after the last."""
 
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch + 1 in (2, EXPERIMENT.train.num_epochs):
-                raise KeyboardInterrupt
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def stop_after_2(epoch: int, logs: object) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
 
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "run"
-        for _ in range(2):
+        for hooks in ({"on_epoch_begin": stop_after_2}, {"on_train_end": stop}):
+            callback = keras.callbacks.LambdaCallback(**hooks)
             with contextlib.suppress(KeyboardInterrupt):
-                run(EXPERIMENT, 0, record, [Stop()], 0.0, placement=placement)
+                run(EXPERIMENT, 0, record, [callback], 0.0, placement=placement)
         return results([run(EXPERIMENT, 0, record, placement=placement)])
 
 
@@ -134,7 +139,7 @@ def main(path: str, actions: list[str]) -> None:
     divide_the_cpu(max(int(number) for _, number in cases))
     set_precision("float32")
     make_deterministic()
-    found = {}
+    found: dict[str, Any] = {}
     for action, number in cases:
         placement = choose_devices("cpu", int(number))
         for name, value in ACTIONS[action](placement).items():

@@ -1,5 +1,6 @@
 """Run setup: data, callbacks, checkpoints."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
