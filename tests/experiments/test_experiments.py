@@ -129,7 +129,10 @@ def test_conditions_of_the_triangle_differ_in_the_mixture_alone():
         one, *others = (vars(study.build(preset, c)) for c in study.conditions)
         for other in others:
             differing = {k for k in one if one[k] != other[k]}
-            assert differing == {"condition", "mixture"}
+            assert differing == {"condition", "task"}
+            task, second = vars(one["task"]), vars(other["task"])
+            differing = {k for k in task if task[k] != second[k]}
+            assert differing == {"mixture"}
 
 
 def test_published_curves_are_whole():
