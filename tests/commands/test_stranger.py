@@ -75,7 +75,7 @@ def test_it_runs_draws_and_reports(tiny_gpt):
 
     done = tiny_gpt("report", "results/ring")
     assert done.returncode == 0, done.stderr
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text().replace("\u00a0", " ")
     assert "<h1>ring</h1>" in page
     assert "12 E → A pairs, 1000 of each other mapping" in page
     assert page.count("<svg") > 2  # loss and accuracy by epoch

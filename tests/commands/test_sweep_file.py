@@ -49,7 +49,7 @@ def test_an_experiment_may_be_a_file_beside_it(tmp_path):
     text = TEXT.replace("controls", "mine.py").replace("A->C", "E->A")
     sweep = load(tmp_path, 'condition = "sparse_12"\n' + text)
     (_, cell) = sweep.cells
-    assert cell.experiment.name == "ring"
+    assert cell.experiment.task.eval_mappings[-1] == "E->A"
 
 
 def test_conditions_can_be_an_axis_and_seeds_a_list(tmp_path):

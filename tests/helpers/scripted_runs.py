@@ -8,6 +8,7 @@ import pandas as pd
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.metrics.columns import COLUMNS
+from tiny_gpt.metrics.frames import columns_of
 from tiny_gpt.training.run_files import Record
 
 NUM_EPOCHS = 6
@@ -152,10 +153,15 @@ def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
         experiment = STUDIES[name].build("quick", condition)
         path = folder / name / "runs" / condition / f"seed_{seed}"
         record = Record(experiment, int(seed), path)
+        columns = columns_of(experiment)
         is_exact = rows["tier"].isin(TIERS)
         for _, of_epoch in rows[~is_exact].groupby("epoch"):
             record.logs.append(
-                {log_key(row): row.value for row in of_epoch.itertuples()}
+                {
+                    log_key(row): row.value
+                    for row in of_epoch.itertuples()
+                    if log_key(row) in columns  # no losses of what is not read
+                }
             )
         columns = ["mapping", "tier", "prompt", "metric", "value"]
         exact = rows[is_exact][columns].itertuples(index=False, name=None)

@@ -145,8 +145,8 @@ def load_study(experiment: str, folder: Path | None = None) -> Study:
     ]
     if experiment not in names:
         raise ValueError(
-            "`experiment` must be the path of a file, as mine.py, or one of "
-            f"{tuple(names)} in {folder} (--experiments PATH). "
+            f"`experiment` must be one of {tuple(names)} in {folder} "
+            "(--experiments PATH), or the path of a file, as mine.py. "
             f"Received: experiment={experiment!r}"
         )
     return load(folder / f"{experiment}.py", "STUDY", Study)
