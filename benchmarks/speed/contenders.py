@@ -28,7 +28,8 @@ def sizes(size: str) -> dict[str, Any]:
     from experiments import triangle
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    model, train = experiment.model, experiment.train
+    model: Any = experiment.model  # a GPT
+    train = experiment.train
     return {
         "batch": train.batch_size,
         "length": model.sequence_length,

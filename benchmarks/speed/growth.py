@@ -41,7 +41,8 @@ def build(what: str, value: int) -> Any:
     from experiments import triangle
 
     experiment = triangle.build_experiment("quick", "sparse_a_to_c")
-    model, train = experiment.model, experiment.train
+    model: Any = experiment.model  # a GPT
+    train = experiment.train
     mixture = experiment.mixture
     if what == "width":
         model = dataclasses.replace(model, num_heads=value // model.head_dim)

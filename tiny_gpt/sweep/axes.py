@@ -7,7 +7,6 @@ from typing import Any
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig, updates_per_epoch
-from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.vocabulary import vocabulary_size
 
@@ -33,7 +32,7 @@ LABELS = ("name", "condition")  # of frames, not of what is run
 
 
 Tree = dict[str, Any]
-Network = type[ModelConfig]
+Network = type[Any]  # a `ModelConfig`
 
 
 def has_field(experiment: Experiment, axis: str) -> bool:
