@@ -26,6 +26,8 @@ class ModelConfig(Protocol):
     @property
     def sequence_length(self) -> int: ...
 
+    def __hash__(self) -> int: ...
+
     def build(self) -> keras.Model:
         """Builds the network, not compiled.
 
