@@ -28,7 +28,7 @@ def sizes(size: str) -> dict[str, Any]:
     from experiments import triangle
 
     experiment = triangle.build_experiment(size, "sparse_a_to_c")
-    model: Any = experiment.model
+    model: Any = experiment.model  # a GPT
     train = experiment.train
     return {
         "batch": train.batch_size,

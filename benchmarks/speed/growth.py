@@ -41,7 +41,7 @@ def build(what: str, value: int) -> Any:
     from experiments import triangle
 
     experiment = triangle.build_experiment("quick", "sparse_a_to_c")
-    model: Any = experiment.model
+    model: Any = experiment.model  # a GPT
     train = experiment.train
     mixture = experiment.task.mixture
     if what == "width":

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 from keras import ops
 
 from tiny_gpt.analysis import contexts as theory
 from tiny_gpt.analysis.loss_floor import Packing
+from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.runtime.backend import compile_for_model
 from tiny_gpt.tasks.translation.languages import split_label
 from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
@@ -20,7 +20,7 @@ Named = tuple[str, str, np.ndarray]  # mapping, metric, values by question
 
 
 @cache
-def _reader(config: Any):
+def _reader(config: ModelConfig):
     """Compiles a network once for all runs of its shape."""
     network = config.build()
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiny_gpt.experiment import Experiment, updates_per_epoch
-from tiny_gpt.models.config import ModelConfig
 
 # Axes by name; any other is a field, e.g. "train.batch_size".
 FIELD_BY_AXIS = {
@@ -24,7 +23,7 @@ LABELS = ("name", "condition")  # of frames, not of what is run
 
 
 Tree = dict[str, Any]
-Network = type[ModelConfig]
+Network = type[Any]  # a `ModelConfig`
 
 
 def has_field(experiment: Experiment, axis: str) -> bool:
