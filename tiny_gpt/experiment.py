@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from tiny_gpt.evaluation.evaluate import EvaluationConfig, task_name
 from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.runtime.checks import check_choice, check_whole
 from tiny_gpt.tasks.task import Task
 from tiny_gpt.tasks.translation.task import Translation
 
@@ -61,11 +62,7 @@ class TrainConfig:
             ("loss_drop_window", 1),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be at least {least}, a whole number. "
-                    f"Received: {name}={value!r}"
-                )
+            check_whole(name, value, least)
         number = self.num_pretraining_epochs
         is_whole = isinstance(number, int)
         if not is_whole or not 0 <= number < self.num_epochs:
@@ -88,11 +85,7 @@ class TrainConfig:
                 "`weight_decay` cannot be negative; it is finite. "
                 f"Received: weight_decay={decay!r}"
             )
-        if self.clipping not in CLIPPINGS:
-            raise ValueError(
-                f"`clipping` must be one of {CLIPPINGS}. "
-                f"Received: clipping={self.clipping!r}"
-            )
+        check_choice("clipping", self.clipping, CLIPPINGS)
 
 
 @dataclass(frozen=True)

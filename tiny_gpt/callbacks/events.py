@@ -20,6 +20,7 @@ from tiny_gpt.analysis.changes import (
 from tiny_gpt.analysis.events import find_loss_drops
 from tiny_gpt.analysis.mirages import Event, mark_mirages
 from tiny_gpt.callbacks.schedule import from_config
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
 
 METHODS = ("cusum", "threshold")
@@ -125,11 +126,7 @@ class LossDropLogger(keras.callbacks.Callback):
                 "`smooth` names keys that are watched. "
                 f"Received: {sorted(unknown)}, which are not"
             )
-        if self.method not in METHODS:
-            raise ValueError(
-                f"`method` must be one of {METHODS}. "
-                f"Received: method={self.method!r}"
-            )
+        check_choice("method", self.method, METHODS)
         if self.path is not None and self.path.suffix not in (".jsonl", ".csv"):
             raise ValueError(
                 "`path` must end in .jsonl or .csv. "

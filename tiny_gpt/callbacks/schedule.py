@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.runtime.checks import check_choice
+
 UNITS = ("epoch", "step")
 
 
@@ -38,10 +40,7 @@ class Schedule:
     per_decade: int | None = None
 
     def __post_init__(self):
-        if self.unit not in UNITS:
-            raise ValueError(
-                f"`unit` must be one of {UNITS}. Received: unit={self.unit!r}"
-            )
+        check_choice("unit", self.unit, UNITS)
         for name in ("every", "per_decade"):
             value = getattr(self, name)
             if value is not None and (int(value) != value or value < 1):

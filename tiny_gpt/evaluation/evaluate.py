@@ -28,6 +28,7 @@ from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
 from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
 from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.runtime.backend import Snapshot
+from tiny_gpt.runtime.checks import check_choice, check_whole
 
 # Tiers and kinds of the loss by mapping.
 LOSS_TIERS = ("training_windows", "fresh_windows")
@@ -80,11 +81,7 @@ class EvaluationConfig:
     has_gradients: bool = False
 
     def __post_init__(self):
-        if self.decoding not in DECODINGS:
-            raise ValueError(
-                f"`decoding` must be one of {DECODINGS}. "
-                f"Received: decoding={self.decoding!r}"
-            )
+        check_choice("decoding", self.decoding, DECODINGS)
         for name, least in (
             ("num_sentences", 1),
             ("num_demonstrations", 0),
@@ -93,11 +90,7 @@ class EvaluationConfig:
             ("num_loss_windows", 0),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be at least {least}, a whole number. "
-                    f"Received: {name}={value!r}"
-                )
+            check_whole(name, value, least)
         for number in self.exact_demonstrations:
             if not isinstance(number, int) or number < 0:
                 raise ValueError(

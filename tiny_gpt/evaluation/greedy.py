@@ -8,6 +8,7 @@ from keras import ops
 
 from tiny_gpt.models.stepwise import CachedBlocks, reading_of
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.runtime.checks import check_choice
 
 DECODINGS = ("published", "aligned", "cached")
 PADDING_ID = 0
@@ -51,11 +52,7 @@ class GreedyDecoder:
         vocabulary_size: int,
         sequence_length: int,
     ):
-        if decoding not in DECODINGS:
-            raise ValueError(
-                f"`decoding` must be one of {DECODINGS}. "
-                f"Received: decoding={decoding!r}"
-            )
+        check_choice("decoding", decoding, DECODINGS)
         if num_tokens < 1:
             raise ValueError(
                 "`num_tokens` must be at least 1. "

@@ -7,7 +7,7 @@ import keras
 
 from tiny_gpt.models.chain import Chain
 from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
-from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.checks import check_choice, check_whole
 
 
 def _check_activation(name: str, value: str | None) -> None:
@@ -86,11 +86,7 @@ class GPTConfig:
         sizes = ("vocabulary_size", "sequence_length", "num_layers")
         for name in (*sizes, "num_heads", "head_dim", "intermediate_ratio"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1, a whole number. "
-                    f"Received: {name}={value!r}"
-                )
+            check_whole(name, value, 1)
         number = self.num_unused_classes
         if not isinstance(number, int) or number < 0:
             raise ValueError(

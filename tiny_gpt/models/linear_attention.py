@@ -5,7 +5,7 @@ from keras import ops
 
 from tiny_gpt.models.chain import Chain
 from tiny_gpt.models.layers import TokenAndPositionEmbedding
-from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.checks import check_choice, check_whole
 
 WEIGHTINGS = ("linear", "softmax")
 NORMALIZATIONS = ("none", "num_keys")
@@ -186,11 +186,7 @@ def build_linear_gpt(
         ("hidden_dim", hidden_dim),
         ("num_layers", num_layers),
     ):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be at least 1, a whole number. "
-                f"Received: {name}={value!r}"
-            )
+        check_whole(name, value, 1)
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     z = TokenAndPositionEmbedding(
         vocabulary_size, sequence_length, hidden_dim, name="embedding"

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tiny_gpt.runtime.checks import check_choice
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -157,10 +159,7 @@ def index_of(point: str, points: tuple[str, ...]) -> int:
     Raises:
         ValueError: if there is no such point.
     """
-    if point not in points:
-        raise ValueError(
-            f"`point` must be one of {points}. Received: point={point!r}"
-        )
+    check_choice("point", point, points)
     return points.index(point)
 
 

@@ -23,6 +23,15 @@ class MissingExtraError(ImportError, ValueError):
     """A package of an extra is not installed."""
 
 
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raises a ValueError, if `value` is no whole number from `least` on."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"`{name}` must be at least {least}, a whole number. "
+            f"Received: {name}={value!r}"
+        )
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises a ValueError that names the choices, if `value` is not one."""
     if value not in choices:

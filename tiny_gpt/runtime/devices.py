@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.runtime.checks import check_choice
+
 KINDS = ("auto", "cpu", "gpu", "tpu")
 CONNECTION_TIMEOUT_S = 10.0
 # A name as Google Cloud allows it, and host:port as TensorFlow writes it.
@@ -89,10 +91,7 @@ def choose_devices(
             such devices or too few, or the TPU cannot be reached or used by
             this backend.
     """
-    if kind not in KINDS:
-        raise ValueError(
-            f"`devices` must be one of {KINDS}. Received: devices={kind!r}"
-        )
+    check_choice("devices", kind, KINDS)
     if num_devices is not None and num_devices < 1:
         raise ValueError(
             "`num_devices` must be at least 1. "

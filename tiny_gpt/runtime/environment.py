@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.devices import Placement, choose_devices
 
 PRECISIONS = ("float32", "default", "mixed_bfloat16")
@@ -39,11 +40,7 @@ def set_precision(precision: str) -> None:
     Raises:
         ValueError: if `precision` is none of them.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"`precision` must be one of {PRECISIONS}. "
-            f"Received: precision={precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     if precision == MIXED:
         keras.config.set_dtype_policy(MIXED)
     elif keras.config.dtype_policy().name == MIXED:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.environment import PRECISIONS, describe_environment
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -70,11 +71,7 @@ class Store:
         precision: str = "float32",
         shared: str | None = None,
     ):
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"`precision` must be one of {PRECISIONS}. "
-                f"Received: precision={precision!r}"
-            )
+        check_choice("precision", precision, PRECISIONS)
         self.folder, self.precision = Path(folder), precision
         self._made_on: dict[str, Any] = {}
         try:

@@ -4,6 +4,7 @@ import math
 import string
 from dataclasses import dataclass
 
+from tiny_gpt.runtime.checks import check_whole
 from tiny_gpt.tasks.translation.languages import (
     END,
     SEPARATOR,
@@ -101,11 +102,7 @@ class Mixture:
     def __post_init__(self):
         for name in ("alphabet_size", "sentence_length"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1, a whole number. "
-                    f"Received: {name}={value!r}"
-                )
+            check_whole(name, value, 1)
         names = {name.lower() for name in self.languages}
         if len(names) < len(self.languages) or not all(
             name.isalnum() and name.isascii() for name in names
