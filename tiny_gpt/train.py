@@ -120,7 +120,7 @@ def run(
 def run_all(
     jobs: Sequence[Job],
     num_workers: int | None = None,
-    pack_size: int | None = None,
+    seeds_per_batch: int | None = None,
     on_epoch: OnEpoch | None = None,
     on_start: OnStart | None = None,
     save_every_s: float = 30.0,
@@ -137,8 +137,8 @@ def run_all(
         jobs: what to run, started in this order.
         num_workers: runs at once; by default as many as suit on JAX, and one
             elsewhere.
-        pack_size: runs in one batch of a program, see `run_jobs`; elsewhere a
-            run is a batch of its own.
+        seeds_per_batch: runs in one batch of a program, see `run_jobs`;
+            elsewhere a run is a batch of its own.
         on_epoch: called after each epoch with the job, the epoch, counted
             from 1, and its logs; by several threads on JAX, and never for a
             run in another process.
@@ -158,12 +158,12 @@ def run_all(
             asked for, or a job is invalid (`run`), before anything is trained.
         RuntimeError: if processes are killed again and again.
     """
-    check_numbers(num_workers, pack_size)
+    check_numbers(num_workers, seeds_per_batch)
     if keras.backend.backend() == "jax":
         yield from run_jobs(
             jobs,
             num_workers,
-            pack_size,
+            seeds_per_batch,
             on_epoch,
             on_start,
             save_every_s,
@@ -172,7 +172,7 @@ def run_all(
         )
         return
     num_workers = num_workers or 1
-    _check_for_fit(jobs, num_workers, pack_size, placement, callbacks)
+    _check_for_fit(jobs, num_workers, seeds_per_batch, placement, callbacks)
     if on_start is not None and jobs:
         on_start(_batches_of_one(len(jobs), num_workers, placement))
     if num_workers == 1:
@@ -194,16 +194,16 @@ def _batches_of_one(
 def _check_for_fit(
     jobs: Sequence[Job],
     num_workers: int,
-    pack_size: int | None,
+    seeds_per_batch: int | None,
     placement: Placement | None,
     callbacks: Callbacks | None,
 ) -> None:
     """Refuses what `fit` cannot do, in this process or in several."""
     backend = keras.backend.backend()
-    if (pack_size or 1) > 1:
+    if (seeds_per_batch or 1) > 1:
         raise ValueError(
-            "`pack_size` is for JAX; elsewhere each run is a batch of its "
-            f"own. Received: pack_size={pack_size} on {backend}"
+            "`seeds_per_batch` is for JAX; elsewhere each run is a batch of "
+            f"its own. Received: seeds_per_batch={seeds_per_batch} on {backend}"
         )
     for job in jobs:
         check_clipping(job.experiment.train, placement)

@@ -92,8 +92,8 @@ def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
     runs = many_seeds.run_seeds(
         EXPERIMENT, range(num_seeds), on_start=told.append, placement=placement
     )
-    (packs,) = told
-    facts = packs.num_devices, packs.is_divided, len(used)
+    (seed_batches,) = told
+    facts = seed_batches.num_devices, seed_batches.is_divided, len(used)
     return {**results(runs), "facts": np.array(facts)}
 
 

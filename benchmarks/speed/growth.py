@@ -81,17 +81,20 @@ def measure(what: str, value: int) -> dict[str, float]:
 
     experiment = build(what, value)
     num_seeds = value if what == "seeds" else 1
-    pack = value if what == "batched_seeds" else 1
+    seed_batch = value if what == "batched_seeds" else 1
     setup = set_up_run(experiment, 0)
     model = experiment.model.build()
     compile_gpt(model, experiment.train)
     setup.start(model)
     batches: tuple[Any, ...] = epoch_batches(setup, 0)
-    program = EpochProgram(model, pack)
+    program = EpochProgram(model, seed_batch)
     states = [state_of(model) for _ in range(num_seeds)]
-    if pack > 1:
-        batches = (*(np.stack([x] * pack) for x in batches[:3]), batches[3])
-        states = [[np.stack([value] * pack) for value in states[0]]]
+    if seed_batch > 1:
+        batches = (
+            *(np.stack([x] * seed_batch) for x in batches[:3]),
+            batches[3],
+        )
+        states = [[np.stack([value] * seed_batch) for value in states[0]]]
     workers = count_workers(program.num_bytes(states[0], *batches))
     pool = ThreadPoolExecutor(min(workers, num_seeds))
 

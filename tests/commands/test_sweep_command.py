@@ -98,7 +98,9 @@ def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     assert (tmp_path / "out/runs.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("arguments", [["--jobs", "1"], ["--pack-size", "2"]])
+@pytest.mark.parametrize(
+    "arguments", [["--jobs", "1"], ["--seeds-per-batch", "2"]]
+)
 def test_frames_are_the_same_to_the_byte(sweep, tmp_path, arguments):
     assert sweep() == 0
     first = (tmp_path / "out/runs.csv").read_bytes()
@@ -180,7 +182,11 @@ def test_finished_runs_are_shared(sweep, tmp_path, capsys):
         ("run", ["--shard", "2/2"], "A shard is I of N"),
         ("run", ["--shard", "half"], "A shard is I of N"),
         ("run", ["--jobs", "0"], "`--jobs` must be at least 1"),
-        ("run", ["--pack-size", "0"], "`--pack-size` must be at least 1"),
+        (
+            "run",
+            ["--seeds-per-batch", "0"],
+            "`--seeds-per-batch` must be at least 1",
+        ),
         ("run", ["--address", "auto"], "needs --executor ray"),
         ("run", ["--executor", "ray", "--jobs", "2"], "deals out cores"),
         ("run", ["--executor", "ray", "--devices", "tpu"], "On Ray"),

@@ -165,7 +165,7 @@ def test_the_published_loss_falls_in_steps():
         (["--seeds", "0"], "`--seeds` must be at least 1"),
         (["--jobs", "0"], "`--jobs` must be at least 1"),
         (["--first-seed", "-1"], "`--first-seed` cannot be negative"),
-        (["--pack-size", "0"], "`--pack-size` must be at least 1"),
+        (["--seeds-per-batch", "0"], "`--seeds-per-batch` must be at least 1"),
         (["--num-devices", "0"], "num_devices=0"),
         (["--num-devices", "4096"], "num_devices=4096, of which there are"),
         (["--devices", "tpu"], "devices='tpu' on jax"),
@@ -238,7 +238,7 @@ def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
     assert main(["triangle", "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert "Received: RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\n" in error
-    for remedy in ("--pack-size 1", "--jobs 1", "batch_size", "--preset"):
+    for remedy in ("--seeds-per-batch 1", "--jobs 1", "batch_size", "--preset"):
         assert remedy in error
 
 
@@ -278,7 +278,7 @@ def test_used_up_memory_is_explained(monkeypatch, capsys):
     assert main(["triangle"]) == 1
     said = capsys.readouterr().err
     assert "Reduce" in said
-    assert "--pack-size 1" in said
+    assert "--seeds-per-batch 1" in said
     assert "Received: RESOURCE_EXHAUSTED: allocating 9 bytes\n" in said
 
 

@@ -44,9 +44,11 @@ def test_one_seed_of_every_cell_comes_before_the_next(store):
     assert [(w.key, w.seeds) for w in tasks] == [
         (key, (seed,)) for seed in (1, 2) for key in keys
     ]
-    packs = plan_tasks(tiny_sweep(seeds=range(5)), store, pack_size=2)
-    assert [w.seeds for w in packs[::2]] == [(0, 1), (2, 3), (4,)]
-    whole = plan_tasks(tiny_sweep(seeds=range(5)), store, pack_size=None)
+    seed_batches = plan_tasks(
+        tiny_sweep(seeds=range(5)), store, seeds_per_batch=2
+    )
+    assert [w.seeds for w in seed_batches[::2]] == [(0, 1), (2, 3), (4,)]
+    whole = plan_tasks(tiny_sweep(seeds=range(5)), store, seeds_per_batch=None)
     assert [w.seeds for w in whole] == [(0, 1, 2, 3, 4)] * 2
 
 
@@ -106,8 +108,8 @@ def test_a_shard_that_is_none_is_refused(store, shard):
 
 
 def test_numbers_out_of_range_are_refused(store):
-    with pytest.raises(ValueError, match="pack_size=0"):
-        plan_tasks(SWEEP, store, pack_size=0)
+    with pytest.raises(ValueError, match="seeds_per_batch=0"):
+        plan_tasks(SWEEP, store, seeds_per_batch=0)
     with pytest.raises(ValueError, match="num_workers=0"):
         list(in_process(store, [], num_workers=0))
 
@@ -134,7 +136,10 @@ def test_of_a_pack_that_fails_each_run_is_tried_alone(store, monkeypatch):
     assert outcome.finished == 3 - 1
     assert [seed for _, seed in outcome.failed] == [1]
     outcome = run_sweep(
-        tiny_sweep({PAIRS: [5]}, (0, 1, 2)), store, one_thread, pack_size=None
+        tiny_sweep({PAIRS: [5]}, (0, 1, 2)),
+        store,
+        one_thread,
+        seeds_per_batch=None,
     )
     assert outcome.finished == 3 - 1
     assert [seed for _, seed in outcome.failed] == [1]

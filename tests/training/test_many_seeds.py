@@ -59,7 +59,7 @@ def alone():
 # One after the other, side by side, and as one batch.
 @pytest.mark.parametrize(
     "options",
-    [{"num_workers": 1}, {"num_workers": 3}, {"pack_size": 3}],
+    [{"num_workers": 1}, {"num_workers": 3}, {"seeds_per_batch": 3}],
     ids=str,
 )
 def test_each_run_is_the_one_that_fit_gives(options, alone):
@@ -195,7 +195,7 @@ def test_in_float64_the_two_ways_are_one():
     keras.config.set_floatx("float64")
     try:
         (found,) = run_seeds(WIDE, [1], num_workers=1)
-        (batched, _) = run_seeds(WIDE, [1, 2], pack_size=2)
+        (batched, _) = run_seeds(WIDE, [1, 2], seeds_per_batch=2)
         expected = run(WIDE, 1)
     finally:
         jax.config.update("jax_enable_x64", False)
@@ -215,9 +215,9 @@ def test_the_packs_are_told_before_they_train():
     run_seeds(
         WIDE,
         [1, 2, 3],
-        pack_size=2,
+        seeds_per_batch=2,
         num_workers=1,
-        on_start=lambda packs: told.append((packs, len(trained))),
+        on_start=lambda seed_batches: told.append((seed_batches, len(trained))),
         on_epoch=lambda *epoch: trained.append(epoch),
     )
     assert told == [(SeedBatches(1, (2, 1), is_split=False), 0)]
@@ -227,7 +227,7 @@ def test_the_packs_are_told_before_they_train():
     ("options", "rule"),
     [
         ({"num_workers": 0}, "num_workers=0"),
-        ({"pack_size": 0}, "pack_size=0"),
+        ({"seeds_per_batch": 0}, "seeds_per_batch=0"),
     ],
 )
 def test_bad_numbers_are_refused(options, rule):

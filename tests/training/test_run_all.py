@@ -197,8 +197,8 @@ def test_the_backend_and_the_workers_choose(
     ("options", "rule"),
     [
         ({"num_workers": 0}, "num_workers=0"),
-        ({"pack_size": 0}, "pack_size=0"),
-        ({"pack_size": 2}, "pack_size=2 on torch"),
+        ({"seeds_per_batch": 0}, "seeds_per_batch=0"),
+        ({"seeds_per_batch": 2}, "seeds_per_batch=2 on torch"),
         ({"num_workers": 2, "callbacks": lambda job: []}, "with callbacks"),
         (
             {"num_workers": 2, "placement": Placement("gpu", ("a", "b"))},

@@ -6,12 +6,12 @@ import pytest
 from tiny_gpt.training.seed_batches import (
     LARGEST_BESIDE_OTHERS,
     count_workers,
-    pack_size_for,
+    seeds_that_fit,
     share_runs,
 )
 
 if keras.backend.backend() != "jax":
-    pytest.skip("packs are for JAX", allow_module_level=True)
+    pytest.skip("seed batches are for JAX", allow_module_level=True)
 
 
 class Device:
@@ -24,10 +24,10 @@ class Device:
 
 def test_packs_fill_the_memory_of_a_device():
     # 80 % of 1000 bytes hold 8 runs of 100; a run that does not fit is tried.
-    assert pack_size_for(100, 20, Device("gpu")) == 8  # so they are split
-    assert pack_size_for(100, 5, Device("gpu")) == 5
-    assert pack_size_for(2000, 5, Device("gpu")) == 1
-    assert pack_size_for(100, 20, Device("cpu")) == 1
+    assert seeds_that_fit(100, 20, Device("gpu")) == 8  # so they are split
+    assert seeds_that_fit(100, 5, Device("gpu")) == 5
+    assert seeds_that_fit(2000, 5, Device("gpu")) == 1
+    assert seeds_that_fit(100, 20, Device("cpu")) == 1
     assert count_workers(LARGEST_BESIDE_OTHERS + 1) == 1
     assert count_workers(LARGEST_BESIDE_OTHERS) >= 1
 
@@ -39,7 +39,12 @@ def test_packs_fill_the_memory_of_a_device():
         (20, 8, 1, [7, 7, 6]),
         (20, 20, 4, [5, 5, 5, 5]),
         (10, 20, 4, [3, 3, 2, 2]),
-        (20, 3, 4, [3, 3, 3, 3, 2, 2, 2, 2]),  # two packs for each device
+        (
+            20,
+            3,
+            4,
+            [3, 3, 3, 3, 2, 2, 2, 2],
+        ),  # two seed batches for each device
         (3, 20, 4, [1, 1, 1]),
         (5, 1, 2, [1, 1, 1, 1, 1]),
     ],

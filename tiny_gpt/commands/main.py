@@ -110,9 +110,9 @@ def _explain_memory(error: Exception) -> str | None:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return (
         "error: The memory of the device is used up. Reduce what is in it at "
-        "once: seeds per batch (--pack-size 1, on JAX), runs side by side "
-        "(--jobs 1), windows per device (more of them: --num-devices; or a "
-        "smaller batch_size in the preset), or the model (--preset quick). "
+        "once: seeds per batch (--seeds-per-batch 1, on JAX), runs side by "
+        "side (--jobs 1), windows per device (more of them: --num-devices; or "
+        "a smaller batch_size in the preset), or the model (--preset quick). "
         f"Received: {lines[0][:300]}\nWhat was saved before is kept; the "
         "same command with fewer goes on from it.\n"
     )

@@ -184,7 +184,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         "local, with --devices tpu)",
     )
     parser.add_argument(
-        "--pack-size",
+        "--seeds-per-batch",
+        "--pack-size",  # its name until version 0.2
         type=int,
         metavar="N",
         help="JAX: seeds in one batch of a program; fewer need less memory "

@@ -41,8 +41,8 @@ class Plan:
         commit: commit of the checkout when the command started.
         num_jobs: runs at once; None for as many as suit (JAX), or one.
         keeps_weights: whether weights are kept at events and in between.
-        pack_size: runs in one batch of a program (JAX); None for as many as
-            suit.
+        seeds_per_batch: runs in one batch of a program (JAX); None for as
+            many as suit.
         placement: the devices; None for those that the backend offers first.
     """
 
@@ -57,7 +57,7 @@ class Plan:
     commit: str
     num_jobs: int | None = None
     keeps_weights: bool = False
-    pack_size: int | None = None
+    seeds_per_batch: int | None = None
     placement: Placement | None = None
 
     @classmethod
@@ -118,7 +118,7 @@ class Plan:
             commit=current_commit(),
             num_jobs=options.jobs,
             keeps_weights=options.checkpoints,
-            pack_size=options.pack_size,
+            seeds_per_batch=options.seeds_per_batch,
             placement=placement,
         )
 
@@ -182,7 +182,7 @@ def _check_backend(options: argparse.Namespace) -> None:
 def check_packs(
     options: argparse.Namespace, placement: Placement | None
 ) -> None:
-    """Checks what is asked of packs and of runs side by side.
+    """Checks what is asked of seed batches and of runs side by side.
 
     Args:
         options: of the command line.
@@ -191,15 +191,16 @@ def check_packs(
     Raises:
         ValueError: if the backend or the devices cannot do it.
     """
-    if options.pack_size is not None and options.backend != "jax":
+    if options.seeds_per_batch is not None and options.backend != "jax":
         raise ValueError(
-            "`--pack-size` is for JAX; elsewhere each run is a batch of its "
-            f"own. Received: --pack-size {options.pack_size} with "
-            f"backend={options.backend!r}"
+            "`--seeds-per-batch` is for JAX; elsewhere each run is a batch of "
+            f"its own. Received: --seeds-per-batch {options.seeds_per_batch} "
+            f"with backend={options.backend!r}"
         )
-    if options.pack_size is not None and options.pack_size < 1:
+    if options.seeds_per_batch is not None and options.seeds_per_batch < 1:
         raise ValueError(
-            f"`--pack-size` must be at least 1. Received: {options.pack_size}"
+            "`--seeds-per-batch` must be at least 1. "
+            f"Received: {options.seeds_per_batch}"
         )
     if placement is None or options.backend != "tensorflow":
         return

@@ -60,12 +60,12 @@ def run_plan(
     console = console or Console()
     start = time.perf_counter()
     with Reporter(console) as reporter:
-        packs = train_missing(plan, reporter)
+        seed_batches = train_missing(plan, reporter)
     done = read_runs(plan)
     _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
-    if packs is not None or not results_folder.is_finished(plan.folder):
-        _write_manifest(plan, done.wall_s, packs)
+    if seed_batches is not None or not results_folder.is_finished(plan.folder):
+        _write_manifest(plan, done.wall_s, seed_batches)
     if is_shown:
         _show(plan, console, time.perf_counter() - start)
     return done
@@ -89,21 +89,22 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
                 line.finish(seed, "already there")
     if not jobs:
         return None
-    packs: SeedBatches | None = None
+    seed_batches: SeedBatches | None = None
 
     def start(found: SeedBatches) -> None:
-        nonlocal packs
-        packs = found
-        if packs.is_split:
+        nonlocal seed_batches
+        seed_batches = found
+        if seed_batches.is_split:
             reporter.console.print(
-                f"The memory of the device holds {max(packs.sizes)} runs "
-                f"at once: {len(packs.sizes)} packs."
+                "The memory of the device holds "
+                f"{max(seed_batches.sizes)} runs at once: "
+                f"{len(seed_batches.sizes)} seed batches."
             )
 
     for job, done in run_all(
         jobs,
         plan.num_jobs,
-        plan.pack_size,
+        plan.seeds_per_batch,
         on_start=start,
         on_epoch=lambda job, epoch, logs: lines[job.experiment.condition].show(
             job.seed, epoch, logs
@@ -112,7 +113,7 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
     ):
         if done is None:  # in another process, without a line by epoch
             lines[job.experiment.condition].finish(job.seed, "finished")
-    return packs
+    return seed_batches
 
 
 def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
@@ -151,7 +152,7 @@ def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
 
 
 def _write_manifest(
-    plan: Plan, wall_s: dict[str, float], packs: SeedBatches | None
+    plan: Plan, wall_s: dict[str, float], seed_batches: SeedBatches | None
 ) -> None:
     manifest = {
         "format": results_folder.FORMAT,
@@ -162,9 +163,9 @@ def _write_manifest(
         **({"file": plan.study.file} if plan.study.file else {}),
         "commit": plan.commit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "jobs": packs and packs.num_workers,
-        "pack_sizes": packs and list(packs.sizes),
-        "is_batch_divided": packs and packs.is_divided,
+        "jobs": seed_batches and seed_batches.num_workers,
+        "seed_batches": seed_batches and list(seed_batches.sizes),
+        "is_batch_divided": seed_batches and seed_batches.is_divided,
         "wall_s": wall_s,
         **describe_environment(plan.placement),
         "precision": plan.precision,

@@ -4,7 +4,7 @@
     grid      axes, seeds and what counts as success -> cells
     cell      content, hash and file of a cell
     store     runs by their hash, for many writers
-    tasks     a pack of runs under leases, in this process
+    tasks     a seed batch of runs under leases, in this process
     processes      in processes of this machine
     ray       on Ray
     run       runs what is missing

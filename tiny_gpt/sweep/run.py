@@ -48,7 +48,7 @@ class Outcome:
 def plan_tasks(
     sweep: Sweep,
     store: Store,
-    pack_size: int | None = 1,
+    seeds_per_batch: int | None = 1,
     shard: tuple[int, int] = (0, 1),
     checks: bool = True,
 ) -> list[SweepTask]:
@@ -57,8 +57,8 @@ def plan_tasks(
     Args:
         sweep: what is wanted.
         store: what is there.
-        pack_size: seeds of a cell in one task, which other devices than a CPU
-            train as one batch; None for all.
+        seeds_per_batch: seeds of a cell in one task, which other devices than
+            a CPU train as one batch; None for all.
         shard: (i, n): only the runs whose hash is i modulo n, the same
             whatever else is in the sweep.
         checks: whether files are read, and damaged ones set aside.
@@ -71,9 +71,10 @@ def plan_tasks(
         raise ValueError(
             f"A shard is one of n, counted from 0. Received: {index}/{count}"
         )
-    if pack_size is not None and pack_size < 1:
+    if seeds_per_batch is not None and seeds_per_batch < 1:
         raise ValueError(
-            f"`pack_size` must be at least 1. Received: pack_size={pack_size}"
+            "`seeds_per_batch` must be at least 1. "
+            f"Received: seeds_per_batch={seeds_per_batch}"
         )
     rounds: dict[int, list[SweepTask]] = {}
     for key, experiment in experiments_by_key(sweep, store).items():
@@ -83,7 +84,7 @@ def plan_tasks(
             for seed in sweep.seeds
             if seed not in there and _shard_of(key, seed, count) == index
         ]
-        size = pack_size or max(len(seeds), 1)
+        size = seeds_per_batch or max(len(seeds), 1)
         for number, start in enumerate(range(0, len(seeds), size)):
             task = SweepTask(
                 key, experiment, tuple(seeds[start : start + size])
@@ -111,7 +112,7 @@ def run_sweep(
     sweep: Sweep,
     store: Store,
     executor: Executor,
-    pack_size: int | None = 1,
+    seeds_per_batch: int | None = 1,
     shard: tuple[int, int] = (0, 1),
     on_plan: Callable[[Sequence[SweepTask]], None] | None = None,
     on_done: Callable[[TaskResult], None] | None = None,
@@ -120,15 +121,15 @@ def run_sweep(
     """Runs what is not finished, until nothing is left.
 
     A run that raises does not stop the others, and is not tried again here;
-    of a pack that raises, each run is tried alone. Where only runs are left
-    that other processes work at, it waits for them, and takes over those of a
-    process that dies.
+    of a seed batch that raises, each run is tried alone. Where only runs are
+    left that other processes work at, it waits for them, and takes over those
+    of a process that dies.
 
     Args:
         sweep: what is wanted.
         store: where it goes.
         executor: how tasks are done.
-        pack_size: see `plan_tasks`.
+        seeds_per_batch: see `plan_tasks`.
         shard: see `plan_tasks`.
         on_plan: called with what is to be done, at the start of each round.
         on_done: called with what came of each task.
@@ -143,7 +144,7 @@ def run_sweep(
     exchange(sweep, store)
     is_first = True
     while True:
-        plan = plan_tasks(sweep, store, pack_size, shard, is_first)
+        plan = plan_tasks(sweep, store, seeds_per_batch, shard, is_first)
         is_first = False
         left = _choose(plan, lambda *run: run not in outcome.failed)
         outcome.left = sum(len(task.seeds) for task in left)
@@ -238,9 +239,9 @@ def _choose(
 def _apart(
     tasks: Sequence[SweepTask], alone: set[tuple[str, int]]
 ) -> list[SweepTask]:
-    """Takes the runs that are tried alone out of their packs."""
-    packs = _choose(tasks, lambda *run: run not in alone)
-    return packs + [
+    """Takes the runs that are tried alone out of their seed batches."""
+    seed_batches = _choose(tasks, lambda *run: run not in alone)
+    return seed_batches + [
         replace(task, seeds=(seed,))
         for task in tasks
         for seed in task.seeds

@@ -26,7 +26,7 @@ SAVE_EVERY_S = 10.0
 
 @dataclass(frozen=True)
 class SweepTask:
-    """A pack of runs: one cell and some of its seeds.
+    """A seed batch of runs: one cell and some of its seeds.
 
     Attributes:
         key: of the cell.
@@ -205,7 +205,7 @@ def in_process(
         store: where they go.
         tasks: what to do.
         num_workers: threads; by default one per core where JAX is on a CPU,
-            else one, which gives each pack all devices.
+            else one, which gives each seed batch all devices.
         placement: devices; None for the backend's first.
 
     Yields:

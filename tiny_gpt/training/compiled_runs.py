@@ -57,7 +57,7 @@ class CompiledPrograms:
         self._epochs: dict[int, EpochProgram] = {}
 
     def epoch(self, num_runs: int) -> EpochProgram:
-        """Returns the program of a pack's epoch; made once, for all threads."""
+        """Returns the program of a seed batch's epoch, made once for all."""
         with self._lock:
             if num_runs not in self._epochs:
                 self._epochs[num_runs] = EpochProgram(

@@ -5,10 +5,10 @@ shape share the program (`compiled_runs`), whatever their seed, data and
 learning rate. An update is `model.train_step`, which `fit` calls as well.
 
 On a CPU each run has a thread. Measured, that is faster than a batch of seeds,
-whose arrays no longer fit the cache. On other devices the runs of a pack are
-one batch of the program (`jax.vmap`), and packs are dealt to all devices. With
-fewer runs than devices, or on several hosts, each run has all devices, and its
-batches are divided among them.
+whose arrays no longer fit the cache. On other devices the runs of a seed batch
+are one batch of the program (`jax.vmap`), and seed batches are dealt to all
+devices. With fewer runs than devices, or on several hosts, each run has all
+devices, and its batches are divided among them.
 """
 
 import itertools
@@ -34,7 +34,7 @@ from tiny_gpt.training.run_setup import Job, Run, RunSetup, set_up_run
 from tiny_gpt.training.seed_batches import (
     SeedBatches,
     count_workers,
-    pack_size_for,
+    seeds_that_fit,
     share_runs,
 )
 from tiny_gpt.training.train_batch import (
@@ -82,7 +82,7 @@ def run_seeds(
 def run_jobs(
     jobs: Iterable[Job],
     num_workers: int | None = None,
-    pack_size: int | None = None,
+    seeds_per_batch: int | None = None,
     on_epoch: OnEpoch | None = None,
     on_start: OnStart | None = None,
     save_every_s: float = 30.0,
@@ -96,11 +96,11 @@ def run_jobs(
 
     Args:
         jobs: what to run, started in this order.
-        num_workers: packs at once, each in a thread; by default one per core
-            on a CPU, fewer if their memory would not fit, else one per
+        num_workers: seed batches at once, each in a thread; by default one per
+            core on a CPU, fewer if their memory would not fit, else one per
             device. 1 where each run has all devices.
-        pack_size: runs in one batch of a program; by default 1 on a CPU, and
-            elsewhere an even share for each device, or as many as fit it.
+        seeds_per_batch: runs in one batch of a program; by default 1 on a CPU,
+            and elsewhere an even share for each device, or as many as fit it.
         on_epoch: see `run_all`; several threads call it.
         on_start: see `run_all`.
         save_every_s: see `run_all`.
@@ -121,7 +121,7 @@ def run_jobs(
             "Many runs in one process need JAX; elsewhere use `train.run`. "
             f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
         )
-    check_numbers(num_workers, pack_size)
+    check_numbers(num_workers, seeds_per_batch)
     placement = placement or choose_devices()
     queues: dict[Any, list[tuple[Job, RunSetup]]] = {}
     for job in jobs:
@@ -148,19 +148,22 @@ def run_jobs(
         driver = _Driver(
             queues,
             num_workers,
-            pack_size,
+            seeds_per_batch,
             on_epoch,
             placement.devices,
             callbacks or (lambda job: ()),
         )
         if on_start is not None:
-            on_start(driver.packs)
+            on_start(driver.seed_batches)
         yield from driver.run()
 
 
-def check_numbers(num_workers: int | None, pack_size: int | None) -> None:
+def check_numbers(num_workers: int | None, seeds_per_batch: int | None) -> None:
     """Refuses numbers below 1."""
-    for name, value in (("num_workers", num_workers), ("pack_size", pack_size)):
+    for name, value in (
+        ("num_workers", num_workers),
+        ("seeds_per_batch", seeds_per_batch),
+    ):
         if value is not None and value < 1:
             raise ValueError(
                 f"`{name}` must be at least 1. Received: {name}={value}"
@@ -168,13 +171,13 @@ def check_numbers(num_workers: int | None, pack_size: int | None) -> None:
 
 
 class _Driver:
-    """Deals packs of runs to workers."""
+    """Deals seed batches of runs to workers."""
 
     def __init__(
         self,
         queues,
         num_workers,
-        pack_size,
+        seeds_per_batch,
         on_epoch,
         devices,
         callbacks,
@@ -186,12 +189,12 @@ class _Driver:
         local = [d for d in devices if d.process_index == host_index()]
         is_alone = len(local) == len(devices)
         is_divided = not is_alone or (
-            pack_size is None and count < len(devices)
+            seeds_per_batch is None and count < len(devices)
         )
         self._sharing = tuple(devices) if is_divided else ()
         self._devices = local[:1] if is_divided else local
         self._is_stopped = threading.Event()
-        self._packs = []
+        self._seed_batches = []
         largest, is_split = 0, False
         for members in queues.values():
             of_shape = programs_for(members[0][1], self._sharing)
@@ -199,19 +202,21 @@ class _Driver:
             largest = max(largest, one)
             most = 1
             if not is_divided:
-                most = pack_size_for(one, len(members), self._devices[0])
+                most = seeds_that_fit(one, len(members), self._devices[0])
             sizes = share_runs(
-                len(members), pack_size, most, len(self._devices)
+                len(members), seeds_per_batch, most, len(self._devices)
             )
             is_split |= (
-                pack_size is None
+                seeds_per_batch is None
                 and len(sizes) > len(self._devices)
                 and not is_divided
                 and self._devices[0].platform != "cpu"
             )
             start = 0
             for size in sizes:
-                self._packs.append((of_shape, members[start : start + size]))
+                self._seed_batches.append(
+                    (of_shape, members[start : start + size])
+                )
                 start += size
         if is_divided:  # two would wait for each other's devices
             num_workers = 1
@@ -221,9 +226,9 @@ class _Driver:
             if is_on_cpu:
                 num_workers = max(num_workers, count_workers(largest))
         self._num_workers = num_workers
-        self.packs = SeedBatches(
+        self.seed_batches = SeedBatches(
             num_workers,
-            tuple(len(members) for _, members in self._packs),
+            tuple(len(members) for _, members in self._seed_batches),
             is_split,
             len(devices),
             is_divided,
@@ -242,13 +247,13 @@ class _Driver:
 
     def run(self) -> Iterator[tuple[Job, Run]]:
         done: queue.Queue = queue.Queue()
-        count = sum(len(members) for _, members in self._packs)
+        count = sum(len(members) for _, members in self._seed_batches)
         places = itertools.cycle(self._devices)
         with ThreadPoolExecutor(
             self._num_workers, initializer=lambda: self._start(next(places))
         ) as pool:
-            for pack in self._packs:
-                pool.submit(self._work, pack, done)
+            for seed_batch in self._seed_batches:
+                pool.submit(self._work, seed_batch, done)
             try:
                 for _ in range(count):
                     result = done.get()
@@ -268,8 +273,8 @@ class _Driver:
         if self._policy.name == MIXED:
             keras.config.set_dtype_policy(self._policy)
 
-    def _work(self, pack, done: queue.Queue) -> None:
-        programs, members = pack
+    def _work(self, seed_batch, done: queue.Queue) -> None:
+        programs, members = seed_batch
         try:
             for result in train_batch(
                 programs,

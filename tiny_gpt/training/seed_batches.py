@@ -16,13 +16,13 @@ class SeedBatches:
     """How runs are put together.
 
     Attributes:
-        num_workers: packs trained at once.
-        sizes: runs in each pack, that is in one batch of a program.
-        is_split: whether packs are smaller than they could be, because the
-            device's memory holds no more.
+        num_workers: seed batches trained at once.
+        sizes: runs in each seed batch, that is in one batch of a program.
+        is_split: whether seed batches are smaller than they could be, because
+            the device's memory holds no more.
         num_devices: devices that they are dealt to.
-        is_divided: whether they are not dealt, but one pack after the other
-            divides its batches among the devices.
+        is_divided: whether they are not dealt, but one seed batch after the
+            other divides its batches among the devices.
     """
 
     num_workers: int
@@ -33,30 +33,31 @@ class SeedBatches:
 
 
 def share_runs(
-    count: int, pack_size: int | None, most: int, num_devices: int
+    count: int, seeds_per_batch: int | None, most: int, num_devices: int
 ) -> list[int]:
-    """Returns sizes of packs that share runs evenly over devices.
+    """Returns sizes of seed batches that share runs evenly over devices.
 
     Args:
         count: runs.
-        pack_size: runs in a pack, if that is given.
+        seeds_per_batch: runs in a seed batch, if that is given.
         most: runs that a device holds at once.
         num_devices: devices.
 
     Returns:
-        As many packs for each device as its memory makes necessary, whose
-        sizes differ by 1 at most; or packs of `pack_size`, and what is left.
+        As many seed batches for each device as its memory makes necessary,
+        whose sizes differ by 1 at most; or seed batches of `seeds_per_batch`,
+        and what is left.
     """
-    if pack_size is not None:
-        rest = [count % pack_size] if count % pack_size else []
-        return [pack_size] * (count // pack_size) + rest
+    if seeds_per_batch is not None:
+        rest = [count % seeds_per_batch] if count % seeds_per_batch else []
+        return [seeds_per_batch] * (count // seeds_per_batch) + rest
     rounds = math.ceil(count / (most * num_devices))
     num_packs = min(count, rounds * num_devices)
     size, larger = divmod(count, num_packs)
     return [size + 1] * larger + [size] * (num_packs - larger)
 
 
-def pack_size_for(num_bytes: int, count: int, device: Any) -> int:
+def seeds_that_fit(num_bytes: int, count: int, device: Any) -> int:
     """Returns how many runs fit in one batch of a program on a device."""
     if device.platform == "cpu":
         return 1

@@ -54,10 +54,10 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     if options.action == "plot" and not options.metrics:
         plot(sweep, folder, console)
         return 0
-    executor, pack_size, is_failed = None, None, False
+    executor, seeds_per_batch, is_failed = None, None, False
     if options.action in (None, "run"):
         _check_numbers(options)
-        executor, pack_size = _choose_executor(options)
+        executor, seeds_per_batch = _choose_executor(options)
     is_collected = options.action == "collect" or (
         options.action is None and shard == (0, 1)
     )
@@ -79,7 +79,7 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
             if isinstance(executor, contextlib.AbstractContextManager):
                 stack.enter_context(executor)
             outcome = _run(
-                sweep, store, executor, pack_size, options, shard, console
+                sweep, store, executor, seeds_per_batch, options, shard, console
             )
         is_failed = bool(outcome.failed)
         _tell(outcome, console)
@@ -139,7 +139,7 @@ def _check_numbers(options: argparse.Namespace) -> None:
 def _choose_executor(
     options: argparse.Namespace,
 ) -> tuple[Executor, int | None]:
-    """Returns an executor, and the seeds of a pack."""
+    """Returns an executor, and the seeds of a seed batch."""
     is_ray = options.executor == "ray"
     # On Ray the devices are those of the nodes.
     asked = copy.copy(options)
@@ -149,23 +149,25 @@ def _choose_executor(
     make_deterministic()
     is_cpu = placement.kind == "cpu" and options.devices != "gpu"
     # Elsewhere seeds are trained as one batch, as many as fit.
-    pack_size = options.pack_size or (1 if is_cpu else None)
+    seeds_per_batch = options.seeds_per_batch or (1 if is_cpu else None)
     if is_ray:
         num_gpus = 1.0 if options.devices == "gpu" else 0.0
-        return Cluster(options.address, num_gpus=num_gpus), pack_size
+        return Cluster(options.address, num_gpus=num_gpus), seeds_per_batch
     if options.executor == "processes" or (options.executor is None and is_cpu):
-        return Pool(options.jobs or count_cores(), placement.asked), pack_size
+        return Pool(
+            options.jobs or count_cores(), placement.asked
+        ), seeds_per_batch
     threads = functools.partial(
         in_process, num_workers=options.jobs, placement=placement
     )
-    return threads, pack_size
+    return threads, seeds_per_batch
 
 
 def _run(
     sweep: Sweep,
     store: Store,
     executor: Executor,
-    pack_size: int | None,
+    seeds_per_batch: int | None,
     options: argparse.Namespace,
     shard: tuple[int, int],
     console: Console,
@@ -190,7 +192,7 @@ def _run(
             sweep,
             store,
             executor,
-            pack_size,
+            seeds_per_batch,
             shard,
             on_plan=reporter.plan,
             on_done=reporter.done,
