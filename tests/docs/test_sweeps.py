@@ -52,7 +52,7 @@ def test_the_page_has_every_line_and_figure(sweep, folder):
     fitted = json.loads((folder / "thresholds.json").read_text())
     for line in describe_fit(fitted):
         assert f"- {line}\n" in PAGE, line
-    assert f"](sweeps/{sweep.name}/map.png)" in PAGE
+    assert f"](runs/sweeps/{sweep.name}/map.png)" in PAGE
     has_law = any(t["censoring"] == "none" for t in fitted["thresholds"])
     for name in FIGURES:
         is_drawn = has_law or name != "thresholds"

@@ -31,17 +31,18 @@ LABELS = ("A->B", "A->C")
 
 def build(config, kind="words", mixture=MIXTURE, length=30):
     stream = build_stream(mixture, kind, length, np.random.default_rng(0))
-    model = GPTConfig(
+    network = GPTConfig(
         vocabulary_size=stream.vocabulary.size,
         sequence_length=length,
         num_layers=1,
         num_heads=1,
         head_dim=4,
-    ).build()
+    )
+    model = network.build()
     initialise_weights(model, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     num_tokens = 4 * stream.vocabulary.tokens_per_word
-    compiled = CompiledEvaluation(config, model, num_tokens)
+    compiled = CompiledEvaluation(config, model, network, num_tokens)
     data = TranslationData(stream, LABELS)
     callbacks = evaluation_callbacks(config, compiled, data, LABELS, rng)
     for callback in callbacks:

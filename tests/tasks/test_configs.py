@@ -49,6 +49,6 @@ def test_configs_are_those_of_old_runs(module, preset):
                 separators=(",", ":"),
             )
         )
-        for condition in module.CONDITIONS
+        for condition in module.STUDY.conditions
     ]
     assert sha_256("\n".join(hashes)) == PINNED[module, preset]

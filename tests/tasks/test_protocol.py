@@ -15,8 +15,7 @@ from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.sweep.cell import content_of, key_of
 from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.train import run
-from tiny_gpt.training.many_seeds import run_jobs
-from tiny_gpt.training.run_setup import Job
+from tiny_gpt.training.many_seeds import run_seeds
 
 pytestmark = pytest.mark.backend
 
@@ -165,7 +164,7 @@ def test_a_task_of_ones_own_is_learned_and_asked(found):
 def test_many_seeds_are_trained_as_one(found):
     if keras.backend.backend() != "jax":
         pytest.skip("programs of whole epochs need JAX")
-    (_, same), _ = run_jobs([Job(SUMS, 1), Job(SUMS, 2)])
+    same, _ = run_seeds(SUMS, [1, 2])
     keys = ["mapping", "tier", "metric", "epoch"]
     np.testing.assert_array_equal(same.metrics[keys], found.metrics[keys])
     losses = (

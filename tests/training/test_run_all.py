@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.tiny_runs import TINY
+from benchmarks.tiny_runs import TINY, with_task
 from tests.helpers.killed_workers import children_of, command_of, wait_until
 from tiny_gpt import train
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
@@ -30,7 +30,7 @@ IS_JAX = keras.backend.backend() == "jax"
 SEEDS = (1, 2)
 # Little is asked, so that little is compiled.
 SMALL = dataclasses.replace(
-    TINY,
+    with_task(TINY, pivots=()),
     evaluation=EvaluationConfig(
         "cached",
         8,
@@ -40,7 +40,6 @@ SMALL = dataclasses.replace(
         exact_demonstrations=(),
         is_asked_after_others=False,
     ),
-    pivots=(),
 )
 
 

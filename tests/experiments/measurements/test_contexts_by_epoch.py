@@ -55,7 +55,7 @@ def train(num_epochs):
         ((_, done),) = run_jobs([Job(experiment, SEED)], 1)
     else:
         done = run(experiment, SEED)
-    return Trained(experiment, SEED, done.model, done.stream)
+    return Trained(experiment, SEED, done.model, done.data)
 
 
 @cache
