@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def run(
     save_every_s: float = 30.0,
     keeps_weights: bool = False,
     placement: Placement | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Run:
     """Runs one condition with one seed, through `model.fit`.
 
@@ -62,6 +63,8 @@ def run(
             (`CheckpointAtEvents`).
         placement: devices (`choose_devices`); None for the backend's first.
             Several divide each batch among them (`replicas.py`).
+        on_epoch: called with each epoch, counted from 1, and its logs, when
+            they are in the record, so that a run that it ends loses nothing.
 
     Returns:
         The model with its metrics and events.
@@ -109,6 +112,7 @@ def run(
                     *callbacks,
                     *recorders,
                     Saving(setup.record),
+                    *_telling(on_epoch),
                 ],
                 verbose=0,
             )
@@ -235,27 +239,32 @@ def _fit_all(
     """Runs jobs one after the other, in this process."""
     policy = keras.config.dtype_policy()
     for job in jobs:
-        more = list(callbacks(job)) if callbacks is not None else []
-        if on_epoch is not None:
-            more.append(_after_epochs(on_epoch, job))
         done = run(
             job.experiment,
             job.seed,
             job.record,
-            more,
+            () if callbacks is None else callbacks(job),
             save_every_s,
             job.keeps_weights,
             placement,
+            on_epoch and functools.partial(on_epoch, job),
         )
         keras.utils.clear_session()
         keras.config.set_dtype_policy(policy)  # which a new session forgets
         yield job, done
 
 
-def _after_epochs(on_epoch: OnEpoch, job: Job) -> keras.callbacks.Callback:
-    return keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: on_epoch(job, epoch + 1, logs)
-    )
+def _telling(
+    on_epoch: Callable[[int, dict[str, float]], None] | None,
+) -> list[keras.callbacks.Callback]:
+    """Returns what calls a function after each epoch."""
+    if on_epoch is None:
+        return []
+    return [
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)
+        )
+    ]
 
 
 def _work(

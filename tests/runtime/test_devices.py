@@ -69,7 +69,7 @@ def test_jax_finds_tpus_by_itself():
 
 @needs_tensorflow
 def test_a_local_tpu_needs_its_tensorflow():
-    with pytest.raises(ValueError, match=r"'\.\[tf-tpu\]'"):
+    with pytest.raises(ValueError, match=r"'tiny_gpt\[tf-tpu\]'"):
         choose_devices("tpu", tpu="local")
 
 
