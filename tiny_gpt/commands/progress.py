@@ -1,8 +1,7 @@
-"""Progress of an experiment and of a sweep, on a terminal or in a file."""
+"""Progress of an experiment, on a terminal or in a file."""
 
 import math
 import time
-from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import (
@@ -15,11 +14,8 @@ from rich.progress import (
 
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.report.typeset import format_duration
-from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 LOG_EVERY_S = 60.0
-LINES = 20  # of the log of a sweep, in all
 
 
 class Reporter:
@@ -109,66 +105,3 @@ class Line:
                 soft_wrap=True,
                 highlight=False,
             )
-
-
-class SweepReporter:
-    """A bar with the time left; in a file, a line now and then.
-
-    Args:
-        name: of the sweep.
-        console: where to write.
-        most: runs that will be made at most; None for those that are planned.
-    """
-
-    def __init__(self, name: str, console: Console, most: int | None = None):
-        self._console, self._most = console, most
-        self._made = 0
-        self._total = most or 0
-        self._start = time.perf_counter()
-        self._bar = Progress(
-            TextColumn(name.replace("_", " ")),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=most, state="")
-
-    def __enter__(self) -> "SweepReporter":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def plan(self, tasks: Sequence[SweepTask]) -> None:
-        """Shows how much there is to do."""
-        left = sum(len(task.seeds) for task in tasks)
-        if self._most is None:
-            self._total = self._made + left
-            if not self._console.is_terminal:
-                self._console.print(f"{left} runs to do", highlight=False)
-        self._bar.update(self._task, total=self._total)
-
-    def done(self, done: TaskResult) -> None:
-        """Shows what came of a task."""
-        before, self._made = self._made, self._made + len(done.finished)
-        state = f"failed: {done.error}" if done.error else self._time_left()
-        self._bar.update(self._task, completed=self._made, state=state)
-        step = max(self._total // LINES, 1)
-        if self._console.is_terminal or self._made // step == before // step:
-            return
-        most = "at most " if self._most is not None else ""
-        self._console.print(
-            f"{self._made} of {most}{self._total} runs, {self._time_left()}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    def _time_left(self) -> str:
-        # Over all runs: they may take minutes each.
-        left = max(self._total - self._made, 0)
-        seconds = time.perf_counter() - self._start
-        each = seconds / self._made if self._made else 0.0
-        return f"{format_duration(left * each)} left" if each else ""

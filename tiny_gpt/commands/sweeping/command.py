@@ -17,8 +17,8 @@ from tiny_gpt.commands.plan import (
     choose_placement,
     current_commit,
 )
-from tiny_gpt.commands.progress import SweepReporter
 from tiny_gpt.commands.sweeping.file import load_sweep
+from tiny_gpt.commands.sweeping.progress import SweepReporter
 from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
 from tiny_gpt.commands.sweeping.status import show_rows, show_status
 from tiny_gpt.runtime.environment import (
