@@ -136,7 +136,7 @@ class Place:
         """Runs the callbacks' tests; returns the last line, how many passed."""
         tests = self.folder / "tests"
         tests.mkdir()
-        for path in (ROOT / "tests").glob("test_callbacks_*.py"):
+        for path in (ROOT / "tests" / "callbacks").glob("test_*.py"):
             shutil.copy(path, tests)
         said = self.run("-m", "pytest", "-q", "--rootdir", str(tests), "tests")
         return said.splitlines()[-1]

@@ -19,8 +19,6 @@ from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_files import Record, columns_in
 from tiny_gpt.training.run_setup import Job
 
-pytestmark = pytest.mark.backend
-
 PLACE = ("A->C", "all", "all", "noise")
 PATHS = ["fit", "compiled"] if keras.backend.backend() == "jax" else ["fit"]
 
@@ -49,6 +47,7 @@ def run_on(path, callbacks, record=None, experiment=TINY):
     return dict(run_jobs([job], callbacks=lambda _: callbacks))[job]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("path", PATHS)
 def test_what_a_new_callback_writes_is_in_the_frame(path, tmp_path):
     record = tmp_path / "one"
@@ -92,6 +91,7 @@ def test_a_store_keeps_the_places(tmp_path):
     assert "noise" in set(expected.metrics["metric"])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("path", PATHS)
 def test_a_key_that_nobody_declared_ends_the_first_epoch(path, tmp_path):
     with pytest.raises(ValueError, match=r"`log_columns`\. Received: noise$"):
