@@ -4,7 +4,6 @@ Question  Is E->A learned from 12 of its 120 sentences, beside A->B, B->C, C->D
           and D->E?
 Run       tiny-gpt run examples/ring.py --seeds 3
           tiny-gpt report results/ring
-Time      10 seconds a seed, on 2 CPU cores
 """
 
 from tiny_gpt.commands.quick import build_quick
