@@ -207,7 +207,9 @@ def test_the_template_ships_with_the_package():
     patterns = config["options.package_data"]["tiny_gpt"].split(",")
     package = ROOT / "tiny_gpt"
     shipped = {p for each in patterns for p in package.glob(each.strip())}
-    assert set((package / "templates").iterdir()) <= shipped
+    templates = set((package / "report" / "templates").iterdir())
+    assert templates
+    assert templates <= shipped
 
 
 def test_a_condition_shows_its_exact_results(html):
