@@ -90,7 +90,7 @@ def new_words(evidence: Evidence) -> Decision:
     mean = evidence.mean(accuracy)
     said = ""
     if mean.high < CHANCE and rank.low > 4.5:
-        said = ": not merely second best, but learned not to occur here"
+        said = ": the network ranks it below a blind guess"
     # The claim is that nothing out of the distribution is produced.
     return decide(
         evidence,

@@ -107,7 +107,7 @@ def fifty_are_enough(evidence: Evidence) -> Decision:
         verdict,
         f"{points(mean)} of the words of sentences never shown in A->C; the "
         f"worst seed {100 * least:.1f} %, the seeds look like {modes}. A "
-        f"memoriser gets {100 * CHANCE:.1f} % of them.",
+        f"memoriser of sentences gets {100 * CHANCE:.1f} % of them.",
         [
             effect("unseen sentences", mean, "fraction"),
             effect("seen sentences", evidence.mean(seen), "fraction"),
