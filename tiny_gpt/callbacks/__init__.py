@@ -1,7 +1,7 @@
-"""Callbacks for any Keras project; keras and NumPy are all they need.
+"""Callbacks for any Keras project; they need only keras and NumPy.
 
-They know nothing of languages, and work with every backend of Keras. The
-order in which they are listed counts: `check_order` says what is wrong.
+They know nothing of languages, and work with every backend of Keras. They
+must be listed in the right order: `check_order` says what is wrong.
 """
 
 from tiny_gpt.callbacks.checkpoints import (

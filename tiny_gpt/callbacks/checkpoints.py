@@ -1,4 +1,4 @@
-"""Weights of a model at the moments that matter."""
+"""Checkpoints of the weights, on a schedule and around events."""
 
 import os
 from collections import deque
@@ -22,7 +22,7 @@ QUARTERS = Schedule(per_decade=4)
 
 @keras.saving.register_keras_serializable("tiny_gpt")
 class CheckpointAtEvents(keras.callbacks.Callback):
-    """Saves weights ever less often, and densely around events.
+    """Saves weights on a sparse schedule, and around every event.
 
     ```python
     events = LossDropLogger(falls=["loss"])
@@ -31,11 +31,11 @@ class CheckpointAtEvents(keras.callbacks.Callback):
     load_checkpoint("weights/epoch_000012.checkpoint", model)
     ```
 
-    A file holds the weights, the epoch and step they are of, why they were
-    saved, and their SHA-256. No score chooses among them. An event shows only
-    when it is under way, so the last weights are kept in memory.
+    A file holds the weights, their epoch and step, the reason why they were
+    saved, and their SHA-256. No score chooses among the epochs. An event is
+    found only after it has begun, so the last weights are kept in memory.
 
-    Needs `events` to be listed before it. Writes nothing into `logs`.
+    Must be listed after `events`. Writes nothing into `logs`.
 
     Args:
         folder: where the files go, "epoch_000012.checkpoint"; made if
@@ -43,16 +43,16 @@ class CheckpointAtEvents(keras.callbacks.Callback):
         events: the callback that finds events; None for none.
         schedule: further epochs; by default 1, 2, 3, 6, 10, 18, 32, ...
         num_before: epochs saved before the change began, as far as they are
-            kept.
-        num_after: epochs saved after it was found.
-        num_kept: epochs whose weights are kept in memory meanwhile.
+            in memory.
+        num_after: epochs saved after the change was found.
+        num_kept: last epochs whose weights are kept in memory.
 
     Attributes:
         paths: files of this `fit`, in order of their epochs.
 
     Raises:
-        ValueError: if a number is negative; in training, if a file is there
-            with other weights.
+        ValueError: if a number is negative, or `num_kept` is below 1; in
+            training, if a file exists with other weights.
     """
 
     def __init__(
@@ -179,11 +179,11 @@ def load_checkpoint(
         model: model of the same architecture.
 
     Returns:
-        What the file says of them: "epoch", "step", "reason", "names",
+        The file's description of them: "epoch", "step", "reason", "names",
         "weights_hash".
 
     Raises:
-        ValueError: if the file is damaged, or of other weights.
+        ValueError: if the file is damaged, or holds other weights.
     """
     values, info = read_checkpoint(Path(path))
     shapes = [tuple(weight.shape) for weight in model.weights]

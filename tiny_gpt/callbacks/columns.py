@@ -1,4 +1,4 @@
-"""Places of keys of the logs in a long frame: one number per row."""
+"""Columns of log keys in the metrics frame, which has one number per row."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,12 +10,12 @@ ALL = "all"  # where a part of the place does not apply
 def column(
     metric: str, mapping: str = ALL, tier: str = ALL, prompt: str = ALL
 ) -> Column:
-    """Returns the place of a key, "all" where nothing else is given."""
+    """Returns the place of a key in the frame; "all" for what is not given."""
     return mapping, tier, prompt, metric
 
 
 def declared_columns(callbacks: Iterable[Any]) -> dict[str, Column]:
-    """Returns `log_columns` of all callbacks: the place of each key.
+    """Returns the `log_columns` of all callbacks: the place of each key.
 
     Args:
         callbacks: those of one training, in any order. A callback without

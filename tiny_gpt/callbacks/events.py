@@ -1,4 +1,4 @@
-"""Events of a training: where losses fall and accuracies jump."""
+"""Training events: falls of losses and jumps of accuracies."""
 
 import csv
 import dataclasses
@@ -53,16 +53,17 @@ class LossDropLogger(keras.callbacks.Callback):
     events.rows  # [{"metric": "loss", "start": 8, "epoch": 12, ...}]
     ```
 
-    Two methods. "cusum": change-point detection while the model trains, by a
-    cumulative sum (Page 1954) of the errors of forecasts from the curve's own
-    recent trend and noise (`analysis.changes.ChangeDetector`). "threshold": a
-    fall of `min_size` within `window` epochs (`find_loss_drops`). Both look
-    only backwards, so that saved logs give the same events. A jump of a
-    score without a change of its continuous partner in `smooth` is marked as
-    suspect: the ability may have grown smoothly (Schaeffer et al. 2023).
+    There are two methods. "cusum" detects change points while the model
+    trains. It forecasts the curve from its own recent trend and noise, and
+    adds up the errors (Page 1954; `analysis.changes.ChangeDetector`).
+    "threshold" finds a fall of `min_size` within `window` epochs
+    (`find_loss_drops`). Both look only backwards, so saved logs give the same
+    events. A jump of a score is suspect if its continuous partner in `smooth`
+    does not change: the ability may have grown smoothly (Schaeffer et al.
+    2023).
 
-    Reads the keys watched; so it is listed after the callbacks that write
-    them. Writes nothing into `logs`. Starts anew with each `fit`.
+    Reads the watched keys, so it must be listed after the callbacks that
+    write them. Writes nothing into `logs`. Starts anew with each `fit`.
 
     Args:
         falls: keys of `logs` watched for falls, e.g. losses.
@@ -74,7 +75,7 @@ class LossDropLogger(keras.callbacks.Callback):
         path: file of the events, `.jsonl` or `.csv`, written anew at each
             one; None for no file.
         on_event: called with each new row, e.g. to send a message.
-        earlier_logs: logs of the epochs before, where a run continues
+        earlier_logs: logs of the epochs before, if a run continues
             (`read_logs`).
 
     Attributes:
@@ -145,8 +146,8 @@ class LossDropLogger(keras.callbacks.Callback):
     def rows(self) -> list[dict[str, Any]]:
         """The events so far, as dictionaries with the keys `FIELDS`.
 
-        "start" is the last epoch before a change, "epoch" the one at which it
-        was complete, "found" the one at which it was found.
+        "start" is the last epoch before a change, "epoch" the one at which the
+        change was complete, "found" the one at which it was detected.
         """
         return [_row(event) for event in self.events]
 

@@ -1,4 +1,4 @@
-"""Memorisation and norms, while a model trains."""
+"""Meters: memorisation and weight norms."""
 
 import math
 from typing import Any
@@ -21,9 +21,9 @@ class MemorisationMeter(keras.callbacks.Callback):
     meter.first_below  # 46: from then on the model knows its text by heart
     ```
 
-    The floor is the entropy of the data, given all that generalises: a loss
-    below it is possible only for what was seen before. Of a synthetic text it
-    can be computed (`tiny_gpt.analysis.loss_floor`).
+    The floor is the entropy of the data for a reader who knows everything
+    that generalises. A lower loss is possible only on text that was seen
+    before. `tiny_gpt.analysis.loss_floor` computes it for synthetic text.
 
     Reads `monitor`. Writes "{monitor}_above_floor", in nats.
 
@@ -54,7 +54,7 @@ class MemorisationMeter(keras.callbacks.Callback):
 
     @staticmethod
     def columns_for(monitor: str = "loss") -> dict[str, Column]:
-        """Returns `log_columns`, given the key that is read."""
+        """Returns `log_columns`, given the key that the callback reads."""
         key = f"{monitor}_above_floor"
         return {key: column(key)}
 
@@ -86,8 +86,8 @@ class WeightNorms(keras.callbacks.Callback):
     model.fit(x, y, callbacks=[WeightNorms(by_layer=True), CSVLogger("l.csv")])
     ```
 
-    Writes: "weight_norm", of all weights together; with `by_layer`,
-    "weight_norm_{layer}", too, of each layer of the model that has any.
+    Writes: "weight_norm", of all weights together; with `by_layer`, also
+    "weight_norm_{layer}", of each layer of the model that has weights.
 
     Args:
         by_layer: whether each layer is measured, too.

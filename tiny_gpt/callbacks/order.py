@@ -1,4 +1,4 @@
-"""In which order callbacks must be listed."""
+"""The order of callbacks, and a check of it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,8 +19,8 @@ READERS = (
 def check_order(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Checks that every callback that reads logs comes after its writers.
 
-    Keras calls callbacks in the order of the list, so a key that is written
-    by a later one is missing, or belongs to the epoch before.
+    Keras calls callbacks in the order of the list. A key that a later callback
+    writes is therefore missing, or belongs to the epoch before.
 
     ```python
     callbacks = [TaskAccuracy(tasks), events, CSVLogger("log.csv")]
@@ -28,13 +28,14 @@ def check_order(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     model.fit(x, y, callbacks=callbacks)
     ```
 
-    The order that always works: what measures (`TaskAccuracy`, `LossByTask`,
-    `WeightNorms`), what judges (`MemorisationMeter`, `LossDropLogger`), what
-    acts (`CheckpointAtEvents`, `ModelCheckpoint`, `EarlyStopping`), what
-    writes (`CSVLogger`, `TensorBoard`, `WandbMetricsLogger`, `RunRecorder`).
+    This order always works: first the callbacks that measure (`TaskAccuracy`,
+    `LossByTask`, `WeightNorms`), then those that judge (`MemorisationMeter`,
+    `LossDropLogger`), those that act (`CheckpointAtEvents`, `ModelCheckpoint`,
+    `EarlyStopping`), and those that write (`CSVLogger`, `TensorBoard`,
+    `WandbMetricsLogger`, `RunRecorder`).
 
     Args:
-        callbacks: what `fit` will be given.
+        callbacks: the list that `fit` will be given.
 
     Raises:
         ValueError: if one reads what a later one writes, two write the same

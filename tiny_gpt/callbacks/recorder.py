@@ -1,4 +1,4 @@
-"""The log of a training as a file that can be read while it grows."""
+"""The run recorder: logs as a file that can be read while it grows."""
 
 import importlib.metadata
 import json
@@ -40,22 +40,22 @@ class RunRecorder(keras.callbacks.Callback):
     lines of epochs that are done again are taken out first. Numbers that are
     not finite are null in the file, and NaN when they are read.
 
-    Reads all of `logs`, so it is listed last.
+    Reads all of `logs`, so it must be listed last.
 
     Args:
         path: file of the logs, `.jsonl`.
         manifest: file of the manifest: versions, device, model, number of
-            parameters, hash of the initial weights, what `fit` was told,
-            `info`, and, when the training ends, seconds and the hash of the
-            weights; None for no manifest.
+            parameters, hash of the initial weights, the parameters of `fit`
+            and `info`. When the training ends, seconds and the hash of the
+            weights are added. None for no manifest.
         info: anything else for the manifest, JSON types.
         overwrite: whether the log of another training may be replaced.
-        earlier_logs: logs of the epochs before, where a run continues and
-            keeps them elsewhere; by default they are read from the file.
+        earlier_logs: logs of the epochs before, if a run continues and keeps
+            them elsewhere; by default they are read from the file.
 
     Raises:
-        ValueError: if `path` does not end in .jsonl; in training, if it holds
-            another log and `overwrite` is not set.
+        ValueError: if `path` does not end in .jsonl; in training from the
+            first epoch, if the file exists and `overwrite` is not set.
     """
 
     def __init__(
@@ -156,13 +156,13 @@ class RunRecorder(keras.callbacks.Callback):
 def read_logs(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     """Reads the log that `RunRecorder` wrote.
 
-    A last line without its end, as a crash leaves it, is left out.
+    A crash can leave a last line without its end; such a line is left out.
 
     Returns:
         The logs of each epoch, with "epoch" counted from 1.
 
     Raises:
-        ValueError: if another line is no JSON object with an epoch.
+        ValueError: if another line is not a JSON object with an epoch.
     """
     lines = Path(path).read_text().split("\n")
     logs = []

@@ -1,4 +1,4 @@
-"""When a callback does its work."""
+"""Schedules: the epochs or steps at which a callback works."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ UNITS = ("epoch", "step")
 @keras.saving.register_keras_serializable("tiny_gpt")
 @dataclass(frozen=True)
 class Schedule:
-    """Every so many epochs or steps, or ever less often.
+    """A schedule: every so many epochs or steps, or at growing distances.
 
     ```python
     Schedule(5)  # after epochs 5, 10, 15, ...
@@ -22,7 +22,7 @@ class Schedule:
     Schedule(per_decade=3)  # after epochs 1, 2, 5, 10, 22, 46, 100, ...
     ```
 
-    Epochs and steps count from 1, over all of a training that was continued
+    Epochs and steps count from 1. They go on counting if a training continues
     by `fit(initial_epoch=...)`. The end of training is always due.
 
     Attributes:
@@ -50,12 +50,12 @@ class Schedule:
                 )
 
     def is_due(self, count: int, before: int | None = None) -> bool:
-        """Tells whether it is time.
+        """Tells whether the callback should work now.
 
         Args:
             count: epochs or steps done.
-            before: the same when it was asked last; by default one less.
-                Steps may come several at once (`steps_per_execution`).
+            before: the count at the previous call; by default one less. Steps
+                may come several at once (`steps_per_execution`).
         """
         before = count - 1 if before is None else before
         return self._num_times(count) > self._num_times(before)
@@ -81,8 +81,8 @@ class Schedule:
 def from_config(cls: Any, config: dict[str, Any]) -> Any:
     """Builds a callback from its config, the class method that Keras asks for.
 
-    What stands serialised in it, a schedule or another callback, is built
-    first.
+    Serialised objects in the config, e.g. a schedule or another callback, are
+    built first.
     """
     values = {
         name: keras.saving.deserialize_keras_object(value)
@@ -94,7 +94,7 @@ def from_config(cls: Any, config: dict[str, Any]) -> Any:
 
 
 def as_schedule(every: int | Schedule) -> Schedule:
-    """Returns a schedule; a number stands for every so many epochs."""
+    """Returns a schedule; a number n means every n epochs."""
     return every if isinstance(every, Schedule) else Schedule(every)
 
 
@@ -102,7 +102,7 @@ class Clock:
     """Counts epochs and steps of a training, for one callback.
 
     Args:
-        schedule: when that callback works.
+        schedule: the schedule of that callback.
     """
 
     def __init__(self, schedule: Schedule):
@@ -111,7 +111,7 @@ class Clock:
         self._before = 0
 
     def start_epoch(self, epoch: int, params: dict[str, Any] | None) -> None:
-        """Takes the epoch, counted from 0, and the parameters of `fit`."""
+        """Stores the epoch, counted from 0, and the parameters of `fit`."""
         steps = (params or {}).get("steps")
         if steps is not None:
             self.step = epoch * steps
@@ -119,14 +119,14 @@ class Clock:
         self._first = self.step
 
     def is_step_due(self, batch: int) -> bool:
-        """Tells after a batch, counted from 0, whether it is time."""
+        """Tells whether a step is due after a batch, counted from 0."""
         self._before, self.step = self.step, self._first + batch + 1
         return self.schedule.is_due(self.step, self._before)
 
     def is_epoch_due(self, epoch: int, params: dict[str, Any] | None) -> bool:
-        """Tells after an epoch, counted from 0, whether it is time.
+        """Tells whether an epoch, counted from 0, is due.
 
-        The last one of `fit` always is, whatever the unit.
+        The last epoch of `fit` always is, whatever the unit.
         """
         if epoch + 1 == (params or {}).get("epochs"):
             return True

@@ -1,4 +1,4 @@
-"""Accuracy and loss of several named tasks, while a model trains."""
+"""Accuracy and loss of several named tasks during training."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -49,7 +49,7 @@ def predict(model: Any, inputs: Any, batch_size: int | None = None) -> Any:
 
 
 def accuracy(outputs: np.ndarray, target: np.ndarray) -> float:
-    """Returns the share of classes right, of outputs (..., classes)."""
+    """Returns the share of right classes in outputs of shape (..., classes)."""
     return float(np.mean(np.argmax(outputs, axis=-1) == np.asarray(target)))
 
 
@@ -61,26 +61,26 @@ class TaskAccuracy(keras.callbacks.Callback):
     model.fit(x, y, callbacks=[TaskAccuracy(tasks), CSVLogger("log.csv")])
     ```
 
-    Each score goes into `logs` at the end of each epoch, a plain float, and so
-    reaches `History` and the progress bar; whatever else reads it (CSVLogger,
-    TensorBoard, ModelCheckpoint, EarlyStopping, WandbMetricsLogger) must be
-    listed after this one. An epoch without a score gets NaN, so that the keys
-    are the same every epoch.
+    At the end of each epoch, each score goes into `logs` as a plain float. It
+    reaches `History` and the progress bar. Other callbacks that read it
+    (CSVLogger, TensorBoard, ModelCheckpoint, EarlyStopping,
+    WandbMetricsLogger) must be listed after this one. An epoch without a
+    score gets NaN, so that the keys are the same every epoch.
 
-    Writes: "{task}_{score}"; "{task}" where a task is a function.
+    Writes: "{task}_{score}"; "{task}" if a task is a function.
 
     Args:
-        tasks: by name, inputs and right answers, or a function of the model
-            that returns a number; or a function from the epoch, counted from
-            1, to such a dictionary, for fresh tasks every time (the names
-            must not change).
+        tasks: a dictionary by name. A task is a pair of inputs and right
+            answers, or a function of the model that returns a number. For
+            fresh tasks every time, a function from the epoch, counted from 1,
+            to such a dictionary; the names must not change.
         predict: from (model, inputs) to outputs; by default `predict` with
             `batch_size`.
         scores: by name, functions of (outputs, right answers), or Keras
             metrics; by default {"accuracy": `accuracy`}.
         every: epochs between evaluations, or a `Schedule`; the last epoch of
-            `fit` is always evaluated. Steps make a training on JAX wait for
-            each of them.
+            `fit` is always evaluated. With a schedule of steps, a training on
+            JAX waits for each step.
         batch_size: inputs per compiled call, for sets that are too large for
             one.
         labels: by task, its mapping in `log_columns`; by default its name.
@@ -89,8 +89,8 @@ class TaskAccuracy(keras.callbacks.Callback):
     Attributes:
         log_keys: keys written into `logs`.
         log_columns: by key, (mapping, tier, prompt, metric).
-        rows: what was measured, a list of dictionaries {"epoch", *log_keys},
-            with "step", too, where `every` counts steps.
+        rows: the measurements, a list of dictionaries {"epoch", *log_keys},
+            which also have "step" if `every` counts steps.
 
     Raises:
         ValueError: if there is no task, a name holds "/" (TensorBoard and
@@ -154,12 +154,12 @@ class TaskAccuracy(keras.callbacks.Callback):
     def columns_for(
         labels: Mapping[str, str], scores: Iterable[str], prompt: str = ALL
     ) -> dict[str, Column]:
-        """Returns `log_columns` of sets.
+        """Returns the `log_columns` of some tasks.
 
         Args:
             labels: mappings by task.
             scores: names of the scores.
-            prompt: of all tasks.
+            prompt: prompt of all tasks.
         """
         return {
             f"{task}_{score}": column(score, label, prompt=prompt)
@@ -243,9 +243,10 @@ class LossByTask(keras.callbacks.Callback):
     model.fit(x, y, callbacks=[LossByTask(x, y, parts), CSVLogger("log.csv")])
     ```
 
-    The model reads fixed inputs; each part is the mean cross-entropy of the
-    targets that a mask selects, in nats: plain floats, NaN in an epoch without
-    a measurement. Callbacks that read it must be listed after this one.
+    The model reads fixed inputs. The loss of a part is the mean cross-entropy
+    of the targets that its mask selects, in nats. Losses are plain floats, NaN
+    in an epoch without a measurement. Callbacks that read them must be listed
+    after this one.
 
     Writes: "{part}_loss".
 
@@ -259,7 +260,7 @@ class LossByTask(keras.callbacks.Callback):
         from_logits: whether the model returns logits, not probabilities.
         batch_size: inputs per compiled call; None for all in one.
         columns: by part, (mapping, tier, prompt, metric) in `log_columns`; by
-            default the part is the mapping and "loss" the metric.
+            default the mapping is the part and the metric "loss".
 
     Attributes:
         log_keys: keys written into `logs`.
@@ -323,7 +324,7 @@ class LossByTask(keras.callbacks.Callback):
 
 
 def epochs_only(every: int | Schedule) -> Schedule:
-    """Returns a schedule.
+    """Returns a schedule that counts epochs.
 
     Raises:
         ValueError: if it counts steps.
