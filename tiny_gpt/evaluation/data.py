@@ -1,4 +1,4 @@
-"""What evaluation asks of the data of one run: the protocol `Data`."""
+"""The protocol `Data`: what evaluation needs from the data of one run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ OTHERS, BETWEEN, SOURCE, ANSWER = -1, 0, 1, 2  # kinds of targets
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows in which targets of one mapping stand.
+    """Windows that hold targets of one mapping.
 
     Attributes:
         inputs: token ids, shape (N, T).
         targets: the same, one token later.
-        kinds: of each target, shape (N, T): `SOURCE` in a question, `ANSWER`
-            in a right answer, `BETWEEN` elsewhere in an example of the
-            mapping, `OTHERS` in padding or an example of another mapping.
+        kinds: kind of each target, shape (N, T): `SOURCE` in a question,
+            `ANSWER` in a right answer, `BETWEEN` elsewhere in an example of
+            the mapping, `OTHERS` in padding or an example of another mapping.
     """
 
     inputs: np.ndarray
@@ -41,10 +41,10 @@ class Windows:
 
 
 class Data(Protocol):
-    """What a run of one seed reads, and is asked.
+    """The text that a run of one seed reads, and the questions about it.
 
     A question is a row of token ids, demonstrations included, after which the
-    model is to answer. All right answers of a task have as many tokens.
+    model answers. All right answers of a task have the same number of tokens.
     """
 
     @property
@@ -60,15 +60,16 @@ class Data(Protocol):
         """Tokens of an answer that are right or wrong together."""
 
     def windows(self) -> dict[str, Windows]:
-        """Returns the windows of each mapping that is read, in one order.
+        """Returns the windows of each mapping in the text, in a fixed order.
 
-        Their losses, and gradients, are measured.
+        Their losses and gradients are measured.
         """
 
     def fresh_windows(
         self, mapping: str, num_windows: int, rng: np.random.Generator
     ) -> Windows:
-        """Draws windows of one mapping like those that are read, but new."""
+        """Draws new windows of one mapping, distributed like those in the text.
+        """
 
     def sample_questions(
         self,
@@ -77,10 +78,10 @@ class Data(Protocol):
         num_demonstrations: int,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws questions, which may have been read.
+        """Draws questions; the model may have read some of them.
 
         Args:
-            mapping: what is asked.
+            mapping: mapping of the questions.
             num_questions: how many, N.
             num_demonstrations: examples of the mapping before each.
             rng: source of randomness.
@@ -99,8 +100,8 @@ class Data(Protocol):
     ) -> list[Row]:
         """Asks every question of each mapping, and scores the answers.
 
-        `evaluator.answer` asks; `score_answers` has the scores that any task
-        can have, among candidates that the task knows.
+        `evaluator.answer` asks the questions. `score_answers` computes the
+        scores that any task can have, among candidates that the task knows.
 
         Args:
             evaluator: the trained model.
@@ -110,7 +111,7 @@ class Data(Protocol):
             rng: source of randomness of the demonstrations.
 
         Returns:
-            Rows (mapping, tier, prompt, metric, value); tiers are of `TIERS`,
-            prompts named by `Prompt.name`. A mapping of the task, or one of
-            its pivots.
+            Rows (mapping, tier, prompt, metric, value). The mapping is one of
+            the task's, or one of its pivots; the tier is in `TIERS`; the prompt
+            is a `Prompt.name`.
         """

@@ -1,4 +1,4 @@
-"""What is asked of a model: configuration, callbacks, exact evaluation."""
+"""The evaluation of a model: configuration, callbacks, every question."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -38,12 +38,12 @@ GRADIENT_WINDOWS = 64  # in one compiled call
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is asked of a model while it trains.
+    """The questions that a model is asked during and after training.
 
     The published evaluation (Sinha 2024, sec. 3.1, and the authors' code)
     asks 5 fresh sentences per mapping and epoch, with 6 demonstrations, of
-    which 1.75 fit the window: `num_fresh_sentences=5`. Beside it stands a
-    fixed sample, the same at every epoch, large enough to see a curve.
+    which 1.75 fit the window: `num_fresh_sentences=5`. A fixed sample, the
+    same at every epoch and large enough to show a curve, is asked as well.
 
     Attributes:
         decoding: "published", "aligned" or "cached" (`GreedyDecoder`).
@@ -53,13 +53,13 @@ class EvaluationConfig:
         num_fresh_sentences: sentences per mapping drawn anew each time; 0
             leaves this evaluation out.
         every: epochs between evaluations; the last epoch always has one.
-        num_loss_windows: windows per mapping, of the training text and as
-            many fresh ones, whose loss is measured by mapping and kind of
-            word; 0 leaves this out.
-        exact_demonstrations: at the end every sentence is asked after the
-            first of these numbers of demonstrations, decoded "aligned", and,
-            where two mappings start from one language, after each; empty
-            leaves this out.
+        num_loss_windows: windows per mapping whose loss is measured, by
+            mapping and kind of word: so many of the training text and as many
+            fresh ones; 0 leaves this out.
+        exact_demonstrations: numbers of demonstrations before every sentence
+            at the end, decoded "aligned". Each mapping is asked after the
+            first number; where two mappings start from one language, after
+            each. Empty leaves this out.
         is_asked_after_others: whether every sentence is then also asked after
             demonstrations of the other mapping from the same language, as
             many as the first of `exact_demonstrations`.
@@ -127,10 +127,10 @@ def task_name(label: str) -> str:
 
 
 class CompiledEvaluation:
-    """Questions compiled for one model, and all of its shape.
+    """The evaluation, compiled once for all models of one shape.
 
     Args:
-        config: what is asked.
+        config: the questions.
         model: model of a `ModelConfig`.
         network: its vocabulary and window.
         num_tokens: tokens per answer.
@@ -157,11 +157,11 @@ class CompiledEvaluation:
 def evaluation_columns(
     config: EvaluationConfig, asked: Iterable[str], trained: Iterable[str]
 ) -> dict[str, Column]:
-    """Returns places of the keys that `evaluation_callbacks` can write.
+    """Returns the columns of the keys that `evaluation_callbacks` can write.
 
     Args:
-        config: what is asked.
-        asked: mappings asked for.
+        config: the questions.
+        asked: mappings of the questions.
         trained: mappings of the stream.
 
     Returns:
@@ -195,19 +195,19 @@ def evaluation_callbacks(
     labels: tuple[str, ...],
     rng: np.random.Generator,
 ) -> list[keras.callbacks.Callback]:
-    """Builds the callbacks that ask a model, and measure its losses.
+    """Builds the callbacks that ask a model questions and measure its losses.
 
     Args:
-        config: what to ask.
-        compiled: compiled questions.
-        data: what is read and asked.
-        labels: mappings asked for.
+        config: the questions.
+        compiled: compiled evaluation.
+        data: the text and the questions.
+        labels: mappings of the questions.
         rng: source of randomness.
 
     Returns:
-        Callbacks that write f"{task_name(label)}_{metric}" into the logs,
-        for each label and each of `config.metrics`; and, for each mapping
-        that is read, each of `LOSS_TIERS` and of `LOSS_KINDS`,
+        Callbacks that write into the logs. For each label and each of
+        `config.metrics` they write f"{task_name(label)}_{metric}"; for each
+        mapping in the text, each of `LOSS_TIERS` and of `LOSS_KINDS`,
         f"{task_name(label)}_{tier}_{kind}_loss".
     """
     fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
@@ -274,7 +274,7 @@ def evaluation_callbacks(
 def _loss_by_task(
     config: EvaluationConfig, data: Data, rng: np.random.Generator
 ) -> LossByTask:
-    """Selects windows of each mapping, and what to measure in them."""
+    """Selects windows of each mapping, and the parts of them to measure."""
     chosen: list[tuple[str, Windows]] = []
     columns: dict[str, Column] = {}
     for label, read in data.windows().items():
@@ -315,10 +315,10 @@ def evaluate_exactly(
     """Asks a trained model every question of each mapping.
 
     Args:
-        config: prompts.
-        compiled: compiled questions.
+        config: the prompts.
+        compiled: compiled evaluation.
         model: the trained model, or its weights.
-        data: what it has read.
+        data: the text that it has read.
         rng: source of randomness of the demonstrations.
 
     Returns:

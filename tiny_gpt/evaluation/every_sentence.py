@@ -1,4 +1,4 @@
-"""Exact evaluation: a model is asked every possible question."""
+"""Exact evaluation: every possible question, and the scores of the answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Prompt:
-    """What stands before the question.
+    """The demonstrations before a question.
 
     Attributes:
         num_demonstrations: sentence pairs.
-        mapping: their mapping; None for the mapping asked for.
+        mapping: their mapping; None for the mapping of the question.
     """
 
     num_demonstrations: int
@@ -56,7 +56,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says to N questions.
+    """A model's answers to N questions.
 
     Attributes:
         target: right token ids, shape (N, A) with A tokens per answer.
@@ -71,7 +71,7 @@ class Answers:
 
 
 class CompiledAnswers:
-    """What gives answers, compiled for all models of one shape.
+    """The functions that give answers, compiled for all models of one shape.
 
     Args:
         model: model of a `ModelConfig`.
@@ -82,8 +82,8 @@ class CompiledAnswers:
     Attributes:
         sequence_length: as given.
         probabilities: function of a model or its `Snapshot` and of prompts
-            with right answers, token ids of shape (B, P + A), that returns
-            the probabilities of each answer token, (B, A, V).
+            with right answers, token ids of shape (B, P + A). It returns the
+            probabilities of each answer token, (B, A, V).
         generate: greedy answers to prompts, `GreedyDecoder`.
     """
 
@@ -113,12 +113,11 @@ class ExactEvaluator:
     """Asks a model any questions, decoded "aligned".
 
     One compiled pass over the prompt and the right answer gives all
-    probabilities, and the greedy answer to each question in which the most
-    probable token is right every time. Only the others are generated token
-    by token.
+    probabilities. If every right token is the most probable one, this pass
+    also gives the greedy answer. Other answers are generated token by token.
 
     Args:
-        compiled: what is compiled for the model.
+        compiled: the compiled functions of the model.
         model: model of a `ModelConfig`, or its weights.
         batch_size: questions per compiled call.
     """
@@ -189,8 +188,8 @@ def score_answers(
         tokens_per_word: tokens that are right or wrong together.
 
     Returns:
-        Value by metric: of `METRICS`, and "num_words", which count; exact
-        match only where whole answers count.
+        Value by metric: those of `METRICS`, and "num_words", the number of
+        words that count. Exact match is there only if whole answers count.
     """
     target, probabilities = answers.target, answers.probabilities
     greedy = words_right(answers.greedy, target, tokens_per_word)
@@ -218,5 +217,6 @@ def score_answers(
 
 
 def readable_ids(ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
-    """Returns ids as a model reads them: beyond the vocabulary, "unknown"."""
+    """Returns ids that a model can read: "unknown" for those out of vocabulary.
+    """
     return np.where(ids < vocabulary_size, ids, PADDING_ID)

@@ -1,4 +1,4 @@
-"""The gradient of each mapping's loss, and how gradients agree."""
+"""Gradients of each mapping's loss, and how well they agree."""
 
 import itertools
 import math
@@ -40,11 +40,11 @@ class CompiledGradient:
 
         Args:
             source: model, or `Snapshot`, whose weights are used.
-            part: token ids that are read and that should follow, shape
-                (N, T), and a mask of the targets that count.
+            part: inputs and targets, token ids of shape (N, T), and a mask
+                of the targets that count.
 
         Returns:
-            All trainable weights in one row, float64.
+            The gradient by all trainable weights, one row, float64.
         """
         inputs, targets, mask = part
         size = self._batch_size
@@ -66,9 +66,9 @@ class CompiledGradient:
 class GradientsByTask(keras.callbacks.Callback):
     """Measures the gradient of each task's loss at the end of epochs.
 
-    Writes: "{task}_gradient_norm", Euclidean, nats per unit of weight, of the
-    gradient of the mean loss over all of the task's training text; and
-    "{task}_{other}_gradient_cosine" of each pair of tasks.
+    Writes: "{task}_gradient_norm", the Euclidean norm of the gradient of the
+    mean loss over all of the task's training text, nats per unit of weight;
+    and "{task}_{other}_gradient_cosine" of each pair of tasks.
 
     Args:
         gradient: compiled for the shape of the model.

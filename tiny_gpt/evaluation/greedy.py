@@ -17,20 +17,20 @@ PADDING_ID = 0
 class GreedyDecoder:
     """Continues prompts with the most probable token, again and again.
 
-    Three modes, which the metrics' names repeat:
+    There are three modes; the metrics' names repeat them:
 
     - "published": the prompt is cut to its last T tokens, or padded to T on
-      the left with id 0, and the window slides by one for each new token, so
+      the left with id 0. The window slides by one for each new token, so
       every token is a full pass (Corpus2GPT, inference/inference.py).
-      Positions shift with it, and short prompts look as none in training.
+      Positions shift with it, and short prompts are unlike any in training.
     - "aligned": the prompt starts at position 0, unpadded; prompt and answer
-      must fit into T positions. Full passes.
+      must fit into T positions. Every token is a full pass.
     - "cached": the same tokens as "aligned", but keys and values of earlier
-      positions are kept, so that each new token costs one position. Full
-      passes where the model has no such cache (`stepwise.reading_of`).
+      positions are kept, so that each new token costs one position. A model
+      without such a cache makes full passes (`stepwise.reading_of`).
 
     A class beyond the vocabulary (`GPTConfig.num_unused_classes`) is
-    returned as generated, which no right answer contains, and fed back as
+    returned as generated; no right answer contains it. It is fed back as
     id 0.
 
     Args:
@@ -78,13 +78,14 @@ class GreedyDecoder:
 
         Args:
             prompts: token ids, shape (B, P).
-            model: other weights for the same model (JAX); its own by default.
+            model: other weights for the same model (JAX); by default its own.
 
         Returns:
             Generated ids, shape (B, N).
 
         Raises:
-            ValueError: if prompt and answer must fit the window and do not.
+            ValueError: if prompt and answer do not fit the window, unless
+                the mode is "published".
         """
         prompts = np.asarray(prompts, "int32")
         window = self._sequence_length
@@ -127,7 +128,8 @@ class GreedyDecoder:
         return ops.fori_loop(0, self.num_tokens, step, (tokens, answer))[1]
 
     def _next_ids(self, tokens, position):
-        """Reads all tokens, and returns the ids most probable after one."""
+        """Reads all tokens; returns the most probable ids after one position.
+        """
         return _most_probable(self._reading.logits_at(tokens, position, 1))
 
     def _generate_cached(self, prompts):
@@ -173,7 +175,7 @@ def fit_to_window(prompts: np.ndarray, sequence_length: int) -> np.ndarray:
 def check_fits(num_prompt: int, num_tokens: int, sequence_length: int) -> None:
     """Checks that prompt and answer fit a window that does not slide.
 
-    The last token generated needs no position: it is never read.
+    The last generated token needs no position: the model never reads it.
 
     Raises:
         ValueError: if they do not fit.

@@ -1,4 +1,4 @@
-"""Columns of the metrics frame, and scores with their sources."""
+"""Scores of answers, with their sources."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 def words_right(
     predicted: np.ndarray, target: np.ndarray, tokens_per_word: int = 1
 ) -> np.ndarray:
-    """Tells which words of each answer are right and in place.
+    """Tells which words of each answer are right and in the right place.
 
     Args:
         predicted: token ids, shape (B, words * tokens_per_word).
@@ -34,8 +34,8 @@ def words_right(
 def word_accuracy(is_right: np.ndarray) -> float:
     """Returns the mean share of words right and in place, in [0, 1].
 
-    The score of Sinha 2024, sec. 3.1: 0, 0.25, 0.5, 0.75 or 1 for a sentence
-    of four words, averaged over sentences. It is linear in the words.
+    This is the score of Sinha 2024, sec. 3.1: 0, 0.25, 0.5, 0.75 or 1 for a
+    sentence of four words, averaged over sentences. It is linear in the words.
 
     Args:
         is_right: booleans, shape (B, words).
@@ -77,8 +77,8 @@ def printed_score(is_right: np.ndarray) -> float:
 def brier_score(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Returns the Brier score of each prediction.
 
-    sum over classes v of (p_v - [v is right])^2 (Brier 1950), from 0, sure
-    and right, to 2, sure and wrong.
+    It is the sum over classes v of (p_v - [v is right])^2 (Brier 1950): 0 if
+    sure and right, 2 if sure and wrong.
 
     Args:
         probabilities: shape (..., V).
