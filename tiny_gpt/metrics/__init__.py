@@ -1,4 +1,4 @@
-"""The metrics frame: its columns, how logs become one, its summary."""
+"""The metrics frame: its columns, how it is made from logs, its summary."""
 
 from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.runtime.moved import names_of

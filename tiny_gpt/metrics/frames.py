@@ -1,4 +1,4 @@
-"""Logs of one run -> metrics frame and events frame."""
+"""Metrics frame and events frame of one run, from its logs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,11 +24,11 @@ SMALLEST_CHANGE = 0.1
 
 
 def columns_of(experiment: Experiment) -> dict[str, Column]:
-    """Returns places of the keys that every run of an experiment can write.
+    """Returns the columns of the keys that any run of an experiment writes.
 
-    The classes of its callbacks say them (`RunSetup.callbacks`), so that a
-    frame can be made from logs alone. Places of further callbacks' keys are
-    in the record of a run.
+    The classes of its callbacks tell them (`RunSetup.callbacks`), so a frame
+    can be made from logs alone. The columns of further callbacks' keys are in
+    the record of a run.
 
     Returns:
         Mapping, tier, prompt and metric by key of the logs.
@@ -50,13 +50,13 @@ def event_loggers(
 ) -> dict[str, LossDropLogger]:
     """Returns the callbacks that find the events of a run.
 
-    "loss_drop" is the paper's event, a threshold on the training loss;
-    "change" are change points of the loss and, for each mapping, of the
-    accuracies and of the loss on fresh answers, their continuous partner.
+    "loss_drop" is the paper's event, a threshold on the training loss.
+    "change" finds change points of the loss and, for each mapping, of the
+    accuracies and of their continuous partner, the loss on fresh answers.
 
     Args:
         experiment: what is run.
-        logs: those of the epochs so far.
+        logs: logs of the epochs so far.
     """
     train, config = experiment.train, experiment.evaluation
     falls, rises = ["loss"], []
@@ -100,15 +100,15 @@ def metrics_frame(
         seed: its seed.
         logs: Keras logs of each epoch, in order.
         exact: rows of the exact evaluation after the last epoch.
-        further: places of the keys that `columns_of` does not know
+        further: columns of the keys that `columns_of` does not know
             (`Record.columns`).
 
     Returns:
-        Metrics frame, columns `columns.COLUMNS`; epochs count from 1, and
-        epochs without an evaluation have no row for it.
+        Metrics frame, columns `columns.COLUMNS`. Epochs count from 1. An
+        epoch without an evaluation has no row for it.
 
     Raises:
-        ValueError: if the logs have a key that belongs to no row.
+        ValueError: if a key of the logs has no column.
     """
     updates = updates_per_epoch(experiment)
     run_columns = experiment.name, experiment.condition, seed

@@ -1,4 +1,4 @@
-"""Accuracies over seeds, and the table that people read."""
+"""Summary of accuracies over seeds, and its table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ def summarise(
     Returns:
         {"experiment", "preset", "metric", "seeds", "conditions": {condition:
         {mapping: {"accuracy": {"mean", "low", "high"}, "accuracy_last_10":
-        {...}}}}}: fractions in [0, 1]; "accuracy" at the last epoch,
-        "accuracy_last_10" averaged over the evaluations of the last ten
-        epochs (of all, if there are fewer); mean, lowest and highest over
-        seeds.
+        {...}}}}}. Accuracies are fractions in [0, 1]: "accuracy" is that of
+        the last epoch, "accuracy_last_10" the mean over the evaluations of
+        the last ten epochs (of all, if there are fewer). "mean", "low" and
+        "high" are the mean, lowest and highest over seeds.
 
     Raises:
         ValueError: if a column is missing, or the frame has no such metric.
@@ -81,8 +81,8 @@ def accuracy_table(
 
     Args:
         summary: what `summarise` returns.
-        columns: further columns, before ours: fraction by condition and
-            mapping, by heading.
+        columns: further columns, which come first: by heading, the fraction
+            of each condition and mapping.
 
     Returns:
         The table, one row per condition and mapping.
