@@ -1,1 +1,1 @@
-"""Networks: a frozen configuration builds each."""
+"""Networks, each built by a frozen configuration."""

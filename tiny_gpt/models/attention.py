@@ -81,7 +81,7 @@ class CausalSelfAttention(keras.layers.Layer):
         return self._split_heads(self.key(x)), self._split_heads(self.value(x))
 
     def attend(self, x, k, v, first_position=0, training=False):
-        """Lets x, which starts at `first_position`, look at keys up to itself.
+        """Lets each position of x look at all keys up to its own.
 
         Args:
             x: float tensor of shape (B, T, D).

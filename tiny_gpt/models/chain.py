@@ -1,7 +1,7 @@
-"""A model whose layers follow one another, in the faster of two forms.
+"""A chain of layers, computed in the faster of two forms.
 
-The forms give the same: each layer as Keras calls it, or, where JAX compiles
-for a CPU, as in `fast_cpu.py`. The choice is made here and nowhere else.
+Both forms give the same result: each layer as Keras calls it, or, if JAX
+compiles for a CPU, as in `fast_cpu.py`. Only this module chooses.
 """
 
 import keras
@@ -15,7 +15,7 @@ class Chain(keras.Model):
 
     Args:
         inputs: a `keras.Input` of token ids, shape (B, T).
-        outputs: what the last layer gives.
+        outputs: output of the last layer.
         name: of the model.
 
     Call arguments:
@@ -37,7 +37,7 @@ def apply(layer, x, training=False):
 
     Args:
         layer: the layer.
-        x: what it reads, shape (B, T) or (B, T, D).
+        x: its input, shape (B, T) or (B, T, D).
         training: whether dropout acts.
     """
     fast = _fast_form(layer, x, training)
@@ -45,7 +45,7 @@ def apply(layer, x, training=False):
 
 
 def apply_and_keep(block, x):
-    """Applies a `TransformerBlock`, and returns what later positions look at.
+    """Applies a `TransformerBlock`, and returns its keys and values as well.
 
     Returns:
         The block's output, (B, T, D); keys and values, each (B, T, H, K).

@@ -6,12 +6,11 @@ import keras
 
 
 class ModelConfig(Protocol):
-    """What `Experiment.model` must be: a frozen dataclass like `GPTConfig`.
+    """The protocol of `Experiment.model`: a frozen dataclass like `GPTConfig`.
 
-    Its fields are the network's sizes and choices: they are what a sweep
-    changes, and with the name of the class they tell one network from
-    another in records and stores. Values must be hashable, and those that
-    JSON can hold.
+    Its fields are the network's sizes and choices. A sweep changes them.
+    Together with the name of the class, they tell networks apart in records
+    and stores. Values must be hashable and of JSON types.
 
     Attributes:
         vocabulary_size: token ids that can be read, V.
@@ -31,8 +30,8 @@ class ModelConfig(Protocol):
     def build(self) -> keras.Model:
         """Builds the network, not compiled.
 
-        The weights are drawn later, by `initialise_weights`, which says what
-        variables may be called.
+        `initialise_weights` draws the weights later; it says how variables
+        may be named.
 
         Returns:
             Model from token ids, integers of shape (B, T') with T' <= T, to

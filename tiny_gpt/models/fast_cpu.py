@@ -1,24 +1,24 @@
-"""The layers in the form that a CPU computes fastest, for JAX.
+"""The GPT's layers in the form that a CPU computes fastest, for JAX.
 
-Same functions and gradients as in `layers.py`; `chain.py` decides when these
-are used. Three things make them fast where XLA compiles for a CPU:
+Functions and gradients are those of `layers.py`; `chain.py` decides which
+form is used. Three things make this form fast if XLA compiles for a CPU:
 
-- Activations are feature-major, shape (D, N) with a column for each of the
-  N = B T tokens: every product with weights, forward and backward, reads its
-  operands in the order of memory, and the statistics of layer normalisation
-  add up whole rows.
-- In the attention some sentences side by side are the last axis and lie in
-  the vector registers: products over short windows are sums of a few terms,
-  without the transposes and tiny matrix products of the usual form. It goes
-  through heads and groups of sentences one by one, so that scores stay in the
-  cache, and keeps none for the backward pass (Dao et al. 2022, sec. 3.1).
+- Activations are feature-major: shape (D, N) with a column for each of the
+  N = B T tokens. Every product with weights, forward and backward, reads its
+  operands in the order of memory. The statistics of layer normalisation add
+  up whole rows.
+- In the attention the last axis is a group of sentences, which fills the
+  vector registers. Products over short windows are then sums of a few terms,
+  without the transposes and tiny matrix products of the usual form. Heads and
+  groups are computed one by one, so that scores stay in the cache. None are
+  kept for the backward pass (Dao et al. 2022, sec. 3.1).
 - GELU and layer normalisation have gradients of their own, which recompute
   what is cheaper to compute than to keep.
 
 Columns are ordered by group of sentences, then position, then sentence:
 (D, G T b) with B = G b, where b is `group_size(B)`.
 
-Reverse-mode differentiation only: `jax.jvp` refuses a custom gradient.
+Only reverse-mode differentiation works: `jax.jvp` refuses a custom gradient.
 """
 
 import math
@@ -43,14 +43,14 @@ ELEMENTWISE = ("gelu", "linear", "relu", "silu", "tanh")
 
 
 def form_of(layer, training):
-    """Returns the function that does what a layer does, or None.
+    """Returns the fast form of a layer, or None if it has none.
 
     Args:
         layer: the layer.
         training: whether dropout, if it has any, acts.
 
     Returns:
-        Function of the layer and of what it reads.
+        Function of the layer and its input.
     """
     if isinstance(layer, TokenAndPositionEmbedding):
         return lambda layer, token_ids: layer.embed(token_ids, look_up)
@@ -71,7 +71,7 @@ def _is_elementwise(dense):
 
 
 def group_size(batch: int) -> int:
-    """Returns how many of B sentences stand side by side; a divisor of B."""
+    """Returns how many of B sentences form a group; a divisor of B."""
     sizes = range(SMALLEST_GROUP, LARGEST_GROUP + 1)
     return max((b for b in sizes if batch % b == 0), default=batch)
 
@@ -90,10 +90,10 @@ def apply_block(block, x):
 
 
 def apply_block_and_keep(block, x):
-    """Applies a block, and returns what later positions look at.
+    """Applies a block, and returns its keys and values as well.
 
     Returns:
-        What `apply_block` does; keys and values, each (B, T, H, K).
+        The output of `apply_block`; keys and values, each (B, T, H, K).
     """
     is_pre = block.normalization == "pre"
     shape = x.shape
@@ -186,7 +186,7 @@ def normalise(norm, z):
 
 @jax.custom_vjp
 def gelu(z):
-    """z Phi(z), with Phi the normal distribution function."""
+    """Returns z Phi(z), with Phi the normal distribution function."""
     return z * _normal_cdf(z)
 
 
@@ -374,7 +374,7 @@ def _scores(queries, keys, scale, first_row):
 
 
 def _scores_by_rows(queries, keys, scale):
-    """Computes scores in a loop, so that they stand in memory.
+    """Computes scores in a loop, so that they are stored in memory.
 
     XLA would otherwise compute them again for each use; a loop is the only
     border that it does not merge across.

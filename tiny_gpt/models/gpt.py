@@ -1,4 +1,4 @@
-"""The GPT: its configuration, which builds it."""
+"""The GPT, built by its configuration."""
 
 import math
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ def _check_activation(name: str, value: str | None) -> None:
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """A GPT, with each quirk of the published one as a field.
+    """Configuration of a GPT; each quirk of the published one is a field.
 
     The defaults are the network of Sinha 2024, sec. 3.1 (4,533,631
-    parameters); `num_layers=3, num_heads=30, head_dim=30,
-    vocabulary_size=54` is that of sec. 3.2 (34,196,455).
+    parameters). `num_layers=3, num_heads=30, head_dim=30,
+    vocabulary_size=54` gives that of sec. 3.2 (34,196,455).
 
     Attributes:
         vocabulary_size: token ids that can be read, V.
@@ -40,9 +40,9 @@ class GPTConfig:
         dropout: rate, 0 in the paper; acts in the attention and on the
             output of each sub-layer.
         dropout_placement: in the attention, "weights" drops weights, as
-            usual; "logits" drops logits after masking, as in Corpus2GPT, so
-            that with a rate above 0 a masked position (logit -inf) can come
-            through as a logit of 0.
+            usual. "logits" drops logits after masking, as in Corpus2GPT; with
+            a rate above 0 the logit of a masked position (-inf) can then
+            become 0, and the mask fails.
         normalization: "post" normalises after each residual sum, as
             published; "pre" before each sub-layer and once at the end.
         layer_norm_epsilon: added to the variance.
@@ -52,13 +52,13 @@ class GPTConfig:
         output_activation: after the second; None is usual, "gelu" published.
         positions: "learned" or "none".
         num_unused_classes: output classes beyond the vocabulary; 1 in the
-            paper. Such a class is never a target. If it wins all the same,
-            it counts as a wrong word and is fed back as id 0, "unknown"
-            (`greedy.py`); in Corpus2GPT it cannot be embedded.
+            paper. Such a class is never a target. If it wins, it counts as a
+            wrong word and is fed back as id 0, "unknown" (`greedy.py`); in
+            Corpus2GPT it cannot be embedded.
         embedding_gradient: "dense" sums the gradients of repeated tokens
-            before clipping and Adam, on every backend; "indexed_slices" is
-            what `keras.layers.Embedding` does on TensorFlow, where they stay
-            apart (the published runs; TensorFlow only).
+            before clipping and Adam, on every backend. "indexed_slices" keeps
+            them apart, as `keras.layers.Embedding` does on TensorFlow (the
+            published runs; TensorFlow only).
 
     Raises:
         ValueError: if a size is below 1, a rate outside [0, 1), or a choice

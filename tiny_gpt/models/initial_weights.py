@@ -10,19 +10,18 @@ import numpy as np
 def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
     """Draws initial weights in NumPy: one seed, one network, any backend.
 
-    The distributions are Keras's defaults, as published: Glorot uniform
-    for kernels, orthogonal for those of recurrent layers, uniform in [-0.05,
-    0.05] for embeddings; biases and norms keep the constants that they are
-    built with. Keras itself draws other numbers on each backend from the same
-    seed.
+    The distributions are Keras's defaults, as published: Glorot uniform for
+    kernels, orthogonal for recurrent kernels, uniform in [-0.05, 0.05] for
+    embeddings. Biases and norms keep the constants that they are built with.
+    From the same seed, Keras itself draws other numbers on each backend.
 
     Args:
         model: any model, changed in place.
         rng: source of randomness.
 
     Raises:
-        ValueError: if a trainable variable has another name, so that its
-            weights would be those of the backend; nothing is changed.
+        ValueError: if a trainable variable has another name, so that the
+            backend would draw its weights; the model is not changed.
     """
     unknown = [v.path for v in model.trainable_variables if v.name not in DRAWN]
     if unknown:
@@ -43,7 +42,7 @@ def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
 def _glorot_uniform(
     shape: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws as `keras.initializers.GlorotUniform`: convolutions, too."""
+    """Draws as `keras.initializers.GlorotUniform`, for convolutions as well."""
     places = math.prod(shape[:-2])
     limit = np.sqrt(6.0 / (places * sum(shape[-2:])))
     return rng.uniform(-limit, limit, shape)

@@ -1,4 +1,4 @@
-"""The layers of the GPT, beside the attention."""
+"""Layers of the GPT: embedding and transformer block."""
 
 import keras
 from keras import ops
@@ -18,8 +18,9 @@ keras.saving.get_custom_objects().update(
 class TokenAndPositionEmbedding(keras.layers.Layer):
     """Token embedding plus a learned embedding of the position.
 
-    Corpus2GPT, models/embeddings.py, but for the gradient of repeated
-    tokens, which is summed by default (see `GPTConfig.embedding_gradient`).
+    It follows Corpus2GPT, models/embeddings.py, with one difference: by
+    default the gradients of repeated tokens are summed (see
+    `GPTConfig.embedding_gradient`).
 
     Args:
         vocabulary_size: token ids, V.
@@ -37,8 +38,8 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
         Float tensor of shape (B, T', D).
 
     Raises:
-        ValueError: if the input is longer than `sequence_length`, or
-            "indexed_slices" is asked for on a backend without them.
+        ValueError: if the input is longer than `sequence_length`, or the
+            backend has no "indexed_slices".
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
         return self.embed(token_ids, self._look_up, first_position)
 
     def embed(self, token_ids, look_up, first_position=0):
-        """Embeds token ids, which a function looks up in a table.
+        """Embeds token ids with a given look-up function.
 
         Args:
             token_ids: integer tensor of shape (B, T').
@@ -221,11 +222,11 @@ class TransformerBlock(keras.layers.Layer):
         return self.attend(x, k, v, training=training)
 
     def keys_and_values(self, x):
-        """Returns what later positions look at, each (B, T, H, K)."""
+        """Returns keys and values of x, each (B, T, H, K)."""
         return self.attention.keys_and_values(self.attention_input(x))
 
     def attention_input(self, x):
-        """Returns what the attention reads of x, (B, T, D)."""
+        """Returns the input of the attention, given x, (B, T, D)."""
         return self.attention_norm(x) if self.normalization == "pre" else x
 
     def attend(self, x, k, v, first_position=0, training=False):

@@ -1,4 +1,4 @@
-"""Linear self-attention (LSA), and a GPT of nothing but such layers."""
+"""Linear self-attention (LSA), and a GPT made of such layers only."""
 
 import keras
 from keras import ops
@@ -17,9 +17,9 @@ class LinearSelfAttention(keras.layers.Layer):
 
     z_j <- z_j + P V sum_i z_i f(z_i, z_j) with f(z_i, z_j) = z_i^T K^T Q z_j,
     over every i, or over i <= j (von Oswald et al. 2023, eq. 3; Sinha 2024,
-    lemma 1, read as there: printed, z_j stands in place of z_i and "z_j PV"
-    in place of "z_j + PV"). Heads are added up. There is no bias, and no
-    factor on f, which K may hold.
+    lemma 1). Sinha 2024 prints z_j in place of z_i, and "z_j PV" in place of
+    "z_j + PV"; both are read as above. Heads are added up. There is no bias,
+    and no factor on f, which K may hold.
 
     Args:
         num_heads: heads, H, each with its own K, Q, V and P.
@@ -33,16 +33,16 @@ class LinearSelfAttention(keras.layers.Layer):
 
     Call arguments:
         z: float tensor of shape (B, T, D).
-        perturbation: added to f, what broadcasts to (B, H, T, T), queries
+        perturbation: added to f; must broadcast to (B, H, T, T), queries
             before keys; None for nothing.
 
     Returns:
         Float tensor of shape (B, T, D).
 
     Raises:
-        ValueError: if a choice is unknown, a size is below 1, D is no
-            multiple of H where `head_dim` is None, or a softmax, whose
-            weights sum to 1 already, is to be divided.
+        ValueError: if a choice is unknown, a size is below 1, or D is not a
+            multiple of H and `head_dim` is None. A softmax cannot be divided
+            by "num_keys", since its weights already sum to 1.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class LinearSelfAttention(keras.layers.Layer):
         return z + self.out(ops.reshape(heads, shape))
 
     def similarities(self, z):
-        """Returns f(z_i, z_j), of every pair, as (B, H, T, S): j before i."""
+        """Returns f(z_i, z_j) of every pair as (B, H, T, S): j before i."""
         q = self._split_heads(self.query(z))
         k = self._split_heads(self.key(z))
         return ops.einsum("bthk,bshk->bhts", q, k)
@@ -157,18 +157,18 @@ def build_linear_gpt(
     weighting: str = "linear",
     normalization: str = "none",
 ) -> keras.Model:
-    """Builds a GPT whose every block is one linear self-attention.
+    """Builds a GPT in which every block is one linear self-attention.
 
-    Embedding of tokens and positions, the layers, a linear head; no
-    feed-forward layer and no norm. `initialise_weights` draws its weights in
-    NumPy.
+    It has an embedding of tokens and positions, the layers, and a linear
+    head; no feed-forward layer and no norm. `initialise_weights` draws its
+    weights in NumPy.
 
     Args:
         vocabulary_size: token ids, V.
         sequence_length: tokens that can be read at once, T.
         hidden_dim: width of the residual stream, D.
         num_layers: layers, named "attention_0", "attention_1", ...
-        num_heads: as in `LinearSelfAttention`, like the rest.
+        num_heads: as in `LinearSelfAttention`.
         is_causal: whether a position sees none after it.
         weighting: "linear" or "softmax".
         normalization: "none" or "num_keys".

@@ -1,4 +1,4 @@
-"""How a decoder reads a model: in whole passes, or position by position."""
+"""Readings of a model by a decoder: whole passes, or one position at a time."""
 
 import keras
 from keras import ops
@@ -9,7 +9,7 @@ from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 
 
 class WholePasses:
-    """Any model of a `ModelConfig`: it reads all tokens for each answer.
+    """A model that reads all tokens for each answer; any `ModelConfig` will do.
 
     Args:
         model: the model.
@@ -34,7 +34,7 @@ class WholePasses:
 
 
 class CachedBlocks:
-    """A GPT, which keeps the keys and values of positions it has read.
+    """A GPT that keeps the keys and values of the positions it has read.
 
     Args:
         model: model of `GPTConfig`.
@@ -50,13 +50,14 @@ class CachedBlocks:
         self._after_blocks = layers[len(self.blocks) :]
 
     def logits(self, x):
-        """Returns logits of the last block's output."""
+        """Returns the logits, given the last block's output."""
         for layer in self._after_blocks:
             x = apply(layer, x)
         return x
 
     def logits_at(self, tokens, first_position, num_positions):
-        """As of `WholePasses`; what nothing reads is not computed."""
+        """Like `WholePasses.logits_at`; skips what these positions do not need.
+        """
         x = apply(self.embedding, tokens)
         for block in self.blocks[:-1]:
             x = apply(block, x)
@@ -90,8 +91,8 @@ class CachedBlocks:
 
         Args:
             ids: token ids, shape (B,).
-            position: where they stand.
-            cache: of the positions before, as `read` returns it.
+            position: their position.
+            cache: keys and values of the positions before, as from `read`.
 
         Returns:
             Logits of this position, (B, 1, C), and the cache with it.
@@ -107,7 +108,7 @@ class CachedBlocks:
 
 
 def reading_of(model: keras.Model) -> WholePasses | CachedBlocks:
-    """Returns how a model is read: from a cache, if it has one."""
+    """Returns how a model is read: with a cache, if it can have one."""
     return CachedBlocks(model) if has_cache(model) else WholePasses(model)
 
 
