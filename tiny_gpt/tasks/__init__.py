@@ -1,1 +1,1 @@
-"""What is learned: each task gives data and questions."""
+"""Tasks: the data and questions from which models learn."""

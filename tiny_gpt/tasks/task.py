@@ -1,16 +1,16 @@
-"""What a task is: the protocol that a new one follows.
+"""The protocol `Task`, which every new task follows.
 
-A task is one file or folder beside this one, with two classes. The first, a
-frozen dataclass, decides all of what is learned but the seed: `Task`. Its
-`draw` returns the second, what a run of one seed reads and is asked: `Data`
-(`tiny_gpt/evaluation/data.py`). Nothing else has to be touched:
+A task is one file or folder in this package, with two classes. The first is
+a frozen dataclass, `Task`: it decides all of what is learned but the seed. Its
+`draw` returns the second, `Data` (`tiny_gpt/evaluation/data.py`): the text and
+the questions of one seed. Nothing else has to be changed:
 
     experiment = Experiment("mine", "one", MyTask(...), GPTConfig(...))
     metrics = train.run(experiment, seed=0).metrics
 
-`translation/task.py` is the paper's; `tests/tasks/test_protocol.py` has a
-short one. What a task learns are its mappings. Each has a name, e.g. "A->B"
-or "f", which stands in the frames' column "mapping".
+`translation/task.py` is the paper's task; `tests/tasks/test_protocol.py` has a
+short one. What a task teaches are its mappings. Each has a name, e.g. "A->B"
+or "f", which is in the frames' column "mapping".
 """
 
 from collections.abc import Sequence
@@ -25,20 +25,21 @@ from tiny_gpt.evaluation.evaluate import EvaluationConfig
 class Task(Protocol):
     """All that decides what is learned, but the seed; a frozen dataclass.
 
-    Its fields are part of an experiment's config, of the key of a sweep's
-    store and, by their names, axes of sweeps. Fields and their values are
-    hashable, and JSON types but for nested dataclasses.
+    Its fields are part of an experiment's config and of the key of a sweep's
+    store. Their names can be axes of sweeps. Values are hashable and of JSON
+    types, or nested dataclasses of such values.
     """
 
     @property
     def eval_mappings(self) -> tuple[str, ...]:
-        """Mappings that are asked, in the order of tables and figures."""
+        """Mappings of the questions, in the order of tables and figures."""
 
     @property
     def pivots(self) -> tuple[str, ...]:
-        """What only the exact evaluation has rows of, in "all_sentences".
+        """Two-step questions, with rows of the exact evaluation only.
 
-        E.g. "A->B->C", two steps asked one after the other; often empty.
+        E.g. "A->B->C", asked in two steps, one after the other; often empty.
+        Their rows have the tier "all_sentences".
         """
 
     @property
@@ -58,7 +59,7 @@ class Task(Protocol):
 
         Args:
             sequence_length: tokens that the model reads at once, T.
-            evaluation: what is asked.
+            evaluation: the questions.
 
         Raises:
             ValueError: if they do not, or cannot all be asked.
@@ -67,33 +68,33 @@ class Task(Protocol):
     def num_windows(self, sequence_length: int) -> tuple[int, ...]:
         """Returns how many windows are read in an epoch of each phase.
 
-        One phase; or two, where a pre-training on other data comes first.
+        There is one phase, or two if a pre-training on other data comes first.
         """
 
     def draw(
         self, sequence_length: int, rng: np.random.Generator
     ) -> Sequence[Data]:
-        """Draws what a run reads, `Data` for each phase.
+        """Draws the data of a run, `Data` for each phase.
 
-        All that is asked is asked of the last one.
+        All questions are those of the last phase.
 
         Args:
             sequence_length: tokens in a window, T.
-            rng: source of randomness; of one seed, whatever the task.
+            rng: source of randomness; it depends on the seed, not the task.
         """
 
     def floors(self, sequence_length: int) -> dict[str, float]:
         """Returns the lowest losses possible, by what the reader knows.
 
-        Nats per token. "inferred" is that of a reader who knows the mappings,
-        infers which one it reads, and remembers nothing of the text: what
-        lies below is memorised; where it is unknown and left out, nothing is
-        measured against it. "told" is that of a reader who is told which one.
+        Nats per token. The reader of "inferred" knows the mappings, infers
+        which one it reads, and remembers nothing of the text. A lower loss is
+        due to memorisation. If this floor is unknown and left out, nothing is
+        measured against it. The reader of "told" is told which mapping it is.
         """
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns accuracies of those who do not generalise.
+        """Returns accuracies of readers that do not generalise.
 
-        By name, and by mapping of `eval_mappings`: "chance" guesses,
-        "memoriser" knows what it has read and else guesses.
+        By name, and by mapping of `eval_mappings`: "chance" guesses;
+        "memoriser" knows what it has read and guesses the rest.
         """

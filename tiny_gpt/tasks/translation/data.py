@@ -1,4 +1,4 @@
-"""What one run of translation reads, and is asked (`Data`)."""
+"""The data of translation: the text and questions of one run (`Data`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from tiny_gpt.tasks.translation.tiers import exact_rows, pivot_rows
 
 @dataclass(frozen=True)
 class TranslationData:
-    """A stream, and what is asked of who has read it.
+    """A stream of text, and the questions about it.
 
     Attributes:
         stream: languages, vocabulary and windows.
-        eval_mappings: mappings asked for.
+        eval_mappings: mappings of the questions.
         pivots: two steps asked one after the other, e.g. "A->B->C".
     """
 
@@ -47,7 +47,7 @@ class TranslationData:
         return self.stream.vocabulary.tokens_per_word
 
     def windows(self) -> dict[str, Windows]:
-        """Returns the windows of each mapping that is read, see `Data`."""
+        """Returns the windows of each mapping in the stream, see `Data`."""
         stream, windows = self.stream, {}
         for index, component in enumerate(stream.mixture.components):
             if component.num_shown:
@@ -64,7 +64,8 @@ class TranslationData:
     def fresh_windows(
         self, mapping: str, num_windows: int, rng: np.random.Generator
     ) -> Windows:
-        """Draws windows of one mapping that were not read, see `Data`."""
+        """Draws windows of one mapping that are not in the stream, see `Data`.
+        """
         inputs, targets, places = fresh_windows(
             self.stream, mapping, num_windows, rng
         )

@@ -1,4 +1,4 @@
-"""A model is asked for the translation of every possible sentence."""
+"""Exact evaluation of translation: every possible sentence as a question."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class SentenceEvaluator:
 
     Attributes:
         evaluator: asks the model.
-        stream: what it has read.
+        stream: the text that the model has read.
     """
 
     evaluator: ExactEvaluator
@@ -36,8 +36,8 @@ class SentenceEvaluator:
         """Asks for the translation of every sentence.
 
         Args:
-            label: mapping asked for, e.g. "A->C".
-            prompt: what stands before the question.
+            label: mapping of the question, e.g. "A->C".
+            prompt: demonstrations before the question.
             rng: source of randomness of the demonstrations.
 
         Returns:
@@ -61,9 +61,9 @@ class SentenceEvaluator:
     ) -> np.ndarray:
         """Encodes questions, each after demonstrations drawn at random.
 
-        A demonstration may be the question itself, once in |N| draws, and has
-        words that training held out as often as others. From
-        the same state of `rng`, fewer demonstrations are the last of more.
+        A demonstration equals the question itself once in |N| draws. It has
+        words that training held out as often as other words. From the same
+        state of `rng`, fewer demonstrations are the last ones of more.
 
         Returns:
             Token ids, shape (N, P).

@@ -1,4 +1,4 @@
-"""How often each language mapping occurs in the training stream."""
+"""The data mixture: how often each language mapping occurs in the stream."""
 
 import math
 import string
@@ -30,11 +30,11 @@ class Component:
         mapping: label of the mapping, e.g. "A->C".
         num_pairs: sentence pairs drawn, with replacement; 0 leaves the
             mapping out of the stream.
-        num_repeats: times that each drawn pair stands in the stream, each
+        num_repeats: times that each drawn pair occurs in the stream, each
             time in another order.
         is_distinct: whether the pairs are drawn without replacement.
-        num_held_out: source words that never occur in these pairs, the first
-            of the alphabet, which is shuffled.
+        num_held_out: source words that never occur in these pairs: the first
+            ones of the shuffled alphabet.
 
     Raises:
         ValueError: if a count is out of range or not an integer.
@@ -85,10 +85,10 @@ class Mixture:
 
     Raises:
         ValueError: if a mapping occurs twice or does not follow from the
-            given ones, a given one is to be scrambled, nothing is drawn at
-            all, a sentence is longer than the alphabet, fewer sentences
-            exist than distinct ones are wanted, the alphabets need more
-            characters than there are, or a character occurs twice or is a
+            given ones; a given one is to be scrambled; nothing is drawn at
+            all; a sentence is longer than the alphabet; there are fewer
+            sentences than distinct ones are wanted; the alphabets need more
+            characters than there are; or a character occurs twice or is a
             separator.
     """
 
@@ -184,7 +184,7 @@ class Mixture:
         return math.perm(self.alphabet_size, self.sentence_length)
 
     def component(self, mapping: str) -> Component:
-        """Component of `mapping`; one without pairs if it has none."""
+        """Component of `mapping`; if it has none, one without pairs."""
         for component in self.components:
             if component.mapping == mapping:
                 return component
@@ -205,7 +205,8 @@ class Mixture:
         1 - (1 - 1/|N|)^x for x draws with replacement. Sinha 2024, prop. 4
         writes x/|N|, which assumes distinct draws: 0.0298 rather than 0.0293
         at 50 of 1680, but above 1 (1.49 rather than 0.77) at 2500 of 1680.
-        With held-out words, |N| is what the draws can reach.
+        Distinct draws give x/|N|. If words are held out, draws reach only the
+        sentences without them; the share is still one of all sentences.
         """
         drawn = self.component(mapping)
         if drawn.is_distinct:

@@ -23,7 +23,7 @@ def sample_prompts(
 
     Args:
         stream: languages and vocabulary.
-        label: mapping asked for, e.g. "A->C".
+        label: mapping of the query, e.g. "A->C".
         num_prompts: prompts to draw, B.
         num_demonstrations: sentence pairs before the query.
         rng: source of randomness.
@@ -56,7 +56,7 @@ def encode_prompts(
 
     Args:
         vocabulary: token ids.
-        mapping: mapping asked for; only its source language shows.
+        mapping: mapping of the query; only its source language shows.
         queries: source sentences, shape (B, sentence_length).
         demonstrated: mapping of the demonstrations.
         demonstrations: their source sentences, shape
@@ -81,12 +81,12 @@ def exact_prompts(
 ) -> list[Prompt]:
     """Returns the prompts of the exact evaluation of one mapping.
 
-    Fewer demonstrations, and those of another mapping, can mislead only
-    where two mappings start from one language, and are asked only there.
+    Fewer demonstrations, and those of another mapping, can mislead only if
+    two mappings start from one language. They are left out otherwise.
 
     Args:
-        label: mapping asked for.
-        labels: all mappings asked for.
+        label: mapping of the question.
+        labels: mappings of all questions.
         num_demonstrations: see `EvaluationConfig.exact_demonstrations`; the
             first is always asked.
         is_asked_after_others: see `EvaluationConfig`.

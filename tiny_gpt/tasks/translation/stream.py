@@ -1,4 +1,4 @@
-"""Sentence pairs -> token ids -> (inputs, targets) windows; and prompts."""
+"""The training stream: from sentence pairs to windows of token ids."""
 
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -27,7 +27,7 @@ def sample_sentences(
     sentence_length: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draws sentences, each independent and uniform, no word repeated in one.
+    """Draws sentences, independent and uniform, with no word twice in one.
 
     Args:
         num_sentences: sentences to draw, with replacement.
@@ -56,11 +56,11 @@ def draw_component(
 ) -> np.ndarray:
     """Draws the source sentences of one component, as its fields say.
 
-    Repeats do not change what is drawn first: 50 sentences, and 50 repeated,
+    Repeats do not change the first sentences: 50 sentences, and 50 repeated,
     start with the same 50.
 
     Args:
-        component: what to draw.
+        component: its counts.
         mixture: size of alphabet and sentences.
         rng: source of randomness.
 
@@ -85,7 +85,7 @@ def cut_windows(
     """Cuts a corpus into windows, as published.
 
     Rows of `sequence_length` + 1 tokens follow each other without overlap,
-    whatever sentence they cut; the last one is padded on the left. Padding
+    even if they cut a sentence; the last one is padded on the left. Padding
     counts in the loss like any other token, as published.
 
     Args:
@@ -109,7 +109,7 @@ def cut_windows(
 
 @dataclass(frozen=True)
 class Stream:
-    """Everything one run reads: languages, vocabulary and windows.
+    """The text of one run: languages, vocabulary and windows.
 
     Attributes:
         mixture: what it was drawn from.
@@ -147,7 +147,8 @@ class Stream:
         return self.composed(label)
 
     def composed(self, label: str) -> Mapping:
-        """Returns what follows from the given mappings, even if scrambled."""
+        """Returns what the given mappings compose to, even if it is scrambled.
+        """
         return build_mapping(label, self.mixture.given, self.languages)
 
 
@@ -159,13 +160,13 @@ def build_stream(
 ) -> Stream:
     """Draws languages and a corpus, and cuts it into windows.
 
-    Mappings follow each other in the order of the components, as published,
-    so a window holds one mapping, but at the joints. The languages, each
-    component and the scrambled mappings draw from generators of their own:
-    two mixtures that differ in one of them share all the rest.
+    Mappings follow each other in the order of the components, as published.
+    A window therefore holds one mapping, except at the joints. The languages,
+    each component and the scrambled mappings draw from generators of their
+    own: two mixtures that differ in one of them share all the rest.
 
     Args:
-        mixture: what to draw.
+        mixture: languages and components.
         kind: tokenisation, "characters" or "words".
         sequence_length: tokens in a window, T.
         rng: source of randomness.
@@ -225,7 +226,7 @@ def fresh_windows(
     some; the text around them does not.
 
     Args:
-        stream: languages, mappings and what its component draws.
+        stream: languages, mappings and components.
         label: mapping of a component.
         num_windows: windows wanted.
         rng: source of randomness.
@@ -247,11 +248,12 @@ def fresh_windows(
 
 
 def kinds_of_words(stream: Stream, places: np.ndarray) -> np.ndarray:
-    """Returns the kind (`Windows.kinds`) of targets at places in their pairs.
+    """Returns the kind (`Windows.kinds`) of targets, given their places.
 
     Args:
         stream: length of sentences, and vocabulary.
-        places: place of each target, see `Stream.places`, any shape.
+        places: place of each target in its pair, see `Stream.places`, any
+            shape.
     """
     per_word = stream.vocabulary.tokens_per_word
     num_source = stream.mixture.sentence_length * per_word

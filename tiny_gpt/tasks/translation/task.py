@@ -1,4 +1,4 @@
-"""Translation as a task: mixture, mappings asked for, tokenisation."""
+"""The task of translation: mixture, mappings, tokenisation."""
 
 import copy
 import math
@@ -27,15 +27,17 @@ class Translation:
 
     Attributes:
         mixture: languages and sentence pairs.
-        eval_mappings: mappings asked for, e.g. ("A->B", "B->C", "A->C").
+        eval_mappings: mappings of the questions, e.g. ("A->B", "B->C",
+            "A->C").
         tokens: tokenisation, "characters" or "words" (`Vocabulary`).
-        pretraining: mixture of the pre-training epochs, in all but the counts
-            of its components like `mixture`; None for none.
+        pretraining: mixture of the pre-training epochs; it differs from
+            `mixture` only in the counts of its components. None for no
+            pre-training.
         pivots: two steps asked one after the other, e.g. "A->B->C".
 
     Raises:
         ValueError: if a mapping does not follow from the given ones, a pivot
-            has no three languages, or the mixtures are not alike.
+            does not name three languages, or the mixtures are not alike.
     """
 
     mixture: Mixture
@@ -122,8 +124,8 @@ class Translation:
     ) -> list[TranslationData]:
         """Draws the stream, after that of the pre-training, see `Task`.
 
-        Both have the same languages; sentences read in the pre-training count
-        as seen in the stream that follows.
+        Both have the same languages. Sentences of the pre-training count as
+        seen in the stream that follows.
         """
         streams = [
             build_stream(
@@ -142,7 +144,7 @@ class Translation:
         ]
 
     def packing(self, sequence_length: int) -> tuple[Packing, dict[str, int]]:
-        """Returns how pairs lie in the windows, and the pairs by mapping."""
+        """Returns the layout of pairs in windows, and the pairs by mapping."""
         packing = Packing(
             self.mixture.alphabet_size,
             self.mixture.sentence_length,
@@ -154,7 +156,7 @@ class Translation:
         }
 
     def floors(self, sequence_length: int) -> dict[str, float]:
-        """Returns the floor told the mapping, and inferring it, see `Task`."""
+        """Returns the floors "told" and "inferred", see `Task`."""
         packing, shown = self.packing(sequence_length)
         return {
             "told": told_floor(packing),
@@ -162,7 +164,8 @@ class Translation:
         }
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns chance, target language known, and the memoriser."""
+        """Returns accuracies of chance among target words, and of a memoriser.
+        """
         chance = 1 / self.mixture.alphabet_size
         return {
             "chance": dict.fromkeys(self.eval_mappings, chance),

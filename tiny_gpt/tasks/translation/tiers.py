@@ -1,4 +1,4 @@
-"""Answers to every sentence, scored in tiers and by kind of error."""
+"""Scores of answers to every sentence, by tier and by kind of error."""
 
 from collections.abc import Iterable
 
@@ -34,17 +34,17 @@ def exact_rows(
 ) -> list[Row]:
     """Evaluates one mapping under several prompts, the main one first.
 
-    Metrics: greedy accuracy and exact match ("..._aligned"), the same
+    The metrics are greedy accuracy and exact match ("..._aligned"), the same
     teacher-forced, mean log-probability of the right word (nats), its mean
     probability, Brier score, mean rank among the words of the target language
-    (1 is best), share of words by kind of error, number of words. Beside them
-    what the exact Bayes predictor, which knows mappings and mixture, answers
-    to the same prompt.
+    (1 is best), share of words by kind of error, and number of words. Two
+    more are the probability and accuracy of the exact Bayes predictor, which
+    knows the mappings and the mixture, for the same prompt.
 
     Args:
         evaluator: model and stream.
-        label: mapping asked for.
-        prompts: all tiers and metrics of the first; of the others
+        label: mapping of the question.
+        prompts: the first gets all tiers and metrics; the others get
             `SHORT_TIERS`, and `SHORT_METRICS` with the kinds of error.
         rng: source of randomness; every prompt starts from the same state.
 
@@ -75,17 +75,18 @@ def find_tiers(
     """Sorts the words of sentences by what training showed of them.
 
     Args:
-        stream: what was read.
-        label: mapping asked for.
+        stream: the text that was read.
+        label: mapping of the question.
         sentences: source sentences, shape (N, k).
 
     Returns:
-        Booleans of shape (N, k) by tier; tiers without a word are left out:
-        "all_sentences"; "seen_sentences", in this mapping, and
-        "unseen_sentences"; "unseen_word_positions": this word never stood in
-        this place in this mapping; "unseen_words": it never occurred in this
-        mapping; "held_out_words": it, or what it translates, is held out of
-        some mapping.
+        Booleans of shape (N, k) by tier; a tier without a word is left out.
+        "all_sentences" has every word. "seen_sentences" occurred in the text
+        of this mapping, "unseen_sentences" did not. A word of
+        "unseen_word_positions" never occurred at its position in this
+        mapping, one of "unseen_words" never at all. A word of
+        "held_out_words", or the word that it translates, is held out of some
+        mapping.
     """
     shape, size = sentences.shape, stream.mixture.alphabet_size
     seen = stream.sentences.get(label, np.empty((0, shape[1]), int))
@@ -131,13 +132,13 @@ def score(
 
     Args:
         stream: languages and vocabulary.
-        label: mapping asked for.
+        label: mapping of the question.
         sentences: source sentences, shape (N, k).
-        answers: what was said to them.
+        answers: the model's answers to them.
         mask: words that count, booleans of shape (N, k).
 
     Returns:
-        Value by metric, as in `exact_rows`; exact match only where whole
+        Value by metric, as in `exact_rows`; exact match only if whole
         sentences count.
     """
     language = stream.mapping(label).target
@@ -156,21 +157,21 @@ def score(
 def classify_errors(
     stream: Stream, label: str, sentences: np.ndarray, answers: Answers
 ) -> dict[str, np.ndarray]:
-    """Says of every wrong word what stands in its place.
+    """Classifies every wrong word by the word that was said instead.
 
     Args:
         stream: languages and vocabulary.
-        label: mapping asked for.
+        label: mapping of the question.
         sentences: source sentences, shape (N, k).
-        answers: what was said to them.
+        answers: the model's answers to them.
 
     Returns:
-        Booleans of shape (N, k) by kind; a wrong word is of one kind:
+        Booleans of shape (N, k) by kind. A wrong word has one kind:
         "pivot_word", the translation into a language on the way (the B word
-        of A->B->C); "composed_word", what the given mappings would give,
-        where the mapping is scrambled; "other_target_word", another word of
-        the target language; "source_copy", the source word;
-        "other_language", any other word; "broken_format", no word at all.
+        of A->B->C); "composed_word", what the given mappings would give, if
+        the mapping is scrambled; "other_target_word", another word of the
+        target language; "source_copy", the source word; "other_language",
+        any other word; "broken_format", no word at all.
     """
     vocabulary, mapping = stream.vocabulary, stream.mapping(label)
     size = stream.mixture.alphabet_size
@@ -220,7 +221,7 @@ def pivot_rows(
     prompt: Prompt,
     rng: np.random.Generator,
 ) -> list[Row]:
-    """Scores two real steps: A->B asked, its answer asked B->C.
+    """Scores a translation in two steps: A->B, and B->C of the answer.
 
     Args:
         evaluator: model and stream.
@@ -229,8 +230,8 @@ def pivot_rows(
         rng: source of randomness.
 
     Returns:
-        Rows of the mapping `pivot`, tier "all_sentences"; what counts is the
-        translation by the mappings A->B and then B->C.
+        Rows of the mapping `pivot`, tier "all_sentences". The right answer
+        is the translation by the mappings A->B and then B->C.
     """
     stream, vocabulary = evaluator.stream, evaluator.stream.vocabulary
     source, middle, target = pivot.split("->")
@@ -257,7 +258,7 @@ def pivot_rows(
 
 
 def _bayes(stream: Stream, label: str, prompt: Prompt) -> dict[str, float]:
-    """Answers as the exact Bayes predictor would, but for joints of tasks."""
+    """Scores the exact Bayes predictor; ignores the joints between mappings."""
     if prompt.num_demonstrations:
         probability = float(prompt.mapping in (None, label))
         accuracy = probability

@@ -1,4 +1,4 @@
-"""Tokens and their ids: sentences -> token ids, and back to text."""
+"""The vocabulary: from sentences to token ids, and back to text."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +25,9 @@ class Vocabulary:
     """Token ids of a set of languages.
 
     `kind="characters"` is the published tokenisation (SentencePiece unigram,
-    Corpus2GPT, tokenizer/tokenizer.py): every word and separator is a space
-    mark followed by its character, 20 tokens for a sentence pair of 4 words;
-    vocabulary 30 for 3 languages of 8 symbols, 54 for 4 of 12.
+    Corpus2GPT, tokenizer/tokenizer.py). Every word and separator is a space
+    mark followed by its character: 20 tokens for a sentence pair of 4 words.
+    The vocabulary is 30 for 3 languages of 8 symbols, 54 for 4 of 12.
     `kind="words"` drops the space mark: 10 tokens for the same pair.
 
     Attributes:
@@ -108,7 +108,7 @@ class Vocabulary:
         """Encodes questions: the source sentence and the separator after it.
 
         Args:
-            mapping: mapping asked for; only its source language shows.
+            mapping: mapping of the question; only its source language shows.
             sentences: source sentences, shape (N, sentence_length).
 
         Returns:
@@ -123,7 +123,7 @@ class Vocabulary:
         """Encodes the right answers to `encode_queries`.
 
         Args:
-            mapping: mapping asked for.
+            mapping: mapping of the question.
             sentences: source sentences, shape (N, sentence_length).
 
         Returns:
@@ -158,7 +158,7 @@ def tokens_per_word(kind: str) -> int:
 
 
 def tokens_per_pair(mixture: Mixture, kind: str) -> int:
-    """Returns the tokens of one sentence pair: 20 as published."""
+    """Returns the tokens of one sentence pair; 20 as published."""
     return tokens_per_word(kind) * 2 * (mixture.sentence_length + 1)
 
 
