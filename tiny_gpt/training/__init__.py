@@ -1,4 +1,4 @@
-"""Training: what `fit` and the compiled path share, and that path."""
+"""Training: what `fit` and the compiled path share, and the compiled path."""
 
 from tiny_gpt.runtime.checks import check_installed
 

@@ -26,16 +26,16 @@ MOST_SHAPES = 64  # that are kept; a grid asks for its shapes in turn
 
 
 class CompiledPrograms:
-    """What is compiled for all runs of one shape.
+    """The compiled programs that all runs of one shape share.
 
     Args:
-        like: one of them.
-        devices: those that divide the batches of a run; empty for none.
+        like: one of the runs.
+        devices: devices that divide the batches of a run; empty for none.
 
     Attributes:
-        model: whose layers are traced; the weights of a run stand in its
+        model: its layers are traced; the weights of a run are in the run's
             state.
-        evaluation: asks runs while they train, and at the end.
+        evaluation: asks the questions, during training and at the end.
         initial: a state, for its shapes.
     """
 
@@ -57,7 +57,7 @@ class CompiledPrograms:
         self._epochs: dict[int, EpochProgram] = {}
 
     def epoch(self, num_runs: int) -> EpochProgram:
-        """Returns the program of a seed batch's epoch, made once for all."""
+        """Returns the epoch program of a seed batch; built once per size."""
         with self._lock:
             if num_runs not in self._epochs:
                 self._epochs[num_runs] = EpochProgram(
@@ -66,7 +66,7 @@ class CompiledPrograms:
             return self._epochs[num_runs]
 
     def start(self, setup: RunSetup) -> list[np.ndarray]:
-        """Returns the initial state of a run, or the one it has saved."""
+        """Returns the saved state of a run, or else its initial state."""
         rate = setup.experiment.train.learning_rate
         with self._lock:  # one model, many runs
             set_state(self.model, self.initial)
@@ -75,7 +75,7 @@ class CompiledPrograms:
             return state_of(self.model)
 
     def snapshot(self, state: Sequence[Any]) -> Snapshot:
-        """Returns the weights of a state, in place of a model."""
+        """Returns the weights of a state, for use in place of a model."""
         values = state[: len(self.model.variables)]
         return Snapshot(self.model, values, self._predict)
 
@@ -85,7 +85,8 @@ class CompiledPrograms:
         return np.asarray(self._forward(snapshot, filled))[: len(x)]
 
     def finish(self, setup: RunSetup, state: Sequence[Any]) -> Run:
-        """Evaluates a trained run and ends its record, in its own model."""
+        """Evaluates a trained run, and ends its record; builds its own model.
+        """
         model = setup.experiment.model.build()
         for variable, value in zip(
             model.variables, state[: len(model.variables)], strict=True
@@ -101,13 +102,13 @@ _lock = threading.Lock()
 def programs_for(
     like: RunSetup, devices: Sequence[Any] = ()
 ) -> CompiledPrograms:
-    """Returns what runs of one shape and precision share, made once.
+    """Returns the programs of one shape and precision, compiled once.
 
-    Any thread may ask. The `MOST_SHAPES` that were asked for last are kept.
+    Any thread may call this. The `MOST_SHAPES` used last are kept.
 
     Args:
         like: one of the runs.
-        devices: those that divide the batches of a run; empty for none.
+        devices: devices that divide the batches of a run; empty for none.
     """
     key = shape_of(like.experiment), tuple(devices), _numerics()
     with _lock:
@@ -120,13 +121,13 @@ def programs_for(
 
 
 def forget_programs() -> None:
-    """Frees what is kept."""
+    """Frees the kept programs."""
     with _lock:
         _kept.clear()
 
 
 def _numerics() -> tuple[Any, ...]:
-    """Returns how numbers are stored and multiplied: part of a program."""
+    """Returns the number formats and precisions that a program depends on."""
     import jax
 
     flags = ("jax_default_matmul_precision", "jax_enable_x64")

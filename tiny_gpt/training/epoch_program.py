@@ -1,4 +1,5 @@
-"""An epoch of training as one compiled call, for any Keras model on JAX."""
+"""The epoch program: one compiled call per epoch, for any Keras model on JAX.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,19 +15,19 @@ class EpochProgram:
 
     Args:
         model: a compiled model with a built optimizer. Its loss must be the
-            mean over windows that weigh (`mean_with_sample_weight`), since
-            the last batch is filled up; other metrics are left out.
+            mean over windows by weight (`mean_with_sample_weight`), since
+            the last batch is filled up with windows of weight 0. Other
+            metrics are left out.
         num_runs: runs in one batch; 1 for no batch.
-        devices: JAX's devices that divide the windows of each update among
-            them, for one run; each has the whole state. With fewer than two,
-            all is on the default device. Windows of weight 0 make equal
-            shares; gradients are those of the whole batch before the
-            optimizer clips them, so that the number of devices changes the
-            order of sums alone.
+        devices: devices of JAX that divide the windows of each update, for
+            one run; each holds the whole state. With fewer than two, all is
+            on the default device. Windows of weight 0 make equal shares. The
+            gradient of the whole batch is computed before the optimizer
+            clips it, so the number of devices changes only the order of sums.
 
     Raises:
-        ValueError: if the backend is not JAX, the model is not compiled so,
-            or several runs are to be divided.
+        ValueError: if the backend is not JAX, the model is not compiled as
+            above, or several runs are to be divided.
     """
 
     def __init__(
@@ -63,18 +64,21 @@ class EpochProgram:
         weights: np.ndarray,
         num_batches: int,
     ) -> tuple[list[Any], np.ndarray]:
-        """Trains for an epoch; all but the last with a run axis, if batched.
+        """Trains for an epoch.
+
+        For several runs, all arguments but the last have a leading run axis.
 
         Args:
             state: values of all variables of the model, then of the
-                optimizer. They are consumed.
+                optimizer. The call consumes them.
             inputs: batches, shape (S, B, ...).
-            targets: the same, of what `fit` calls y.
-            weights: of each window, shape (S, B); 0 for what fills up.
+            targets: batches of what `fit` calls y, shape (S, B, ...).
+            weights: weight of each window, shape (S, B); 0 for windows that
+                only fill a batch.
             num_batches: updates to make, at most S.
 
         Returns:
-            The state after it, and the mean loss of the epoch.
+            The state after the epoch, and the mean loss of the epoch.
         """
         args = self._placed(state, inputs, targets, weights, num_batches)
         state, losses = self._program(*args)
@@ -88,12 +92,12 @@ class EpochProgram:
         return self._program.compiled(*self._placed(*args))
 
     def num_bytes(self, *args: Any) -> int:
-        """Returns the memory that a call needs beside its arguments."""
+        """Returns the memory that a call needs besides its arguments."""
         analysis = self.compiled(*args).memory_analysis()
         return analysis.temp_size_in_bytes if analysis else 0
 
     def _placed(self, state, inputs, targets, weights, num_batches):
-        """Returns the arguments where, and as large as, the program wants."""
+        """Returns the arguments on the program's devices and in its sizes."""
         args = [list(state), inputs, targets, weights, np.int32(num_batches)]
         if self._shardings is None:
             return args
@@ -138,7 +142,8 @@ class EpochProgram:
 def first_copy(state: Sequence[Any]) -> list[Any]:
     """Returns the state of a program on the first device of this process.
 
-    Of a state that several devices have whole; that of one stays as it is.
+    If several devices hold the whole state, one copy is taken; the state of
+    one device is returned unchanged.
     """
     return [
         value.addressable_data(0) if hasattr(value, "sharding") else value
@@ -147,7 +152,7 @@ def first_copy(state: Sequence[Any]) -> list[Any]:
 
 
 def _shardings(devices: Sequence[Any]) -> tuple[Any, Any]:
-    """Returns where arguments and results of a divided epoch are."""
+    """Returns the shardings of a divided epoch's arguments and results."""
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     mesh = Mesh(np.array(devices), ("windows",))
@@ -164,7 +169,7 @@ def _filled(batches: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def _put(value: Any, sharding: Any) -> Any:
-    """Puts what every host has whole where a sharding says."""
+    """Places a value that every host holds, by a sharding."""
     import jax
 
     if getattr(value, "sharding", None) == sharding:

@@ -1,4 +1,4 @@
-"""Finished runs: their frames and their trained models."""
+"""Finished runs: their frames and trained models."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from tiny_gpt.training.run_setup import draw_phases, frames_of
 
 
 class NotRepeatedError(ValueError):
-    """A run that was made again did not end with the same weights."""
+    """A repeated run did not end with the same weights."""
 
 
 def load_finished(
@@ -44,7 +44,7 @@ def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
 
     Raises:
         ValueError: if the record is of another experiment or not finished,
-            or the weights are not those that the run ended with.
+            or the weights are not those at the end of the run.
     """
     progress = Record(experiment, seed, record)
     if not progress.is_finished:

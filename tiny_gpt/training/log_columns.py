@@ -1,4 +1,4 @@
-"""Places of all keys of a run's logs, checked before they are recorded."""
+"""The columns of all keys of a run's logs, checked before they are recorded."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from tiny_gpt.training.run_files import Record
 class LogColumns(keras.callbacks.Callback):
     """Refuses keys of the logs that have no place in the metrics frame.
 
-    It comes after all callbacks that write, and before those that record.
+    It must come after all callbacks that write, and before those that record.
 
     Args:
-        record: keeps the places that the experiment does not tell.
-        known: places that it tells (`frames.columns_of`).
+        record: keeps the places that the experiment alone does not tell.
+        known: places that the experiment tells (`frames.columns_of`).
         callbacks: all that may write; they declare `log_columns`.
 
     Raises:

@@ -1,14 +1,14 @@
-"""Many runs at once, on JAX: one compiled program trains all seeds.
+"""Many runs at once on JAX: one compiled program trains all seeds.
 
 An epoch is one call of a program that loops over its updates. Runs of one
 shape share the program (`compiled_runs`), whatever their seed, data and
 learning rate. An update is `model.train_step`, which `fit` calls as well.
 
-On a CPU each run has a thread. Measured, that is faster than a batch of seeds,
-whose arrays no longer fit the cache. On other devices the runs of a seed batch
-are one batch of the program (`jax.vmap`), and seed batches are dealt to all
-devices. With fewer runs than devices, or on several hosts, each run has all
-devices, and its batches are divided among them.
+On a CPU each run has a thread. This was measured to be faster than a batch of
+seeds, whose arrays no longer fit the cache. On other devices the runs of a
+seed batch are one batch of the program (`jax.vmap`), and seed batches are
+dealt to all devices. With fewer runs than devices, or on several hosts, each
+run has all devices, and they divide its batches.
 """
 
 import itertools
@@ -56,8 +56,8 @@ def run_seeds(
 ) -> list[Run]:
     """Runs one condition with many seeds.
 
-    Each run is what `train.run` gives, up to rounding: the same data, initial
-    weights, order, questions and events.
+    Each run is the same as from `train.run`, up to rounding: it has the same
+    data, initial weights, order, questions and events.
 
     Args:
         experiment: what to run.
@@ -91,23 +91,23 @@ def run_jobs(
 ) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs, conditions and seeds, in one process of JAX.
 
-    It is what `train.run_all` does on JAX, and has its arguments; of some there
-    is more to say here.
+    `train.run_all` calls this on JAX. The arguments are the same; some are
+    explained further here.
 
     Args:
         jobs: what to run, started in this order.
-        num_workers: seed batches at once, each in a thread; by default one per
-            core on a CPU, fewer if their memory would not fit, else one per
-            device. 1 where each run has all devices.
-        seeds_per_batch: runs in one batch of a program; by default 1 on a CPU,
-            and elsewhere an even share for each device, or as many as fit it.
+        num_workers: seed batches at once, each in a thread. By default one
+            per core on a CPU, or fewer if their memory would not fit, and one
+            per device elsewhere. 1 if each run has all devices.
+        seeds_per_batch: runs in one batch of a program. By default 1 on a
+            CPU; elsewhere an even share for each device, or as many as fit.
         on_epoch: see `run_all`; several threads call it.
         on_start: see `run_all`.
         save_every_s: see `run_all`.
         placement: see `run_all`.
         callbacks: from a job to further callbacks, which see accuracies in
-            `logs` and a `Snapshot` as their model; by several threads. Keys
-            that they write are rows of the metrics frame (`train.run`).
+            `logs` and a `Snapshot` as their model. Several threads call them.
+            Keys that they write are rows of the metrics frame (`train.run`).
 
     Yields:
         Each job with its run, when it is finished.
@@ -235,7 +235,7 @@ class _Driver:
         )
 
     def _num_bytes(self, programs: CompiledPrograms, setup: RunSetup) -> int:
-        """Compiles the epoch of one run, and returns what it needs."""
+        """Compiles the epoch of one run, and returns the memory it needs."""
         import jax
 
         state = list(programs.initial)
@@ -290,7 +290,7 @@ class _Driver:
 
 
 def _check_hosts(num_epochs: Sequence[int]) -> None:
-    """Refuses to go on where several hosts have saved different epochs."""
+    """Raises an error if several hosts have saved different epochs."""
     import jax
 
     if jax.process_count() == 1:

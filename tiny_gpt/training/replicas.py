@@ -1,15 +1,15 @@
-"""`fit` on several devices, with the results of one.
+"""Replicas: `fit` on several devices, with the results of one.
 
 Each device has a replica of the model and reads an equal share of every batch.
-Three things would make the results depend on how many there are, and are done
-here over the whole batch:
+Three things would make the results depend on the number of devices. They are
+therefore computed over the whole batch:
 
 - The loss is the mean over all windows of a batch, not the mean of the means
-  of its shares. A batch is filled up with windows of weight 0 to equal shares.
+  of its shares. Windows of weight 0 fill a batch up to equal shares.
 - Gradients are summed before they are clipped. On TensorFlow, Keras clips
   those of each replica (`TrainConfig.clipping`), and the sum of clipped
-  gradients is another one. On JAX the compiler sums them first.
-- An epoch's loss weighs each batch by the windows that it holds.
+  gradients is a different one. On JAX the compiler sums them first.
+- An epoch's loss weighs each batch by the number of its windows.
 
 Questions are asked of a copy of the model on one device.
 """
@@ -58,9 +58,10 @@ class ClipAfterSum(keras.optimizers.Adam):
 class MeanOverReplicas(keras.losses.SparseCategoricalCrossentropy):
     """This replica's part of the mean cross-entropy over a whole batch.
 
-    Weighted losses of this replica over the weights of all: the parts add up
-    to the mean, and their gradients to its gradient. (Keras takes the mean
-    over a replica, divided by the number of replicas.)
+    It is the sum of this replica's weighted losses over the weights of all
+    replicas. The parts add up to the mean, and their gradients to its
+    gradient. (Keras takes the mean over a replica, divided by the number of
+    replicas.)
     """
 
     def __init__(self, **kwargs):
@@ -83,7 +84,7 @@ class MeanOverReplicas(keras.losses.SparseCategoricalCrossentropy):
 
 
 class FilledWindows(keras.utils.PyDataset):
-    """Batches of one size with a weight for each token.
+    """Batches of equal size, with a weight for each token.
 
     Args:
         windows: batches of inputs and targets, each of shape (B, T).
@@ -115,9 +116,9 @@ class FilledWindows(keras.utils.PyDataset):
         return tuple(filled)
 
     def as_tensorflow(self):
-        """Returns the same as a `tf.data.Dataset` of known shapes.
+        """Returns the batches as a `tf.data.Dataset` of known shapes.
 
-        So that each replica's share has a shape at compile time, which a TPU
+        Each replica's share then has a shape at compile time, which a TPU
         needs.
         """
         import tensorflow as tf
@@ -145,10 +146,10 @@ def filled_windows(
 class CallbacksOnACopy(keras.callbacks.Callback):
     """Calls callbacks with a copy of the model on one device.
 
-    It comes first, since it also gives `logs` the loss of the epoch.
+    It must be listed first, since it also gives `logs` the loss of the epoch.
 
     Args:
-        callbacks: what asks; they see and write the same `logs`.
+        callbacks: those that ask questions; they share the same `logs`.
         copy: model of the same shape, not replicated.
     """
 
@@ -189,7 +190,7 @@ def copy_weights(model: keras.Model, copy: keras.Model) -> None:
 
 @contextlib.contextmanager
 def _without_distribution() -> Iterator[None]:
-    """Keeps Keras from dividing among JAX's devices what is not for them."""
+    """Turns off Keras's distribution, which would divide all arrays on JAX."""
     kept = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -200,10 +201,10 @@ def _without_distribution() -> Iterator[None]:
 
 @contextlib.contextmanager
 def fitting(placement: Placement) -> Iterator[None]:
-    """Where `fit` is called: on JAX inside Keras's distribution.
+    """Context in which `fit` is called: Keras's distribution on JAX.
 
-    On TensorFlow the model knows its strategy, and callbacks must not be
-    inside of it.
+    On TensorFlow the model knows its strategy, and callbacks must not run
+    inside it.
     """
     if placement.strategy is not None:
         yield

@@ -1,4 +1,4 @@
-"""Files of a run: the record of its epochs, and the state to go on from."""
+"""Files of a run: the record of its epochs, and the state to continue from."""
 
 import json
 import math
@@ -33,8 +33,8 @@ State = list[np.ndarray]  # values of a model's variables and its optimizer's
 def state_of(model: keras.Model) -> State:
     """Returns copies of all values that training changes.
 
-    Those of the model's variables, random state included, then those of its
-    optimizer.
+    First the values of the model's variables, random state included, then
+    those of its optimizer.
     """
     variables = (*model.variables, *model.optimizer.variables)
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
@@ -51,12 +51,16 @@ class Record:
     """Keeps the logs of all epochs, and saves them with the weights.
 
     While a run trains, `.checkpoint` holds its logs and its state: weights,
-    optimizer and random state; order of the data and questions are functions
-    of seed and epoch, events of the logs. `.previous.checkpoint` is the one
-    before. A finished run leaves `.json`, logs and exact evaluation, and
-    `.weights.h5`, the trained weights, whose hash is in `.json`. All files
-    are written in one move and carry a checksum; a damaged one is set aside,
-    with a warning, and the one before is used.
+    optimizer and random state. The order of the data and the questions depend
+    only on seed and epoch, the events only on the logs. The checkpoint before
+    is `.previous.checkpoint`.
+
+    A finished run leaves two files. `.json` holds logs and exact evaluation;
+    `.weights.h5` holds the trained weights, whose hash is in `.json`.
+
+    All files are written in one move. Checkpoints and `.json` carry a
+    checksum; a damaged one is set aside, with a warning, and the one before is
+    used.
 
     Args:
         experiment: what is run.
@@ -69,7 +73,7 @@ class Record:
         logs: Keras logs of each epoch so far.
         state: saved state after the last of them; None if there is none.
         exact: rows of the exact evaluation; None until the run is finished.
-        columns: by key of the logs, (mapping, tier, prompt, metric), of those
+        columns: by key of the logs, (mapping, tier, prompt, metric), for keys
             that the experiment alone does not tell (`log_columns`).
         weights_hash: SHA-256 of the trained weights (`files.hash_arrays`);
             None until the run is finished.
@@ -103,7 +107,7 @@ class Record:
 
     @property
     def wall_s(self) -> float:
-        """Seconds of this run so far, those before a break included."""
+        """Seconds of this run so far, including those before a break."""
         return self._earlier_s + time.perf_counter() - self._start
 
     @property
@@ -117,14 +121,14 @@ class Record:
         return len(self.logs) >= self._num_epochs
 
     def start_clock(self) -> None:
-        """Counts seconds from now on, where a run waited for its turn."""
+        """Starts the clock anew, for a run that has waited for its turn."""
         self._start = self._saved = time.perf_counter()
 
     def add(self, logs: dict[str, float], state: Callable[[], State]) -> None:
         """Adds the logs of an epoch, and saves if it is time.
 
         Args:
-            logs: what the epoch gave.
+            logs: logs of the epoch.
             state: returns the state after it.
         """
         self.logs.append({key: float(value) for key, value in logs.items()})
@@ -135,8 +139,8 @@ class Record:
         """Saves the logs so far, with the state that belongs to them.
 
         Raises:
-            OSError: if there is no room, or no permission; what was saved
-                before is kept.
+            OSError: if there is no room, or no permission; earlier files are
+                kept.
         """
         if self.path is None:
             return
@@ -169,7 +173,8 @@ class Record:
         self._remove_checkpoints()
 
     def _remove_checkpoints(self) -> None:
-        """Removes them, and what a killed process left half written."""
+        """Removes the checkpoints, and a half-written one of a killed process.
+        """
         last, previous = self._checkpoints()
         for path in (last, previous, last.with_name(f"saving_{last.name}")):
             path.unlink(missing_ok=True)
@@ -246,10 +251,10 @@ class Record:
 
 
 def columns_in(saved: Mapping[str, Any]) -> dict[str, Column]:
-    """Returns `Record.columns` of a file; it has none in most runs.
+    """Returns `Record.columns` of a file; most runs have none.
 
     Raises:
-        TypeError, ValueError, AttributeError: if they are none of ours.
+        TypeError, ValueError, AttributeError: if they have another form.
     """
     return {
         str(key): column(metric, mapping, tier, prompt)
@@ -260,7 +265,7 @@ def columns_in(saved: Mapping[str, Any]) -> dict[str, Column]:
 
 
 class Saving(keras.callbacks.Callback):
-    """Adds each epoch to a record."""
+    """Adds the logs of each epoch to a record."""
 
     def __init__(self, record: Record):
         super().__init__()
@@ -271,7 +276,7 @@ class Saving(keras.callbacks.Callback):
 
 
 def _to_json(value: float) -> float | str | None:
-    """Returns what JSON can hold, of a run that diverged, too."""
+    """Returns a number in JSON's types: None for NaN, a string for infinity."""
     if math.isnan(value):
         return None
     return str(value) if math.isinf(value) else value

@@ -39,13 +39,13 @@ from tiny_gpt.training.windows import ShuffledWindows
 
 @dataclass(frozen=True)
 class Run:
-    """What one run leaves.
+    """The results of one run.
 
     Attributes:
         model: the trained model.
-        data: what it read.
+        data: the text that it read, and its questions.
         metrics: metrics frame, columns `columns.COLUMNS`.
-        events: loss drops, columns `columns.EVENT_COLUMNS`.
+        events: events frame, columns `columns.EVENT_COLUMNS`.
         wall_s: seconds of training and evaluation, compilation included.
     """
 
@@ -58,14 +58,14 @@ class Run:
 
 @dataclass(frozen=True)
 class RunSetup:
-    """One run before it trains, or goes on.
+    """A run that is ready to train, or to continue.
 
     Attributes:
         experiment: what to run.
         seed: its seed.
         record: what it has saved, and where it saves.
-        data: what it reads in the end.
-        windows: what it reads, epoch by epoch, from the next one on.
+        data: data of the last phase, and its questions.
+        windows: batches to read, epoch by epoch, from the next epoch on.
         weights_rng: source of the initial weights.
         prompts_rng: source of the questions.
         keeps_weights: whether weights are kept at events and in between.
@@ -90,7 +90,7 @@ class RunSetup:
     def callbacks(
         self, compiled: CompiledEvaluation
     ) -> list[keras.callbacks.Callback]:
-        """Returns what is measured after each epoch, in the right order.
+        """Returns the callbacks that measure after each epoch, in order.
 
         Further callbacks come after them, then the `recorders`.
         """
@@ -119,7 +119,7 @@ class RunSetup:
     def recorders(
         self, callbacks: Sequence[keras.callbacks.Callback]
     ) -> list[keras.callbacks.Callback]:
-        """Returns what comes after all callbacks that write into the logs.
+        """Returns the callbacks that come after all those that write logs.
 
         Args:
             callbacks: those of `callbacks`, and further ones.
@@ -151,8 +151,8 @@ class RunSetup:
 
         Args:
             weights: the trained weights.
-            compiled: compiled questions.
-            model: the trained model, for those who go on with it.
+            compiled: compiled evaluation.
+            model: the trained model, for later use.
         """
         exact = evaluate_exactly(
             self.experiment.evaluation,
@@ -173,7 +173,7 @@ def set_up_run(
     save_every_s: float = 30.0,
     keeps_weights: bool = False,
 ) -> RunSetup:
-    """Draws what a run reads, and reads what it has saved.
+    """Draws the data of a run, and reads what the run has saved.
 
     Raises:
         ValueError: as `run`.
@@ -225,12 +225,12 @@ def open_record(
 
 
 def _generators(seed: int) -> list[np.random.Generator]:
-    """Returns generators of the stream, the weights, prompts and order."""
+    """Returns generators of stream, weights, prompts and order."""
     return np.random.default_rng(seed).spawn(4)
 
 
 def draw_phases(experiment: Experiment, seed: int) -> Sequence[Any]:
-    """Draws what a run reads, `Data` of each phase (`Task.draw`)."""
+    """Draws the data of a run: `Data` of each phase (`Task.draw`)."""
     return experiment.task.draw(
         experiment.model.sequence_length, _generators(seed)[0]
     )

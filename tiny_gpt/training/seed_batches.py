@@ -13,16 +13,16 @@ LARGEST_BESIDE_OTHERS = 512 * 2**20
 
 @dataclass(frozen=True)
 class SeedBatches:
-    """How runs are put together.
+    """The division of runs into seed batches.
 
     Attributes:
         num_workers: seed batches trained at once.
         sizes: runs in each seed batch, that is in one batch of a program.
         is_split: whether seed batches are smaller than they could be, because
             the device's memory holds no more.
-        num_devices: devices that they are dealt to.
-        is_divided: whether they are not dealt, but one seed batch after the
-            other divides its batches among the devices.
+        num_devices: devices that train them.
+        is_divided: whether all devices train one seed batch at a time and
+            divide its batches among them; otherwise seed batches are dealt.
     """
 
     num_workers: int
@@ -44,9 +44,9 @@ def share_runs(
         num_devices: devices.
 
     Returns:
-        As many seed batches for each device as its memory makes necessary,
-        whose sizes differ by 1 at most; or seed batches of `seeds_per_batch`,
-        and what is left.
+        Sizes that differ by 1 at most. Each device has as many seed batches as
+        its memory makes necessary. If `seeds_per_batch` is given, all have this
+        size, and the last one has the rest.
     """
     if seeds_per_batch is not None:
         rest = [count % seeds_per_batch] if count % seeds_per_batch else []
@@ -66,7 +66,7 @@ def seeds_that_fit(num_bytes: int, count: int, device: Any) -> int:
 
 
 def count_workers(num_bytes: int) -> int:
-    """Returns how many programs run side by side on one device."""
+    """Returns how many programs run at once on one device."""
     if not is_jax_on_cpu() or num_bytes > LARGEST_BESIDE_OTHERS:
         return 1
     return count_cores()

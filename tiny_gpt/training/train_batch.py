@@ -1,4 +1,4 @@
-"""Training of one seed batch: its epochs, callbacks and savings."""
+"""The training of one seed batch: its epochs, callbacks and savings."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,14 +26,17 @@ def train_batch(
     is_stopped: Callable[[], bool],
     is_shared: bool,
 ) -> Iterator[tuple[Job, Run]]:
-    """Trains the runs of a batch, which have saved equally many epochs.
+    """Trains the runs of a seed batch together.
+
+    All must have saved the same number of epochs.
 
     Args:
-        programs: what they share.
+        programs: their compiled programs.
         members: the jobs and their setups.
         callbacks: from a job to further callbacks.
         on_epoch: called after each epoch of each run.
-        is_stopped: asked before each epoch whether to save and end there.
+        is_stopped: called before each epoch; if true, all is saved and the
+            training ends there.
         is_shared: whether several devices hold copies of the state.
 
     Yields:
@@ -82,7 +85,7 @@ def _begin(
     members: Sequence[tuple[Job, RunSetup]],
     callbacks: Callbacks,
 ) -> list[list[keras.callbacks.Callback]]:
-    """Returns the callbacks of each run, which know that it begins."""
+    """Returns the callbacks of each run, after their `on_train_begin`."""
     observers = []
     for job, setup in members:
         of_run = [*setup.callbacks(programs.evaluation), *callbacks(job)]
@@ -102,7 +105,7 @@ def _begin(
 def epoch_batches(
     setup: RunSetup, epoch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Returns an epoch as batches of one size, weights, and their number."""
+    """Returns an epoch as batches of equal size, weights, and their number."""
     size = setup.experiment.train.batch_size
     number = setup.windows.steps_per_epoch
     total = round_up(number, BATCHES) * size

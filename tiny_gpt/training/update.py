@@ -1,4 +1,4 @@
-"""Compilation of a model for training: optimizer, loss, clipping."""
+"""The compiled model: its optimizer, loss and clipping."""
 
 import keras
 
@@ -16,14 +16,14 @@ def compile_gpt(
 ) -> None:
     """Compiles a model for next-token prediction, with XLA on both backends.
 
-    The loss is the mean cross-entropy over all tokens, nats per token; where
-    windows have weights, the mean of those that weigh.
+    The loss is the mean cross-entropy over all tokens, nats per token. If
+    windows have weights, it is the weighted mean.
 
     Args:
         model: model of a `ModelConfig`.
         config: the optimisation.
-        placement: devices, if `fit` has several: the model was built in its
-            scope, and this is called there.
+        placement: devices, if `fit` has several. The model must have been
+            built in its scope, and this function is called there.
     """
     if placement is not None and placement.is_replicated:
         _compile_replicas(model, config, placement)
@@ -75,7 +75,7 @@ def _compile_replicas(
 
 
 def check_clipping(config: TrainConfig, placement: Placement | None) -> None:
-    """Checks that gradients can be clipped as asked for.
+    """Checks that gradients can be clipped as the config says.
 
     Raises:
         ValueError: if they are to be clipped per replica, and there are no

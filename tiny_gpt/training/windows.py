@@ -1,4 +1,4 @@
-"""Batches of windows, in an order that seed and epoch determine."""
+"""Batches of windows, in an order that only seed and epoch determine."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import numpy as np
 class ShuffledWindows(keras.utils.PyDataset):
     """Batches of windows, shuffled anew each epoch.
 
-    Batch i is a function of (seed, i) alone, whatever was asked before: a
-    run that continues reads what it would have read, on every backend.
+    Batch i depends on (seed, i) only, not on earlier calls. A run that
+    continues therefore reads what it would have read, on every backend.
 
     Args:
-        phases: inputs and targets, each of shape (N, T), that are read one
-            after the other; all of equally many batches.
+        phases: inputs and targets, each of shape (N, T), read one after the
+            other; all have the same number of batches.
         last_epochs: epoch after the last one of each phase.
         batch_size: windows per batch; the last of an epoch is smaller.
         seed: entropy of the order, one integer.
