@@ -1,4 +1,4 @@
-"""What an experiment is: everything that decides a run, but the seed."""
+"""The configuration of an experiment: all that decides a run but the seed."""
 
 import dataclasses
 import math
@@ -19,23 +19,24 @@ CLIPPINGS = ("global", "per_replica")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained; the defaults are Sinha 2024, sec. 3.1.
+    """Training settings; the defaults are those of Sinha 2024, sec. 3.1.
 
     Attributes:
         num_epochs: passes over all windows, pre-training included.
-        num_pretraining_epochs: of them, those over the pre-training mixture,
-            which come first.
+        num_pretraining_epochs: how many of them, the first, read the
+            pre-training mixture.
         batch_size: windows per update, B; the last batch of an epoch is
             smaller.
         learning_rate: of Adam.
         clipnorm: largest norm of each variable's gradient (not of all
             together), as in Keras and as published; None for no clipping.
-        clipping: "global" clips the gradient of the whole batch, so that
-            devices change nothing; "per_replica" that of each device before
-            they are summed, as Keras does on TensorFlow and Sinha 2024, sec.
-            3.2 on 8 TPU cores. Only several devices of TensorFlow can.
-        min_loss_drop: smallest fall of the loss that is an event, nats per
-            token.
+        clipping: "global" clips the gradient of the whole batch, so the
+            number of devices changes nothing. "per_replica" clips the
+            gradient of each device before they are summed, as Keras does on
+            TensorFlow and Sinha 2024, sec. 3.2 on 8 TPU cores. It needs
+            several devices of TensorFlow.
+        min_loss_drop: smallest fall of the loss that counts as an event, nats
+            per token.
         loss_drop_window: epochs over which that fall is measured.
         weight_decay: share of each variable, times the learning rate, that an
             update takes away, decoupled from the gradient as in AdamW; 0, as
@@ -171,13 +172,12 @@ def _names_of(config: Any) -> set[str]:
 
 
 def config_of(experiment: Experiment) -> dict[str, Any]:
-    """Returns all fields of an experiment, as a record or manifest has them.
+    """Returns all fields of an experiment, as records and manifests hold them.
 
-    Fields of the task stand beside the experiment's own. What came later is
-    left out where it has its first value, so that what was written before
-    still belongs to the same experiment: `weight_decay` where it is 0, the
-    class of the task where it is `Translation`, and that of the network where
-    it is `GPTConfig`.
+    The task's fields are at the same level as the experiment's. Three entries
+    were added later and are left out at their first value, so that older
+    files still belong to the same experiment: `weight_decay` if it is 0, the
+    task's class if it is `Translation`, the network's if it is `GPTConfig`.
     """
     config = dataclasses.asdict(experiment)
     config |= config.pop("task")
@@ -195,7 +195,8 @@ def _class_of(config: Any) -> str:
 
 
 def updates_per_epoch(experiment: Experiment) -> int:
-    """Returns optimizer updates per epoch: batches that hold all windows."""
+    """Returns optimizer updates per epoch: the batches that hold all windows.
+    """
     return _updates_by_phase(experiment)[-1]
 
 
@@ -205,9 +206,9 @@ def _updates_by_phase(experiment: Experiment) -> list[int]:
 
 
 def loss_floor(experiment: Experiment) -> float:
-    """Returns the lowest loss that no memory of the text is needed for.
+    """Returns the lowest loss that is possible without memorising the text.
 
-    Nats per token, see `Task.floors`; NaN where it is not known.
+    Nats per token, see `Task.floors`; NaN if it is not known.
     """
     floors = experiment.task.floors(experiment.model.sequence_length)
     return floors.get("inferred", math.nan)

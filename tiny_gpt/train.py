@@ -1,4 +1,4 @@
-"""Training: one run through `fit`, or many runs the fastest way there is."""
+"""Training: one run through `fit`, or many runs at once."""
 
 import contextlib
 import functools
@@ -45,9 +45,9 @@ def run(
 ) -> Run:
     """Runs one condition with one seed, through `model.fit`.
 
-    The seed fixes languages, sentences, initial weights, order of the
-    windows and prompts, all drawn in NumPy and so the same on each backend.
-    `run_all` does the same for many runs, faster.
+    The seed fixes the languages, the sentences, the initial weights, the order
+    of the windows and the prompts. All are drawn in NumPy, so they are the same
+    on each backend. `run_all` does the same for many runs, faster.
 
     Args:
         experiment: what to run.
@@ -56,23 +56,24 @@ def run(
             suffix. If they exist, the run continues from there. None for no
             files.
         callbacks: further callbacks; they see accuracies in `logs`. Keys that
-            they write are rows of the metrics frame, by their `log_columns`.
+            they write become rows of the metrics frame, by their
+            `log_columns`.
         save_every_s: least seconds between two savings of progress.
-        keeps_weights: whether the weights of some epochs, ever fewer, and of
-            all around an event are kept in the folder "{record}_weights"
-            (`CheckpointAtEvents`).
+        keeps_weights: whether weights are kept in the folder
+            "{record}_weights": those around each event, and those of other
+            epochs at growing distances (`CheckpointAtEvents`).
         placement: devices (`choose_devices`); None for the backend's first.
-            Several divide each batch among them (`replicas.py`).
-        on_epoch: called with each epoch, counted from 1, and its logs, when
-            they are in the record, so that a run that it ends loses nothing.
+            Several devices divide each batch among them (`replicas.py`).
+        on_epoch: called with each epoch, counted from 1, and its logs. They
+            are in the record by then, so a run that it ends loses nothing.
 
     Returns:
         The model with its metrics and events.
 
     Raises:
-        ValueError: if `seed` is negative, or `record` holds another
-            experiment or a finished run, or is damaged, or the devices
-            cannot clip as asked for, or a callback writes a key that it
+        ValueError: if `seed` is negative; if `record` holds another
+            experiment or a finished run, or is damaged; if the devices cannot
+            clip as the experiment says; or if a callback writes a key that it
             does not declare in `log_columns`.
     """
     check_clipping(experiment.train, placement)
@@ -134,18 +135,18 @@ def run_all(
     """Runs many jobs; the one place that chooses how runs are trained.
 
     On JAX one compiled program trains all seeds (`many_seeds.run_jobs`). Other
-    backends train one run after the other through `fit`; with more than one
-    worker, in as many processes of equal precision and devices.
+    backends train one run after the other through `fit`. With more than one
+    worker they do so in several processes, of equal precision and devices.
 
     Args:
         jobs: what to run, started in this order.
-        num_workers: runs at once; by default as many as suit on JAX, and one
-            elsewhere.
+        num_workers: runs at once; by default as many as suit the machine on
+            JAX, and one elsewhere.
         seeds_per_batch: runs in one batch of a program, see `run_jobs`;
-            elsewhere a run is a batch of its own.
+            elsewhere each run is a batch of its own.
         on_epoch: called after each epoch with the job, the epoch, counted
-            from 1, and its logs; by several threads on JAX, and never for a
-            run in another process.
+            from 1, and its logs. On JAX several threads call it. It is never
+            called for a run in another process.
         on_start: called once with the batches of seeds, before training.
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all on JAX, the first elsewhere.
@@ -153,13 +154,13 @@ def run_all(
             runs in other processes.
 
     Yields:
-        Each job when its run is finished. A run in this process comes with
-        it. Of one in another process there is the record alone
-        (`load_finished`), and None comes in its place.
+        Each job when its run is finished, with the run if it was trained in
+        this process. A run of another process leaves only its record
+        (`load_finished`), and its job comes with None.
 
     Raises:
-        ValueError: if a number is below 1, the backend cannot do what is
-            asked for, or a job is invalid (`run`), before anything is trained.
+        ValueError: if a number is below 1, the backend cannot do what the
+            arguments say, or a job is invalid (`run`); before any training.
         RuntimeError: if processes are killed again and again.
     """
     check_numbers(num_workers, seeds_per_batch)
@@ -257,7 +258,7 @@ def _fit_all(
 def _telling(
     on_epoch: Callable[[int, dict[str, float]], None] | None,
 ) -> list[keras.callbacks.Callback]:
-    """Returns what calls a function after each epoch."""
+    """Returns a callback that calls a function after each epoch, in a list."""
     if on_epoch is None:
         return []
     return [
