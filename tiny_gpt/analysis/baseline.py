@@ -1,4 +1,4 @@
-"""What a model that only memorises would score (Sinha 2024, sec. 2.4)."""
+"""Baselines: scores of a model that only memorises (Sinha 2024, sec. 2.4)."""
 
 import math
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ def _check_count(name: str, value: int) -> None:
 def memorisation_accuracy(coverage: float, chance: float = 0.0) -> float:
     """Returns the expected accuracy of a model that only recalls.
 
-    coverage + (1 - coverage) * chance. Sinha 2024, prop. 4 takes chance = 0;
-    a model that has learned the target alphabet, but not the mapping, still
-    gets each symbol right with chance 1 / alphabet_size.
+    coverage + (1 - coverage) * chance. Sinha 2024, prop. 4 takes chance = 0.
+    A model that knows the target alphabet, but not the mapping, still gets
+    each symbol right with chance 1 / alphabet_size.
 
     Args:
         coverage: share of all sentences seen in training, in [0, 1].
@@ -58,8 +58,8 @@ def memorisation_tail_bound(
         num_test: test sentences, n.
 
     Returns:
-        Upper bound on the probability, in [0, 1]; 1.0 is no evidence, which
-        includes every accuracy at or below the baseline.
+        Upper bound on the probability, in [0, 1]. 1.0 is no evidence; every
+        accuracy at or below the baseline gives it.
 
     Raises:
         ValueError: if `num_test` is below 1 or an accuracy outside [0, 1].
@@ -82,7 +82,7 @@ def sentences_for_bound(
     Args:
         accuracy: observed mean accuracy, in [0, 1].
         baseline: accuracy expected from memorising, in [0, 1].
-        probability: the bound wanted, in (0, 1].
+        probability: the desired bound, in (0, 1].
 
     Returns:
         Smallest n for which `memorisation_tail_bound` is at most
@@ -90,7 +90,7 @@ def sentences_for_bound(
 
     Raises:
         ValueError: if an argument is out of range, or the accuracy does not
-            exceed the baseline, so that no number is enough.
+            exceed the baseline: then no number is enough.
     """
     _check_fraction("accuracy", accuracy)
     _check_fraction("baseline", baseline)
@@ -107,9 +107,9 @@ def sentences_for_bound(
 def printed_baseline(num_pairs: int, num_sentences: int) -> float:
     """Returns the memorisation baseline as printed, x/|N|.
 
-    Sinha 2024, prop. 4, which takes the x training pairs to be distinct and
-    far fewer than the |N| sentences. It is no accuracy where they are not:
-    it exceeds 1 for the majority mappings, 1.49 at 2500 of 1680.
+    Sinha 2024, prop. 4. It assumes that the x training pairs are distinct and
+    far fewer than the |N| sentences. Otherwise it is not an accuracy: for the
+    majority mappings it exceeds 1, with 1.49 at 2500 of 1680.
 
     Args:
         num_pairs: training pairs of the mapping, x.
@@ -134,10 +134,11 @@ def sentence_score_distribution(
 ) -> np.ndarray:
     """Returns how many words of a sentence a memoriser gets right.
 
-    A sentence seen in training is recalled, all its words right; of any other
-    each word is right with probability `chance`, independently:
-    p(m) = coverage [m = num_words] + (1 - coverage) Binomial(m). The mean,
-    over `num_words`, is `memorisation_accuracy(coverage, chance)`.
+    The memoriser recalls all words of a sentence seen in training. In any
+    other sentence, each word is right with probability `chance`,
+    independently: p(m) = coverage [m = num_words] + (1 - coverage)
+    Binomial(m). The mean divided by `num_words` is
+    `memorisation_accuracy(coverage, chance)`.
 
     Args:
         coverage: share of all sentences seen in training, in [0, 1].
@@ -175,13 +176,13 @@ def memorisation_tail(
 ) -> float:
     """Returns the probability that memorising alone reaches an accuracy.
 
-    P(mean score >= accuracy), exact: the `sentence_score_distribution`
-    convolved with itself, since sentences are independent and their words
+    This is P(mean score >= accuracy), exact. The `sentence_score_distribution`
+    is convolved with itself, since sentences are independent and their words
     are not. Sinha 2024, eq. 4 bounds it by `memorisation_tail_bound`.
 
     Args:
-        accuracy: observed mean accuracy, in [0, 1]; a mean score that falls
-            short by no more than 1e-6, such as float32 rounds, reaches it.
+        accuracy: observed mean accuracy, in [0, 1]. A mean score that falls
+            short of it by at most 1e-6, a rounding error of float32, counts.
         coverage: share of all sentences seen in training, in [0, 1].
         chance: expected accuracy on an unseen sentence, in [0, 1].
         num_words: words per sentence.
@@ -204,12 +205,13 @@ def memorisation_tail(
 
 
 class BayesAnswer(NamedTuple):
-    """How the Bayes predictor answers a question without demonstration.
+    """The Bayes predictor's answer to a question without demonstrations.
 
     Attributes:
-        probability: what it gives to the asked mapping's first word.
-        greedy: probability that its likeliest first word is that one: 1.0,
-            0.0, or 1 / number tied.
+        probability: probability that it gives to the first word of the asked
+            mapping.
+        greedy: probability that this word is its likeliest one: 1.0, 0.0, or
+            1 / number tied.
     """
 
     probability: float
@@ -219,12 +221,12 @@ class BayesAnswer(NamedTuple):
 def bayes_answer(
     num_pairs_by_mapping: Mapping[str, int], asked: str
 ) -> BayesAnswer:
-    """Returns what the Bayes predictor answers to a bare question.
+    """Returns the Bayes predictor's answer to a question on its own.
 
-    A question `w w w w .` shows the source language and not the target, so
-    that a mapping has the share of its pairs among those of mappings with
-    the same source. A model that knows every mapping and follows the
-    mixture answers a rare one wrongly.
+    A question `w w w w .` shows the source language, not the target. Each
+    mapping with this source therefore gets the share of its pairs. A model
+    that knows every mapping and follows the mixture answers a rare one
+    wrongly.
 
     Args:
         num_pairs_by_mapping: pairs of each mapping, by label, e.g.
@@ -235,7 +237,7 @@ def bayes_answer(
         Probability and greedy score, both 0.0 if `asked` has no pairs.
 
     Raises:
-        ValueError: if a number of pairs is negative, or a label not like
+        ValueError: if a number of pairs is negative, or a label is not like
             "A->B".
     """
     for label in (asked, *num_pairs_by_mapping):

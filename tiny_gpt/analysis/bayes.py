@@ -21,10 +21,10 @@ class WeightedMapping(NamedTuple):
 def bayes_log_probabilities(
     rows: np.ndarray, mappings: Sequence[WeightedMapping], packing: Packing
 ) -> np.ndarray:
-    """Returns what the exact Bayes predictor gives to each word of rows.
+    """Returns the log-probability of each word under the exact Bayes predictor.
 
     ln p(word | preceding words of its row) under the mixture over mappings
-    and offsets, of which the floors above are the expectation.
+    and offsets. The floors in `loss_floor.py` are its expectations.
 
     Args:
         rows: word ids without space marks, shape (N, words): 0 is the
@@ -34,7 +34,7 @@ def bayes_log_probabilities(
 
     Returns:
         Nats, shape (N, words), the first word included. A word that cannot
-        occur has -inf, and those after it, of which nothing is known, nan.
+        occur has -inf. The words after it have nan: nothing is known of them.
 
     Raises:
         ValueError: if a row may start between a space mark and its word.

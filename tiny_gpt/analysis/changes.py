@@ -1,4 +1,4 @@
-"""Where a loss falls or an accuracy jumps, found while it is measured."""
+"""Change points: falls of a loss and jumps of an accuracy, found online."""
 
 import math
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ class Change:
     Attributes:
         start: last point before the change, e.g. an epoch counted from 1.
         end: point at which it was complete, as far as is known: the first
-            one within a tenth of `size`, or half a scale of the noise, of
-            `after`.
+            one that is within a tenth of `size`, or half a scale of the
+            noise, of `after`.
         time: point at which it was found, never before its second value.
         size: |before - after|, above the smallest size that counts.
         before: level at `start`, on the line through the values before it.
@@ -44,31 +44,37 @@ class ChangeDetector:
 
         S = max(0, S + min(z - drift, threshold / 2)), found at S >= threshold
 
-    z is the error of the straight line through the last `window` values
-    before S left 0, with the median of all slopes (Theil 1950; Sen 1968). It
-    is standardised as a recursive residual (Brown, Durbin and Evans 1975), by
-    the scale of the values about the line, and carried from Student's t to
-    the normal (Wallace 1959), so that a few values weigh less, as in Hawkins'
-    (1987) self-starting sum. The start is the last point at which S was 0
-    (Page 1954); the line stands still after it, lest it follow the change.
+    z is the error of a straight line. The line goes through the last `window`
+    values before S left 0 and has the median of all slopes (Theil 1950; Sen
+    1968). The error is standardised as a recursive residual (Brown, Durbin
+    and Evans 1975), by the scale of the values about the line. It is carried
+    from Student's t to the normal (Wallace 1959), so that a few values weigh
+    less, as in Hawkins' (1987) self-starting sum. The start is the last point
+    at which S was 0 (Page 1954). After it the line is kept fixed, lest it
+    follow the change.
 
-    Where we leave the sources: one value counts for half the threshold at
-    most, and the running median of three must have moved by `min_size`, so an
-    outlier is no change. A line against the direction watched is taken as
-    flat: a rising loss is no reason to expect a further rise. The scale is
-    the upper quartile of the absolute errors, as it would be of normal ones,
-    rather than their median, which is 0 for a coarse accuracy that is mostly
-    0; and at least a quarter of `min_size`. What is not found within `window`
-    values is the new normal.
+    We differ from the sources in five points:
 
-    A loss that decays ever more slowly stays above its line: no change. Nor
-    is the way back from a spike, since the level reached must also pass the
-    best one known, from half a window of values on, by `min_size`. A slow
-    drift is followed by the line. In the first four values, and the first
-    four from the end of a change on, nothing is found. Only the past counts,
-    so the changes are the same while training as afterwards: one already
-    found is only extended, never taken back. There is no state to save: a run
-    that continues feeds its earlier values again.
+    - One value counts for half the threshold at most, and the running median
+      of three must have moved by `min_size`. An outlier is no change.
+    - A line against the watched direction is taken as flat: a rising loss is
+      no reason to expect a further rise.
+    - The scale comes from the upper quartile of the absolute errors, divided
+      by that of normal ones. Their median is 0 for a coarse accuracy that is
+      mostly 0.
+    - The scale is at least a quarter of `min_size`.
+    - A change that is not found within `window` values is the new normal.
+
+    A loss that decays ever more slowly stays above its line: no change. The
+    way back from a spike is no change either: the level reached must also
+    pass the best known level by `min_size`, once half a window of values is
+    known. The line follows a slow drift. Nothing is found in the first four
+    values, and in the first four from the end of a change on.
+
+    Only the past counts, so the changes are the same while training as
+    afterwards. A change that was found is only extended, never taken back.
+    There is no state to save: a run that continues feeds its earlier values
+    again.
 
     Args:
         direction: "fall" for a loss, "rise" for an accuracy.
@@ -80,7 +86,7 @@ class ChangeDetector:
         window: values through which the line goes, at most.
 
     Attributes:
-        changes: those found so far, in order.
+        changes: the changes found so far, in order.
 
     Raises:
         ValueError: if an argument is outside its range.
@@ -130,12 +136,12 @@ class ChangeDetector:
         """Takes the next value of the curve.
 
         Args:
-            value: loss or accuracy; NaN or infinite is skipped, as in epochs
-                without an evaluation.
+            value: loss or accuracy. NaN and infinite values are skipped, e.g.
+                of epochs without an evaluation.
             time: point at which it was measured, e.g. the epoch.
 
         Returns:
-            The change that was found or extended by it, if there is one.
+            The change that this value found or extended; None if none.
 
         Raises:
             ValueError: if `time` is not after the one before.
@@ -216,10 +222,10 @@ def find_changes(
     drift: float = 1.0,
     window: int = 16,
 ) -> list[Change]:
-    """Finds falls (or rises) of a whole curve: `ChangeDetector`, in order.
+    """Finds falls (or rises) of a whole curve with a `ChangeDetector`.
 
     Args:
-        values: the curve, shape (E,); what is not finite is skipped.
+        values: the curve, shape (E,); values that are not finite are skipped.
         times: when it was measured, increasing; 1, 2, ... by default.
         direction: "fall" for a loss, "rise" for an accuracy.
         min_size: smallest change that counts, in the unit of the values.
@@ -251,8 +257,8 @@ def normal_from_t(t: float, freedom: int) -> float:
     """Returns the normal deviate about as extreme as Student's t.
 
     z = (8n + 1) / (8n + 3) sqrt(n ln(1 + t^2 / n)) for n degrees of freedom
-    (Wallace 1959), with the sign of t. Up to z = 4 it is less than the exact
-    one by 0.21 at most for n = 2, and by 0.12 from n = 3 on.
+    (Wallace 1959), with the sign of t. Up to z = 4 it is below the exact
+    deviate by at most 0.21 for n = 2, and by at most 0.12 from n = 3 on.
 
     Args:
         t: deviate of Student's distribution.

@@ -1,12 +1,12 @@
-"""A predictor as a mixture over contexts (Sinha 2024, sec. 2.2).
+"""Predictors as mixtures over contexts (Sinha 2024, sec. 2.2).
 
-A context theta_i is a mapping, x the words so far, y the next word. What
-holds of any mixture is
+A context theta_i is a mapping, x the words so far, y the next word. Of any
+mixture it holds that
 
     Pr(y|x) = sum_i Pr(y, theta_i|x) = sum_i Pr(theta_i|x) Pr(y|theta_i, x).
 
-Equations 1 and 2 are printed without the weights Pr(theta_i|x). Here stand
-both: as printed, and as joint probabilities, with the weights.
+Equations 1 and 2 are printed without the weights Pr(theta_i|x). This module
+has both readings: as printed, and as joint probabilities, with the weights.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,9 @@ def context_log_likelihoods(
 ) -> np.ndarray:
     """Returns ln Pr(x|theta_i) of every beginning x of rows.
 
-    The generator's: windows start at the offsets of the packing, sentences
-    are uniform, words known. Joints of mappings are left out.
+    It is the generator's likelihood: windows start at the offsets of the
+    packing, sentences are uniform, words known. Joints of mappings are left
+    out.
 
     Args:
         rows: word ids, as for `bayes_log_probabilities`, shape (N, words).
@@ -34,7 +35,7 @@ def context_log_likelihoods(
 
     Returns:
         Nats, shape (N, words + 1, M), of the first 0, 1, ... words; -inf
-        where a context cannot give them.
+        if a context cannot give them.
 
     Raises:
         ValueError: as `bayes_log_probabilities`.
@@ -58,7 +59,7 @@ def context_posterior(
         weights: training pairs of each context, or any multiple, shape (M,).
 
     Returns:
-        Shape (..., M), sums of 1; nan where no context can give x.
+        Shape (..., M), sums of 1; nan if no context can give x.
 
     Raises:
         ValueError: if a weight is negative, or all are 0.
@@ -95,7 +96,7 @@ def mass_on(probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
 def point_masses(ids: np.ndarray, size: int) -> np.ndarray:
     """Returns distributions that are certain of one word each.
 
-    So is Pr(y|theta_i, x) at an answer whose source word was shown.
+    Pr(y|theta_i, x) is one for an answer whose source word was shown.
 
     Args:
         ids: the words, any shape.
@@ -126,9 +127,9 @@ def epsilon_joint(
     """Returns epsilon of equation 2, read as joint probabilities.
 
     sum over theta_i != theta* of Pr(y, theta_i|x) = Pr(y|x) - Pr(y, theta*|x),
-    an identity. Summed over y it is 1 - Pr(theta*|x), which bounds the total
+    an identity. Its sum over y is 1 - Pr(theta*|x), which bounds the total
     variation between Pr(y|x) and Pr(y|theta*, x), and so the difference at
-    each y; at one y alone it does not.
+    each y. The value at a single y is no such bound.
 
     Args:
         posterior: Pr(theta_i|x), shape (..., M).
@@ -143,10 +144,10 @@ def epsilon_joint(
 
 
 def epsilon_printed(conditionals: np.ndarray, star: int) -> np.ndarray:
-    """Returns epsilon of equation 2 as printed, conditionals summed bare.
+    """Returns epsilon of equation 2 as printed, a sum without weights.
 
-    sum over theta_i != theta* of Pr(y|theta_i, x). No weight of a context
-    enters. As for `equation_1`, an undefined conditional is a row of zeros.
+    sum over theta_i != theta* of Pr(y|theta_i, x). As for `equation_1`, an
+    undefined conditional is a row of zeros.
 
     Returns:
         By y, shape (..., V).
@@ -157,7 +158,7 @@ def epsilon_printed(conditionals: np.ndarray, star: int) -> np.ndarray:
 def bound_violation(
     predicted: np.ndarray, told: np.ndarray, epsilon: np.ndarray
 ) -> np.ndarray:
-    """Returns by how much the inequality of equation 2 is false.
+    """Returns by how much the inequality of equation 2 is violated.
 
     The greatest |Pr(y|x) - Pr(y|theta*, x)| - epsilon(y) over y.
 
@@ -185,12 +186,12 @@ def equation_1(
     conditionals: np.ndarray,
     context_given_word: np.ndarray,
 ) -> Equation1:
-    """Evaluates the sums of equation 1 as printed, which are to be equal.
+    """Evaluates the sums of equation 1 as printed, which should be equal.
 
     Line 2 lacks the weights of the contexts. Line 4 takes theta and x to be
     independent given y: D Pr(x, y) = Pr(theta_i|y) Pr(y|x) / Pr(theta_i|x),
     since Pr(theta_i, x) = Pr(theta_i|x) Pr(x). Contexts with Pr(theta_i|x) =
-    0, of which line 2 has Pr(y|theta_i, x) = 0/0, are left out.
+    0 are left out: in line 2 their Pr(y|theta_i, x) would be 0/0.
 
     Args:
         posterior: Pr(theta_i|x), shape (..., M).
@@ -224,11 +225,11 @@ def total_variation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def argmax_agreement(probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Tells where the most probable word is the expected one.
+    """Tells whether the most probable word is the expected one.
 
     Args:
         probabilities: of every word, shape (N, V).
-        ids: the word expected, shape (N,).
+        ids: the expected word, shape (N,).
 
     Returns:
         Shape (N,): 1 if it is, 0 if not, and 1/m if it is one of m equals.
@@ -239,7 +240,7 @@ def argmax_agreement(probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 class PriorFit(NamedTuple):
-    """How a predicted mass goes with the number of training pairs."""
+    """Fit of a predicted mass to the number of training pairs."""
 
     slope: float  # of logit(mass) on ln N; 1 for Bayes
     offset: float  # mean of logit(mass) - logit(N / (N + rival)), nats
@@ -250,8 +251,8 @@ def fit_prior(
 ) -> PriorFit:
     """Fits the prior of a context to its training pairs.
 
-    Bayes gives a context of N pairs, beside a rival of R with the same
-    source, N / (N + R), whose logit is ln N - ln R: slope 1 and offset 0.
+    Bayes gives N / (N + R) to a context of N pairs, if a rival with the same
+    source has R. The logit is ln N - ln R: slope 1 and offset 0.
 
     Args:
         masses: probability of the context by number of pairs, in (0, 1).

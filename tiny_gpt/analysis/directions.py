@@ -1,4 +1,4 @@
-"""Directions in which a representation says which word stands in a place."""
+"""Directions of a representation: which one tells the word at a position."""
 
 import numpy as np
 
@@ -9,8 +9,9 @@ def word_effects(
     """Estimates what each word adds to a representation, by least squares.
 
     x = constant + sum over places i of e_i[word in place i] + rest, fitted
-    over sentences. The mean over sentences with a word would also hold what
-    follows from it about the other places, where it cannot stand again.
+    over sentences. A plain mean over sentences with a word would be biased:
+    the word cannot occur again in the other places, and the mean would hold
+    that as well.
 
     Args:
         values: one representation for each sentence, shape (N, D).
@@ -21,7 +22,7 @@ def word_effects(
         e, shape (k, W, D); for each place its mean over words is 0.
 
     Raises:
-        ValueError: if some word is missing in some place.
+        ValueError: if a word is missing in a place.
     """
     values, words = np.asarray(values, float), np.asarray(words)
     is_word = words[..., None] == np.arange(num_words)  # (N, k, W)
@@ -48,11 +49,11 @@ def remove_direction(
         values: representations, shape (N, D).
         directions: one for each, of any length, shape (N, D).
         smallest: a direction shorter than this share of the root mean square
-            length of `values` is none, and nothing is removed: float32
-            rounding has a direction too.
+            length of `values` is ignored, and nothing is removed: it may be
+            float32 rounding.
 
     Returns:
-        What is left, shape (N, D).
+        The remaining representations, shape (N, D).
     """
     values, directions = np.asarray(values, float), np.asarray(directions)
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Where a loss curve drops (Sinha 2024, prop. 1 and sec. 3.1.3)."""
+"""Falls of a loss curve (Sinha 2024, prop. 1 and sec. 3.1.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ def find_loss_drops(
 ) -> list[LossDrop]:
     """Finds the epochs at which a loss curve has just dropped.
 
-    Epoch e counts when loss[e - window] - loss[e] >= min_drop and none of
-    the `window` epochs before e counted. The rule looks only backwards, so
-    it gives the same events while training as afterwards.
+    Epoch e counts if loss[e - window] - loss[e] >= min_drop and none of the
+    `window` epochs before e counted. The rule looks only backwards, so it
+    gives the same events while training as afterwards.
 
     Args:
         losses: mean training loss of each epoch, nats per token, shape (E,).

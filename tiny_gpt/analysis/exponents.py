@@ -1,4 +1,4 @@
-"""How thresholds scale, and what a grid cannot say of it."""
+"""Exponents: how thresholds scale, with warnings of what a grid cannot show."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ DECADES = 2.0  # of either axis, below which a power law has one
 
 @dataclass(frozen=True)
 class Exponent:
-    """How thresholds grow: threshold = factor * axis ** exponent.
+    """A power law of thresholds: threshold = factor * axis ** exponent.
 
     Attributes:
         exponent: with its interval.
         factor: threshold at 1 on the axis.
         r_squared: share of the variance of ln threshold that it explains.
-        exponential_r_squared: the same of threshold = a exp(b axis).
-        num_points: thresholds that the fit rests on.
+        exponential_r_squared: the same for threshold = a exp(b axis).
+        num_points: thresholds that were fitted.
         warnings: what the grid cannot support, a line each.
     """
 
@@ -47,10 +47,10 @@ def fit_exponent(
     """Fits a power law to thresholds by least squares of the logarithms.
 
     The interval is the percentile bootstrap over seeds, expanded for their
-    number as that of a threshold is: each resample of the seeds gives
-    thresholds at all values, which share it, and one exponent. Where a
-    resample leaves a threshold between two ends, a random point between them
-    is taken, on the log scale. Censored thresholds are left out, with a
+    number like that of a threshold. All values share the resamples of the
+    seeds: each resample gives one threshold at each value, and one exponent.
+    If a resample leaves a threshold between two ends, a random point between
+    them is taken, on the log scale. Censored thresholds are left out, with a
     warning.
 
     Args:
@@ -59,11 +59,11 @@ def fit_exponent(
         level: confidence, in (0, 1).
 
     Returns:
-        The fit; NaN where fewer than two thresholds are known. The ends of
-        the interval are NaN for a single seed.
+        The fit; NaN if fewer than two thresholds are known. The ends of the
+        interval are NaN for a single seed.
 
     Raises:
-        ValueError: if the lengths differ, a value is not positive or there
+        ValueError: if the lengths differ, a value is not positive or occurs
             twice, or thresholds have different numbers of resamples.
     """
     require_level(level)

@@ -1,7 +1,7 @@
-"""What a change of f does to self-attention, linear or softmax (lemma 1).
+"""Linear and softmax self-attention under a change of f (lemma 1).
 
-Axes beside those of the house: i is a key and S their number, j a query and T
-their number; pairs are (..., H, T, S), j before i. Everything is float64.
+Axes, in addition to the project's: i is a key and S their number, j a query
+and T their number; pairs are (..., H, T, S), j before i. All is float64.
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,9 @@ class LinearWeights(NamedTuple):
 def pair_weights(
     length: int, is_causal: bool = True, normalization: str = "none"
 ) -> np.ndarray:
-    """Returns what multiplies f of each pair, shape (T, T).
+    """Returns the factor on f of each pair, shape (T, T).
 
-    0 for a pair that j does not see, else 1, or with "num_keys" one over the
+    0 for a pair that j does not see, else 1; with "num_keys" 1 divided by the
     number of keys that j sees.
 
     Raises:
@@ -117,7 +117,7 @@ def lsa_output(
         z: inputs, shape (..., T, D).
         weights: of the layer.
         pairs: of `pair_weights`, shape (T, T).
-        change: added to f, what broadcasts to (..., H, T, T).
+        change: added to f; must broadcast to (..., H, T, T).
         summed: "key" for z_i in the sum, "query" for z_j, as printed.
 
     Returns:
@@ -139,10 +139,10 @@ def lsa_output(
 def uniform_change(
     z: np.ndarray, weights: LinearWeights, pairs: np.ndarray, epsilon: float
 ) -> np.ndarray:
-    """Returns what f + epsilon adds to the output of one layer, exactly.
+    """Returns the exact change of a layer's output if f becomes f + epsilon.
 
-    epsilon P V sum_i z_i (Sinha 2024, proof of lemma 1, with z_i): no power
-    of epsilon beyond the first, whatever its size.
+    epsilon P V sum_i z_i (Sinha 2024, proof of lemma 1, with z_i). There is
+    no power of epsilon beyond the first, whatever its size.
 
     Args:
         z: inputs, shape (..., T, D).
@@ -160,7 +160,7 @@ def uniform_change(
 def pair_change(
     z: np.ndarray, weights: LinearWeights, pairs: np.ndarray, change: np.ndarray
 ) -> np.ndarray:
-    """Returns what f + E_ij adds to the output of one layer, exactly.
+    """Returns the exact change of a layer's output if f becomes f + E_ij.
 
     P V sum_i z_i E_ij.
 
@@ -168,7 +168,7 @@ def pair_change(
         z: inputs, shape (..., T, D).
         weights: of the layer.
         pairs: of `pair_weights`.
-        change: E, what broadcasts to (..., H, T, T).
+        change: E, which must broadcast to (..., H, T, T).
 
     Returns:
         Shape (..., T, D).
@@ -190,10 +190,10 @@ def lsa_stack(
         z: inputs of the first layer, shape (..., T, D).
         layers: weights of each.
         pairs: of `pair_weights`.
-        changes: what is added to f, layer by layer.
+        changes: added to f, layer by layer.
 
     Returns:
-        As many arrays of shape (..., T, D) as layers, and one.
+        Arrays of shape (..., T, D), one more than there are layers.
     """
     outputs = [z]
     for i, weights in enumerate(layers):
@@ -223,8 +223,8 @@ def softmax_slope(
 ) -> np.ndarray:
     """Returns the derivative of softmax attention along a change of logits.
 
-    sum_i a_ij (E_ij - sum_k a_kj E_kj) P V z_i, a the softmax: 0 for an E that
-    is the same for all keys.
+    sum_i a_ij (E_ij - sum_k a_kj E_kj) P V z_i, with a the softmax. It is 0 if
+    E is the same for all keys.
 
     Args:
         logits: f, shape (..., H, T, S).

@@ -1,4 +1,4 @@
-"""How far the effect of a perturbation is from linear."""
+"""Linearity: how far the effect of a perturbation is from linear."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from tiny_gpt.analysis.statistics import require
 def norm(x: np.ndarray) -> float:
     """Returns the root of the sum of squares of all numbers.
 
-    On busy cores faster than `np.linalg.norm`, whose threads wait.
+    On busy cores it is faster than `np.linalg.norm`, whose threads wait.
     """
     return float(np.sqrt((x * x).sum()))
 
@@ -18,7 +18,7 @@ def norm(x: np.ndarray) -> float:
 def first_order_change(
     output: Callable[[complex], np.ndarray], step: float = 1e-30
 ) -> np.ndarray:
-    """Returns the derivative of an output at epsilon = 0, without rounding.
+    """Returns the derivative of an output at epsilon = 0, without cancellation.
 
     Im output(i h) / h (Squire and Trapp 1998), for outputs that are
     analytic in epsilon.
@@ -30,8 +30,7 @@ def departure(change: np.ndarray, slope: np.ndarray, epsilon: float) -> float:
     """Returns how far a change is from linear: |c - epsilon s| / |epsilon s|.
 
     Raises:
-        ValueError: if the slope or epsilon is 0, to which nothing is
-            relative.
+        ValueError: if the slope or epsilon is 0: there is no relative size.
     """
     size = norm(epsilon * slope)
     rule = "`slope` and `epsilon` must not be 0"
@@ -51,16 +50,16 @@ def breaking_epsilon(
 ) -> float:
     """Finds the least epsilon at which a departure exceeds a threshold.
 
-    The first of 10 places per decade that exceeds it, then bisection.
+    Takes the first of 10 points per decade that exceeds it, then bisects.
 
     Args:
         departure_at: departure from linearity by epsilon.
         threshold: e.g. 0.1.
-        ends: where it is looked for.
+        ends: range of the search.
 
     Returns:
-        Epsilon; the lower end if the departure is greater there already, the
-        upper end if it is greater nowhere.
+        Epsilon; the lower end if the departure already exceeds the threshold
+        there, the upper end if it never does.
     """
     low, high = np.log10(ends)
     places = np.linspace(low, high, 1 + round(10 * (high - low)))

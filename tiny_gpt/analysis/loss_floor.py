@@ -1,9 +1,10 @@
-"""The lowest loss that a stream of sentence pairs allows, from its entropy.
+"""Loss floors: the lowest loss that a stream allows, from its entropy.
 
-A window is a row of T + 1 tokens cut from pairs `w w w w . v v v v |`; its
+A window is a row of T + 1 tokens cut from pairs `w w w w . v v v v |`. Its
 last T tokens are predicted from what precedes them in the row. The predictor
-knows the mappings, and that sentences are uniform. Left out: rows at the joint
-of two mappings and the padded last row, 3 of 2196 in Sinha 2024, sec. 3.1.
+knows the mappings, and that sentences are uniform. Two kinds of rows are left
+out: those at the joint of two mappings and the padded last row, 3 of 2196 in
+Sinha 2024, sec. 3.1.
 """
 
 import math
@@ -14,13 +15,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Packing:
-    """How sentence pairs lie in the windows of a stream.
+    """The layout of sentence pairs in the windows of a stream.
 
     Attributes:
         alphabet_size: symbols per language, n.
         sentence_length: words per sentence, all different, k.
         sequence_length: predicted tokens in a window, T.
-        tokens_per_word: 1, or 2 where a space mark precedes each word.
+        tokens_per_word: 1, or 2 if a space mark precedes each word.
 
     Raises:
         ValueError: if a number is outside its range.
@@ -47,16 +48,16 @@ class Packing:
     def offsets(self) -> range:
         """Places in a pair, in tokens, at which rows start equally often.
 
-        The multiples of gcd(T + 1, tokens per pair), since rows follow each
-        other every T + 1 tokens. At an odd one, with 2 tokens per word, a row
-        starts between a space mark and its word.
+        They are the multiples of gcd(T + 1, tokens per pair), since a row
+        starts every T + 1 tokens. With 2 tokens per word, a row at an odd
+        offset starts between a space mark and its word.
         """
         num_tokens = 2 * (self.sentence_length + 1) * self.tokens_per_word
         step = math.gcd(self.sequence_length + 1, num_tokens)
         return range(0, num_tokens, step)
 
     def place(self, token: int) -> int | None:
-        """Returns a token's place in its pair, in words; `None`: space mark.
+        """Returns a token's place in its pair, in words; None for a space mark.
 
         Source words have places 0 to k - 1, the separator k, target words
         k + 1 to 2 k, and the end 2 k + 1.
@@ -88,11 +89,11 @@ def _walk(packing: Packing, offset: int) -> list[tuple[str, float]]:
 
 
 def told_floor_by_offset(packing: Packing) -> dict[int, float]:
-    """Returns the entropy of a row, told its mapping and offset.
+    """Returns the entropy of a row for a reader told its mapping and offset.
 
-    A word costs ln(n - words of its sentence that the row has shown), in the
-    source and, where the row's start cut off its source word, in the target.
-    All other tokens cost 0.
+    A source word costs ln(n - words of its sentence that the row has shown).
+    A target word costs as much if the row started after its source word. All
+    other tokens cost 0.
 
     Returns:
         Nats per predicted token, by offset in tokens.
@@ -110,7 +111,7 @@ def told_floor_by_kind(packing: Packing) -> dict[str, float]:
     Returns:
         Nats per predicted token of the kind, over the rows of all offsets:
         "source_words", "answer_words", "separators" (with ends),
-        "space_marks" and "all", without kinds that never occur.
+        "space_marks" and "all". Kinds that never occur are left out.
     """
     nats_by_kind = defaultdict(list)
     for offset in packing.offsets:
@@ -149,18 +150,20 @@ def inferring_floor_by_mapping(
 ) -> dict[str, float]:
     """Returns the Bayes predictor's loss on the rows of each mapping.
 
-    It is not told z = (mapping, offset), p(z) = share of pairs / number of
-    offsets. A row that settles z costs -ln p(z) more than if told. The first
-    token, not predicted, pays -ln p(class) of that: its class (word of a
-    language, separator, end or space mark) follows from z, and the word
-    itself says nothing of z. So the floor is told + mean over offsets of
-    ln(p(class) / p(z)) / T; a rare mapping pays more.
+    The predictor is not told z = (mapping, offset), where p(z) = share of
+    pairs / number of offsets. A row that determines z costs -ln p(z) more
+    than if told. Of that, the first token, which is not predicted, pays
+    -ln p(class): its class (word of a language, separator, end or space mark)
+    follows from z, and the word itself says nothing of z. The floor is
+    therefore told + mean over offsets of ln(p(class) / p(z)) / T. A rare
+    mapping pays more.
 
-    A row settles z if it shows k + 3 words: k + 1 hold a separator or an end,
-    hence the offset, but `. v v v v |` still lacks the source language.
+    A row determines z if it shows k + 3 words. With k + 1 it holds a separator
+    or an end, hence the offset is known, but `. v v v v |` still lacks the
+    source language.
 
     Args:
-        packing: how pairs lie in the windows.
+        packing: the layout of pairs in windows.
         num_pairs_by_mapping: e.g. {"A->B": 2500}; those of 0 pairs drop out.
 
     Returns:
@@ -198,9 +201,10 @@ def inferring_floor(
 ) -> float:
     """Returns the lowest loss of a model that must infer mapping and offset.
 
-    told + [I(z; row) - I(z; first token)] / T, z = (mapping, offset) and
-    I(z; row) = H(z): the mean of `inferring_floor_by_mapping` over all rows,
-    in nats per predicted token. A training loss below it is memorised text.
+    told + [I(z; row) - I(z; first token)] / T, with z = (mapping, offset) and
+    I(z; row) = H(z). It is the mean of `inferring_floor_by_mapping` over all
+    rows, in nats per predicted token. A training loss below it is due to
+    memorised text.
     """
     shares = _shares(num_pairs_by_mapping)
     floors = inferring_floor_by_mapping(packing, num_pairs_by_mapping)

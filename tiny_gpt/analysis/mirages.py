@@ -1,4 +1,4 @@
-"""Which changes of a run happen together, and which may be mirages."""
+"""Mirages: changes of a run that happen together, and those that do not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Event:
         change: the change.
         together: other metrics that changed at the same time, in order.
         is_suspect: whether its continuous partner did not change with it;
-            None where no partner was given.
+            None if no partner was given.
     """
 
     metric: str
@@ -33,19 +33,20 @@ def mark_mirages(
 ) -> list[Event]:
     """Tells which changes of a run happen together, and which may be mirages.
 
-    Schaeffer et al. 2023: a score that needs every word right can jump where
-    the probability of each right word grows smoothly. So a change of a
-    discontinuous metric is suspect if the continuous measure of the same task
-    has none within `tolerance`. Suspect asks for a look at both curves and is
-    no proof: the partner's change may be too slow, or too small, to be found.
+    A score that needs every word right can jump although the probability of
+    each right word grows smoothly (Schaeffer et al. 2023). A change of a
+    discontinuous metric is therefore suspect if the continuous measure of the
+    same task has none within `tolerance`. This is no proof, but a reason to
+    look at both curves: the partner's change may be too slow, or too small, to
+    be found.
 
     Args:
         changes_by_metric: changes of each metric, e.g. of "exact_match" and
-            of "answer_loss", found in the direction that is better.
+            of "answer_loss", found in the better direction.
         smooth_by_metric: continuous partner by discontinuous metric, e.g.
             {"exact_match": "answer_loss"}.
-        tolerance: gap up to which two changes, from `start` to `end`, happen
-            together, in the unit of their times.
+        tolerance: largest gap between two changes, each from `start` to
+            `end`, that happen together, in the unit of their times.
 
     Returns:
         The events, in order of the time they were found, then of the metric.

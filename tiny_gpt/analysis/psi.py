@@ -1,4 +1,4 @@
-"""Where to look next for a threshold: the Psi method."""
+"""The Psi method: which sample to measure next for a threshold."""
 
 import math
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ class Psi:
     """Chooses samples so that threshold and slope are known soonest.
 
     P(success) = (1 - lapse) / (1 + exp(-slope (ln x - ln threshold))), as in
-    `fit_threshold`. The posterior lives on a grid; next comes the x with the
+    `fit_threshold`. The posterior is a grid. The next x is the one with the
     least expected entropy of the posterior after its outcome (Kontsevich and
-    Tyler 1999). With several lapse rates the entropy is that of threshold and
-    slope alone (Prins 2013): a run that fails where all others succeed is then
-    no evidence of a curve that is flat everywhere.
+    Tyler 1999). With several lapse rates, only the entropy of threshold and
+    slope counts (Prins 2013). A run that fails where all others succeed is
+    then no evidence of a curve that is flat everywhere.
 
     Args:
-        samples: x that can be asked for, positive and increasing, shape (X,).
+        samples: possible x, positive and increasing, shape (X,).
         thresholds: grid, positive, shape (A,); None for one that leaves
             `MARGIN` steps outside the samples.
         slopes: grid, positive, shape (B,).
@@ -92,14 +92,15 @@ class Psi:
     def expected_entropies(self) -> np.ndarray:
         """Returns the expected entropy after a run at each x, shape (X,).
 
-        In nats, of threshold and slope.
+        It is that of threshold and slope, in nats.
         """
         return self._expect(np.ones(1), self._posterior[None])
 
     def plan(self, num: int, left: dict[float, int]) -> list[float]:
-        """Returns several x to ask for at once.
+        """Returns the next x of several runs that start at once.
 
-        Each is the best after those before it, over all their outcomes.
+        Each is the best one after those before it, averaged over all their
+        outcomes.
 
         Args:
             num: how many, 1 to `MOST_AT_ONCE`.
@@ -134,9 +135,9 @@ class Psi:
     def threshold(self, level: float = 0.95) -> Interval:
         """Returns the threshold and its credible interval.
 
-        The value is the mean of the logarithm (Kontsevich and Tyler 1999);
-        the ends are the points of the grid beyond which (1 - level) / 2 lie
-        at most, 0 or inf where they are those of the grid.
+        The value is the mean of the logarithm (Kontsevich and Tyler 1999).
+        Beyond each end lies a probability of at most (1 - level) / 2. An end
+        that is the grid's becomes 0 or inf.
 
         Args:
             level: probability, in (0, 1).

@@ -1,4 +1,4 @@
-"""What a run has come to: four regimes."""
+"""Regimes: four names for the outcome of a run."""
 
 import math
 
@@ -13,25 +13,27 @@ def classify_regime(
     threshold: float,
     margin: float = 0.05,
 ) -> str:
-    """Names what a run has come to, one of `REGIMES`.
+    """Names the outcome of a run, one of `REGIMES`.
 
-    "generalises": unseen sentences reach the threshold. "memorises": only
-    those that were shown do, or, if neither does, the training loss lies by
-    more than `margin` below the floor that is reached without memory of the
-    text. "lacks steps": it lies as far above. "lacks data": the text is
-    fitted, and the mapping is not in it often enough to be found.
+    - "generalises": unseen sentences reach the threshold.
+    - "memorises": only seen sentences do; or, if neither do, the training
+      loss is more than `margin` below the floor of a reader without memory of
+      the text.
+    - "lacks steps": the training loss is more than `margin` above the floor.
+    - "lacks data": the text is fitted, but the mapping does not occur in it
+      often enough to be found.
 
     Args:
         unseen: accuracy on sentences that were not shown, in [0, 1]; NaN if
             there are none.
-        seen: accuracy on those that were; NaN if there are none.
-        loss_above_floor: last training loss less its floor, nats per token;
-            NaN if there is no floor, which leaves the last three apart.
+        seen: accuracy on sentences that were shown; NaN if there are none.
+        loss_above_floor: last training loss minus its floor, nats per token;
+            NaN if there is no floor.
         threshold: accuracy that counts as success.
         margin: nats per token.
 
     Returns:
-        One of `REGIMES`; `UNKNOWN` where NaN leaves it open.
+        One of `REGIMES`; `UNKNOWN` if it depends on a number that is NaN.
     """
     if unseen >= threshold:
         return "generalises"

@@ -1,4 +1,4 @@
-"""Inputs shifted by delta, and what equation 3 says of it (lemma 2).
+"""Shifted inputs: equation 3 for a shift delta (lemma 2).
 
 Axes as in `linear_attention`: i is a key, j a query, pairs (..., H, T, S).
 """
@@ -23,7 +23,7 @@ def equation_3(
 
     Args:
         z: inputs, shape (..., T, D).
-        delta: what is added to them, the same shape; 0 where nothing is.
+        delta: shift of the inputs, the same shape; 0 for no shift.
         key_query: K^T Q, shape (H, D, D).
         pairs: of `pair_weights`; other pairs are 0.
 
@@ -41,7 +41,7 @@ def equation_3(
 def relative_residual(terms: np.ndarray) -> np.ndarray:
     """Returns |sum of the three terms| / sum of their norms, by sentence.
 
-    0 where equation 3 holds, 1 where only one term is not 0 or all have one
+    It is 0 if equation 3 holds, 1 if only one term is not 0 or all have one
     direction, and 1/sqrt(3) = 0.577 for three orthogonal terms of one size.
 
     Args:
@@ -88,11 +88,10 @@ def solve_shift(
 
     delta is added at all shifted positions. With s_i = 1 there and 0
     elsewhere, the sum of the three terms is g_ij . delta + s_i s_j delta^T
-    K^T Q delta, g_ij = s_j (K^T Q)^T z_i + s_i K^T Q z_j. delta = 0 is always
-    a root; the size keeps away from it. Others are exact: any delta with
-    K^T Q delta = (K^T Q)^T delta = 0, and, if every position is shifted, each
-    its own way, delta_i = -2 z_i and all z_i -> S z_i with S^T K^T Q S =
-    K^T Q.
+    K^T Q delta, with g_ij = s_j (K^T Q)^T z_i + s_i K^T Q z_j. delta = 0 is
+    always a root; the given size excludes it. Any delta with K^T Q delta =
+    (K^T Q)^T delta = 0 is an exact root. If every position has a shift of its
+    own, so are delta_i = -2 z_i and all z_i -> S z_i with S^T K^T Q S = K^T Q.
 
     Args:
         z: inputs, shape (N, T, D).
@@ -101,7 +100,7 @@ def solve_shift(
         pairs: of `pair_weights`.
         size: |delta|, above 0.
         num_starts: directions of least g . delta from which the search
-            starts, each both ways.
+            starts, each with both signs.
 
     Returns:
         The best delta found, shape (D,).

@@ -1,4 +1,4 @@
-"""How alike two networks, or two tasks in one, represent the same things."""
+"""Similarity of representations in two networks, or of two tasks in one."""
 
 import math
 
@@ -11,13 +11,13 @@ def linear_cka(
     """Returns the centred-kernel alignment of two sets of representations.
 
     HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = X X^T and L = Y Y^T
-    (Kornblith et al. 2019, eq. 4 with linear kernels). It does not change
-    if either set is rotated, shifted or scaled as a whole. So any two codes of
-    the same n things in which all are equally far apart have the value 1,
-    whatever the directions: it compares geometry, not directions.
+    (Kornblith et al. 2019, eq. 4 with linear kernels). It does not change if
+    either set is rotated, shifted or scaled as a whole: it compares geometry,
+    not directions. Two codes in which the same n things are all equally far
+    apart have the value 1, whatever their directions.
 
     With the biased HSIC (eq. 3) it is |Y^T X|_F^2 / (|X^T X|_F |Y^T Y|_F) of
-    centred X and Y; for few samples and many dimensions that is far above 0
+    centred X and Y. For few samples and many dimensions that is far above 0
     even between unrelated sets. The default is the unbiased HSIC (Song et al.
     2012, eq. 5), of mean 0 for independent sets; a value may be below 0.
 
@@ -49,15 +49,15 @@ def linear_cka(
 def centred_cosine(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the cosine of two sets of representations, each centred.
 
-    <X, Y>_F / (|X|_F |Y|_F) of centred X and Y. Unlike `linear_cka` it asks for
-    the same directions: rotating one set changes it.
+    <X, Y>_F / (|X|_F |Y|_F) of centred X and Y. Unlike `linear_cka` it compares
+    directions: rotating one set changes it.
 
     Args:
         first: X, one row per thing, shape (n, D).
         second: Y, of the same things in the same space, shape (n, D).
 
     Returns:
-        Cosine in [-1, 1]; 1 if the sets agree but for place and scale.
+        Cosine in [-1, 1]; 1 if the sets differ only by a shift and a scale.
 
     Raises:
         ValueError: as `linear_cka`, or if the spaces differ.
@@ -73,7 +73,7 @@ def centred_cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def varies(values: np.ndarray) -> bool:
-    """Tells whether rows differ by more than float32 rounding, shape (n, D)."""
+    """Tells whether rows, shape (n, D), differ by more than rounding."""
     values = np.asarray(values, float)
     spread = np.abs(values - values.mean(axis=0)).max()
     return bool(spread > 1e-5 * np.abs(values).max())
@@ -100,7 +100,7 @@ def _check_pairs(first, second):
 
 
 def _biased_inner(first, second):
-    """Returns tr(K L) of centred kernels, HSIC but for (n - 1)^2."""
+    """Returns tr(K L) of centred kernels: (n - 1)^2 times HSIC."""
     return (first * second).sum()
 
 

@@ -1,4 +1,4 @@
-"""What a handful of seeds tells: intervals and paired differences."""
+"""Statistics over a few seeds: intervals and paired differences."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,12 @@ def require(is_met: bool, rule: str, **received: object) -> None:
 
 
 def require_level(level: float) -> None:
-    """Raises a ValueError unless a confidence lies in (0, 1)."""
+    """Raises a ValueError unless a confidence is in (0, 1)."""
     require(0 < level < 1, "`level` must lie between 0 and 1", level=level)
 
 
 def as_array(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Returns numbers as an array; a ValueError if one is not finite."""
+    """Returns numbers as an array; raises a ValueError if one is not finite."""
     array = np.asarray(values, dtype=float)
     is_met = array.ndim == 1 and array.size > 0 and np.isfinite(array).all()
     rule = f"`{name}` must be one or more finite numbers"
@@ -52,11 +52,13 @@ def t_interval(
     """Returns the mean over seeds and its interval, with Student's t.
 
     mean -+ t s / sqrt(n), t the (1 + level) / 2 quantile for n - 1 degrees
-    of freedom (Student 1908), cut off at `bounds`. Exact for normal values;
-    too narrow for skewed ones, as is the percentile bootstrap for both (Efron
-    and Tibshirani 1993, ch. 14). One value v gives (v, NaN, NaN), with which
-    every comparison is false. Equal ones give (v, v, v), which is no proof:
-    where 4 seeds of 5 succeed, 5 successes of 5 come one time in three.
+    of freedom (Student 1908), cut off at `bounds`. It is exact for normal
+    values and too narrow for skewed ones. The percentile bootstrap is too
+    narrow for both (Efron and Tibshirani 1993, ch. 14).
+
+    One value v gives (v, NaN, NaN), and every comparison with NaN is false.
+    Equal values give (v, v, v), which is no proof: if seeds succeed with
+    probability 4/5, all of 5 succeed one time in three.
 
     Args:
         values: one number per seed, shape (R,).
@@ -86,10 +88,10 @@ def bootstrap_interval(
 ) -> Interval:
     """Returns the mean or median over seeds and its percentile bootstrap.
 
-    The quantiles (1 -+ level) / 2 of the statistic over 10,000 fixed
-    resamples (Efron and Tibshirani 1993, ch. 13). For a description: it holds
-    the mean less often than the `t_interval` at a few seeds, on which
-    decisions rest. One value v gives (v, NaN, NaN).
+    The ends are the quantiles (1 -+ level) / 2 of the statistic over 10,000
+    fixed resamples (Efron and Tibshirani 1993, ch. 13). Use it to describe,
+    and the `t_interval` to decide: with few seeds the bootstrap covers the
+    mean less often. One value v gives (v, NaN, NaN).
 
     Args:
         values: one number per seed, shape (R,).
@@ -130,8 +132,9 @@ def wilson_interval(
 ) -> Interval:
     """Returns a share, e.g. of seeds that succeed, and its Wilson interval.
 
-    All p with |k/n - p| <= z sqrt(p (1 - p) / n), z the (1 + level) / 2
-    normal quantile (Wilson 1927). It keeps its width where k is 0 or n.
+    It holds all p with |k/n - p| <= z sqrt(p (1 - p) / n), z the
+    (1 + level) / 2 normal quantile (Wilson 1927). Its width is not 0 if k is
+    0 or n.
 
     Args:
         num_successes: k, at most `num_trials`.
@@ -153,14 +156,16 @@ def wilson_interval(
 def bimodality_coefficient(values: Sequence[float]) -> float:
     """Returns Sarle's bimodality coefficient; 5/9 for many uniform values.
 
-    (g^2 + 1) / (k + 3 (n - 1)^2 / ((n - 2) (n - 3))), g the skewness and k
-    the excess kurtosis, both corrected for n (SAS/STAT; Pfister et al. 2013).
+    (g^2 + 1) / (k + 3 (n - 1)^2 / ((n - 2) (n - 3))), with g the skewness and
+    k the excess kurtosis, both corrected for n (SAS/STAT; Pfister et al.
+    2013).
 
     Args:
         values: one number per seed, shape (R,).
 
     Raises:
-        ValueError: if fewer than 4 values, all equal, or one not finite.
+        ValueError: if there are fewer than 4 values, all are equal, or one is
+            not finite.
     """
     array, n = as_array("values", values), len(values)
     rule = "`values` must be at least 4 and not all equal"
@@ -174,9 +179,9 @@ def bimodality_coefficient(values: Sequence[float]) -> float:
 def is_bimodal(values: Sequence[float]) -> bool:
     """Tells whether seeds look like two groups: coefficient above 5/9.
 
-    A hint, not a test (Pfister et al. 2013). It is never true below 6 seeds,
-    misses two groups of equal size below 10, and takes skewness or a single
-    outlier for a second group.
+    This is a hint, not a test (Pfister et al. 2013). It is never true below 6
+    seeds, misses two groups of equal size below 10, and takes skewness or a
+    single outlier for a second group.
 
     Args:
         values: one number per seed, shape (R,); equal ones are one group.
@@ -194,10 +199,10 @@ def paired_difference(
 ) -> tuple[Interval, float]:
     """Returns the mean of first - second over the same seeds, and a p-value.
 
-    With the `t_interval`, and the two-sided p-value of flipping the sign of
-    each difference (Fisher 1935, sec. 21), over all 2^n flips up to 13 seeds
-    and 9,999 fixed random ones beyond. It is never below 2 / 2^n: 0.0625 for
-    5 seeds, however large the difference.
+    The interval is the `t_interval`. The two-sided p-value is that of flipping
+    the sign of each difference (Fisher 1935, sec. 21): all 2^n flips up to 13
+    seeds, 9,999 fixed random ones beyond. It is never below 2 / 2^n: 0.0625
+    for 5 seeds, however large the difference.
 
     Args:
         first: value by seed.
@@ -220,9 +225,9 @@ def paired_difference(
 
 
 def corrected_level(level: float, num_tests: int) -> float:
-    """Returns the level at which each of several tests has to be made.
+    """Returns the level of each of several tests.
 
-    1 - (1 - level) / num_tests (Bonferroni; Dunn 1961): all intervals then
+    1 - (1 - level) / num_tests (Bonferroni; Dunn 1961). All intervals then
     hold together with probability at least `level`.
 
     Args:

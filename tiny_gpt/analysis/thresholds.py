@@ -1,4 +1,4 @@
-"""Where success begins: thresholds along samples, medians over seeds."""
+"""Thresholds along samples, and medians over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ class Threshold:
     """The number of samples at which half of all seeds succeed.
 
     Attributes:
-        value: samples; 0 if it lies below the grid, inf if above, NaN if
+        value: samples; 0 if it is below the grid, inf if above, NaN if
             success does not rise with samples.
         low: lower end of the interval; 0 if open, NaN for a single seed.
         high: upper end of the interval; inf if open, NaN for a single seed.
         slope: of the log-odds, per factor e of samples.
         p_value: of the logistic form against any other (Pearson 1900); NaN
-            where nothing is left to test.
+            if nothing is left to test.
         censoring: "none", "below", "above" or "does not rise".
         low_draws: lower end of each bootstrap resample, shape (N,).
         high_draws: upper end of each, shape (N,).
@@ -51,19 +51,20 @@ def fit_threshold(
 ) -> Threshold:
     """Fits P(success) = 1 / (1 + exp(-slope (ln x - ln threshold))).
 
-    By the likelihood with Firth's penalty, 1/2 ln |information| (Firth 1993;
-    Heinze and Schemper 2002), which is finite where successes and failures
-    are separated. The interval is the percentile bootstrap over whole seeds,
-    the same resamples in every call with as many seeds, expanded for their
-    number (`expanded_tail`): of 10 independent seeds it then holds the truth
-    about as often as it says, or more often. Where successes and failures are
-    separated, the grid does not tell more than between which two of its
-    values the threshold lies: both count as ends, and the value is their
-    geometric mean. A threshold outside the grid is censored, not
-    extrapolated.
+    The fit maximises the likelihood with Firth's penalty, 1/2 ln
+    |information| (Firth 1993; Heinze and Schemper 2002). It is finite even if
+    successes and failures are separated. In that case the grid tells only
+    between which two of its values the threshold lies: both count as ends,
+    and the value is their geometric mean. A threshold outside the grid is
+    censored, not extrapolated.
+
+    The interval is the percentile bootstrap over whole seeds. The resamples
+    are the same in every call with the same number of seeds. The interval is
+    expanded for that number (`expanded_tail`): with 10 independent seeds it
+    then covers the truth about as often as it says, or more often.
 
     The test of the form is Pearson's chi-squared over the values of x. It
-    seldom rejects where the curve is so steep that few of them are mixed.
+    seldom rejects if the curve is so steep that few of them are mixed.
 
     Args:
         samples: x, e.g. sentence pairs, positive and increasing, shape (X,).
@@ -119,9 +120,9 @@ def expanded_tail(level: float, num_seeds: int) -> float:
     """Returns the share of resamples beyond each end of an interval.
 
     Phi(-t sqrt(n / (n - 1))), t the (1 + level) / 2 quantile of Student for
-    n - 1 degrees of freedom, which makes the percentile interval of a mean as
-    wide as Student's (Hesterberg 2015). For 10 seeds at 0.95 it is
-    0.0086, and not 0.025.
+    n - 1 degrees of freedom. It makes the percentile interval of a mean as
+    wide as Student's (Hesterberg 2015). For 10 seeds at 0.95 it is 0.0086
+    instead of 0.025.
 
     Args:
         level: confidence, in (0, 1).
@@ -149,8 +150,8 @@ def _fit_logistic(
     """Maximises the penalised likelihood of each row.
 
     With h the leverages, the score is that of k + h / 2 successes in n + h
-    runs. Newton's step for those, h held fixed, is shorter than that of
-    Fisher scoring, which runs in circles where n is 1.
+    runs. Newton's step for those, with h held fixed, is shorter than that of
+    Fisher scoring, which does not converge if n is 1.
 
     Args:
         log_x: shape (X,).
@@ -265,7 +266,7 @@ def median_intervals(
 ) -> np.ndarray:
     """Returns medians over seeds with their percentile bootstrap.
 
-    As `bootstrap_interval`, for many cells at once.
+    Like `bootstrap_interval`, for many cells at once.
 
     Args:
         values: shape (C, R), NaN for no run.
@@ -273,8 +274,8 @@ def median_intervals(
         num_resamples: resamples of the seeds.
 
     Returns:
-        Median, low and high, shape (C, 3); NaN for a cell without a run, NaN
-        ends for one with a single run.
+        Median, low and high, shape (C, 3). All are NaN for a cell without a
+        run, the ends for one with a single run.
     """
     require_level(level)
     values = np.asarray(values, float)

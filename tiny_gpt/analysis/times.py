@@ -1,4 +1,4 @@
-"""When something happens over seeds, those that never arrive included."""
+"""Times to an event over seeds, some of which never reach it."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tiny_gpt.analysis.statistics import (
 def time_to_threshold(
     times: Sequence[float], values: Sequence[float], threshold: float
 ) -> float:
-    """Returns when a curve is first at or above a threshold.
+    """Returns the first time at which a curve is at or above a threshold.
 
     Args:
         times: when the curve was measured, e.g. epochs, increasing.
@@ -41,13 +41,14 @@ def time_to_threshold(
 def median_time(
     times: Sequence[float], last_time: float, level: float = 0.95
 ) -> Interval:
-    """Returns the median time over seeds, those that never arrive included.
+    """Returns the median time over seeds, including those that never arrive.
 
-    First t at which the Kaplan-Meier estimate of P(time > t) is at most 1/2
-    (Kaplan and Meier 1958), inf if there is none. The interval lies between
-    two ordered times, by the sign test (Conover 1999, sec. 3.2): since all
-    seeds are censored at the same time, it is exact and never covers less
-    than `level`. It takes 6 seeds at 0.95, 10 at 0.997; fewer give NaN.
+    It is the first t at which the Kaplan-Meier estimate of P(time > t) is at
+    most 1/2 (Kaplan and Meier 1958), inf if there is none. The ends of the
+    interval are two of the ordered times, by the sign test (Conover 1999,
+    sec. 3.2). Since all seeds are censored at the same time, it is exact and
+    never covers less than `level`. It needs 6 seeds at 0.95, 10 at 0.997;
+    fewer give NaN.
 
     Args:
         times: one per seed, shape (R,), as from `time_to_threshold`.
