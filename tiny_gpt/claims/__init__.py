@@ -1,4 +1,4 @@
-"""What a claim is, the evidence it is judged on, and its verdict."""
+"""Claims of the paper, their evidence and their verdicts."""
 
 from tiny_gpt.runtime.checks import check_installed
 

@@ -1,4 +1,4 @@
-"""What a claim is, and the families in which they are decided."""
+"""Claims, and the families in which they are decided."""
 
 import importlib
 import pkgutil
@@ -22,18 +22,17 @@ UNSEEN_RUNS = "Written before any run of these conditions."
 
 @dataclass(frozen=True)
 class Family:
-    """Claims whose intervals hold together.
+    """A group of claims whose intervals hold together.
 
-    A family is fixed before the runs that it is decided on: one claim more
-    would widen the intervals of the others. A new claim brings a family of
-    its own.
+    A family is fixed before the runs that decide it: one more claim would
+    widen the intervals of the others. A new claim brings a family of its own.
 
     Attributes:
         name: e.g. "section_3".
         claims: names of its claims, in the order of the report.
         num_intervals: intervals that their rules compare.
-        target: what runs their conditions, "reproduce" or "theory".
-        level: of all intervals together.
+        target: command that runs their conditions, "reproduce" or "theory".
+        level: confidence of all intervals together.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Family:
         """Returns its claims in the order of the report.
 
         Raises:
-            ValueError: if they are not those that the family is fixed to.
+            ValueError: if they are not the claims that the family names.
         """
         by_name = {claim.name: claim for claim in claims}
         count = sum(claim.num_intervals for claim in claims)
@@ -72,18 +71,18 @@ class Claim:
     """One claim of the paper.
 
     Attributes:
-        family: the claims that it is decided with.
+        family: claims with which it is decided.
         name: short name, also that of its section in the report.
         title: the claim in our words.
         statement: what the paper says.
-        source: where.
+        source: where the paper says it.
         decided_on: `QUICK`, the runs under test, or `PAPER`.
         conditions: experiment and condition of each run that tests it.
-        statistic: what is compared.
+        statistic: the quantity that is compared.
         rule: how it is decided.
         rule_history: what had been seen when the rule was written.
         num_intervals: intervals that the rule compares.
-        decide: the rule.
+        decide: the rule as a function.
     """
 
     family: Family
@@ -127,7 +126,7 @@ def decide_all(
     Args:
         claims: a family, which shares one level of its intervals.
         evidence: frames of the runs.
-        command: command that repeats them, put beside each claim.
+        command: command that repeats the runs, shown with each claim.
 
     Returns:
         One entry per claim, in their order, as

@@ -1,4 +1,4 @@
-"""What the claims are decided on: frames, with checks and intervals."""
+"""The evidence on which claims are decided: frames, checks, intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ BySeed = dict[int, float]
 
 @dataclass
 class Decision:
-    """What a rule says of the evidence.
+    """The result of applying a rule to the evidence.
 
     Attributes:
         verdict: one of `VERDICTS`.
         because: the reason, in a sentence with numbers.
         effects: name, value, low, high and unit of each number that counts.
         figure: what to draw, as `report.page` reads it; None for nothing.
-        num_seeds: seeds behind it.
+        num_seeds: number of seeds that it rests on.
     """
 
     verdict: str
@@ -40,7 +40,7 @@ class Decision:
 
 
 class MissingRunsError(ValueError):
-    """A claim needs runs that are not there yet."""
+    """A claim needs runs that do not exist yet."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Evidence:
         paper: metrics frame at the published size; None if there is none.
         published: the published curves: experiment, condition, epoch, task,
             metric, value.
-        level: of each interval, corrected for their number.
+        level: confidence of each interval, corrected for their number.
         num_demonstrations: of the main prompt of the runs under test.
         accuracy: metric of the fixed sample that is asked in every epoch.
 
@@ -98,7 +98,7 @@ class Evidence:
 
         Args:
             place: experiment and condition, e.g. "triangle/no_a_to_c".
-            **columns: what other columns must equal.
+            **columns: values that other columns must have.
 
         Raises:
             MissingRunsError: if the condition or a seed is missing.
@@ -126,7 +126,7 @@ class Evidence:
 
         Args:
             place: experiment and condition.
-            mapping: mapping asked for.
+            mapping: mapping of the questions.
             metric: one of `tiers.exact_rows`.
             tier: words that count.
             prompt: name of the prompt; None for the main one.
@@ -163,7 +163,7 @@ class Evidence:
 
 
 def by_seed(rows: pd.DataFrame) -> BySeed:
-    """Returns value by seed of rows that hold each seed once.
+    """Returns the value of each seed, from rows that hold each seed once.
 
     Raises:
         ValueError: if a seed occurs twice.
@@ -181,7 +181,7 @@ def by_seed(rows: pd.DataFrame) -> BySeed:
 
 
 def average(parts: Sequence[BySeed]) -> BySeed:
-    """Returns the mean over parts of each seed."""
+    """Returns, for each seed, the mean over several values."""
     return {
         seed: sum(part[seed] for part in parts) / len(parts)
         for seed in parts[0]

@@ -1,8 +1,8 @@
-"""What the decision rules share: thresholds, and how a verdict is made.
+"""Verdicts: thresholds that rules share, and how a verdict is made.
 
-A rule compares intervals with thresholds that stand here as constants. All
-were written before the runs that they judge; each claim says which figures had
-been seen by then.
+A rule compares intervals with thresholds, which are constants in this module.
+All were written before the runs that they judge. Each claim says which figures
+had been seen by then.
 """
 
 import math
