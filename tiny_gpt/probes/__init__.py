@@ -1,14 +1,14 @@
-"""What a GPT computes inside: read it, look through it, replace parts of it.
+"""Probes of a GPT: read its inner states, look through them, replace parts.
 
 `Reader` runs a model of `GPTConfig` layer by layer, with the layers' own
 methods, and keeps what passes between them. One compiled program both reads
 and patches, so that a part replaced by itself changes no bit.
 
-Points, where the residual stream can be read and replaced, are named
+The residual stream can be read and replaced at points. They are named
 "embedding", "block_0.attention", "block_0.feed_forward", "block_1.attention"
-and so on: the stream after that sub-layer has been added. In a post-norm
-network it has also been normalised there, so that the stream is no plain sum
-of what the layers wrote.
+and so on; each is the stream after that sub-layer has been added. In a
+post-norm network the stream has also been normalised there, so it is not a
+plain sum of the layers' outputs.
 
 Axes: P points, L blocks, B sentences, T positions, D hidden_dim, H heads,
 K head_dim, V classes (with those beyond the vocabulary), Q questions.

@@ -1,4 +1,4 @@
-"""Measures of a reading, and of what changes when parts are replaced."""
+"""Effects: measures of a reading, and of a replacement of parts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +29,7 @@ def patching_effect(
     positions: Any = None,
     source: keras.Model | Snapshot | None = None,
 ) -> np.ndarray:
-    """Measures what a residual stream of other tokens does to an answer.
+    """Measures how an answer changes with a residual stream of other tokens.
 
     log p(id | the residual of `donor_tokens` put in at one point and one
     position) - log p(id), both after `tokens` (Vig et al. 2020; Meng et al.
@@ -39,9 +39,9 @@ def patching_effect(
         reader: the model.
         donor_tokens: token ids whose residual stream is put in, (B, T).
         tokens: token ids into which it is put, (B, T).
-        answer_positions: positions whose next token is asked for, shape
+        answer_positions: positions whose next token is the answer, shape
             (Q,), or (B, Q) for each sentence its own.
-        ids: classes asked for there, shape (B, Q).
+        ids: classes of the answers, shape (B, Q).
         positions: positions patched, one at a time, shape (S,); all of them
             by default.
         source: as in `Reader.read`.
@@ -74,9 +74,9 @@ def head_patching_effect(
     positions: Any = None,
     source: keras.Model | Snapshot | None = None,
 ) -> np.ndarray:
-    """Measures what one head's values for other tokens do to an answer.
+    """Measures how an answer changes with one head's values for other tokens.
 
-    As `patching_effect`, with one head replaced at a time.
+    Like `patching_effect`, with one head replaced at a time.
 
     Args:
         reader: the model.
@@ -84,8 +84,8 @@ def head_patching_effect(
         tokens: token ids into which they are put, (B, T).
         answer_positions: as in `patching_effect`.
         ids: as in `patching_effect`.
-        positions: where the head is replaced, all at once, as in
-            `HeadPatch`.
+        positions: positions at which the head is replaced, all at once, as
+            in `HeadPatch`.
         source: as in `Reader.read`.
 
     Returns:
@@ -148,16 +148,16 @@ def _effects(
 def ablate_head(
     reading: Reading, block: int, head: int, kind: str = "mean"
 ) -> HeadPatch:
-    """Takes away what a head says about the sentence.
+    """Returns a patch that removes what a head says about the sentence.
 
     Args:
         reading: sentences over which the mean is taken, of the same length as
             those to be read with the patch.
         block: number of the block, from 0.
         head: number of the head, from 0.
-        kind: "zero" for values of 0, of which the network may make something
-            it never does by itself; "mean" for the mean over sentences,
-            position by position (Wang et al. 2023, sec. 2.1).
+        kind: "zero" for values of 0, which the network may never produce by
+            itself; "mean" for the mean over sentences, position by position
+            (Wang et al. 2023, sec. 2.1).
 
     Returns:
         Patch for `Reader.read`, of every position.
@@ -181,7 +181,7 @@ def lens_probability(
 
     Args:
         log_probabilities: of `Reader.lens`, nats, shape (..., B, T, V).
-        ids: classes looked for, shape (B, N).
+        ids: the classes, shape (B, N).
 
     Returns:
         Probabilities in [0, 1], shape (..., B, T, N).
@@ -202,9 +202,9 @@ def lens_rank(
 
     Args:
         log_probabilities: of `Reader.lens`, nats, shape (..., B, T, V).
-        ids: classes looked for, shape (B, N).
+        ids: the classes, shape (B, N).
         candidates: classes compared, shape (n,), e.g. the words of one
-            language, which must include `ids`; all of them by default.
+            language, which must include `ids`; by default all classes.
 
     Returns:
         Ranks, 1 for the most probable, shape (..., B, T, N); ties count half
@@ -212,7 +212,7 @@ def lens_rank(
 
     Raises:
         ValueError: if there is not one row of ids for each sentence, or an
-            id is no candidate.
+            id is not a candidate.
     """
     index = _index_by_position(log_probabilities, ids)
     if candidates is None:
@@ -256,15 +256,16 @@ def _index_by_position(log_probabilities, ids):
 def attention_to(
     reading: Reading, query_positions: Any, key_positions: Any
 ) -> np.ndarray:
-    """Returns how much some positions look at some others, head by head.
+    """Returns how much some positions attend to some others, head by head.
 
-    E.g. from where an answer is given to the word to be translated.
+    E.g. from the position of an answer to the word to be translated.
 
     Args:
         reading: the reading.
-        query_positions: positions that look, shape (Q,), or (B, Q) for each
+        query_positions: positions that attend, shape (Q,), or (B, Q) for each
             sentence its own.
-        key_positions: the one position looked at by each of them, likewise.
+        key_positions: for each of them the one position that it attends to,
+            of the same shapes.
 
     Returns:
         Attention weights in [0, 1], shape (L, B, H, Q); 0 where the key is

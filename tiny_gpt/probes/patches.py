@@ -1,4 +1,4 @@
-"""What is replaced while a model computes, and where."""
+"""Patches: replacements of parts of a computation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Patch:
 
     Attributes:
         point: name of the point.
-        values: what broadcasts to (B, T, D).
-        positions: where, shape (n,) for all sentences or (B, n) for each;
-            None for every position.
+        values: replacement; must broadcast to (B, T, D).
+        positions: shape (n,) for all sentences or (B, n) for each; None for
+            every position.
     """
 
     point: str
@@ -35,7 +35,7 @@ class HeadPatch:
     Attributes:
         block: number of the block, from 0.
         head: number of the head, from 0.
-        values: what broadcasts to (B, T, K), e.g.
+        values: replacement; must broadcast to (B, T, K), e.g.
             `reading.head_values[block][:, head]` of other tokens.
         positions: as in `Patch`.
     """
@@ -50,20 +50,20 @@ class Replacements:
     """Patches as arrays of fixed shapes, so that one program serves all.
 
     Args:
-        patches: what is replaced; of two for one place the later.
+        patches: the patches; if two replace the same place, the later wins.
         points: names of the points, P of them.
         shape: numbers of blocks, sentences, heads, positions and values of a
             head, (L, B, H, T, K).
         dtype: of the values.
 
     Attributes:
-        arrays: where the residual stream is replaced, booleans of shape
-            (P, B, T), and by what, (P, B, T, D); where heads are replaced,
-            (L, B, H, T), and by what, (L, B, H, T, K).
+        arrays: a mask of the residual stream, booleans of shape (P, B, T),
+            and its replacement, (P, B, T, D); a mask of the heads,
+            (L, B, H, T), and their replacement, (L, B, H, T, K).
 
     Raises:
-        ValueError: if a patch names what is not there, or its values have
-            another shape.
+        ValueError: if a patch names a point or head that does not exist, or
+            its values have another shape.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ def rows_of_positions(
     """Returns positions of every sentence, shape (B, n).
 
     Args:
-        name: what they are called in an error.
+        name: their name in an error.
         positions: integers of shape (), (n,) or (B, n).
         batch: sentences, B.
         length: positions in each, T.
 
     Raises:
-        ValueError: if they are no integers in [0, T), or of another shape.
+        ValueError: if they are not integers in [0, T), or of another shape.
     """
     rows = np.asarray(positions)
     is_integer = np.issubdtype(rows.dtype, np.integer) and rows.size > 0
@@ -164,7 +164,7 @@ def index_of(point: str, points: tuple[str, ...]) -> int:
 
 
 def check_number(name: str, number: int, count: int) -> None:
-    """Raises a ValueError, if `number` is not one of 0, 1, ..., count - 1."""
+    """Raises a ValueError if `number` is not one of 0, 1, ..., count - 1."""
     if not 0 <= number < count:
         raise ValueError(
             f"`{name}` must lie in [0, {count}). Received: {name}={number}"

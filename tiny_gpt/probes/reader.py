@@ -1,4 +1,4 @@
-"""A model read layer by layer, with parts of the computation replaced."""
+"""The reader: a model run layer by layer, with parts replaced."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model computed for some token ids.
+    """The computations of a model for some token ids.
 
     Attributes:
         points: names of the points, P of them.
@@ -57,7 +57,7 @@ class Reading:
         return self.residuals[index_of(point, self.points)]
 
     def head_outputs(self, block: int) -> np.ndarray:
-        """Returns what each head of a block writes, shape (B, H, T, D).
+        """Returns the output of each head of a block, shape (B, H, T, D).
 
         The sum over heads plus `attention_biases[block]` is the output of the
         attention, before it is added to the stream (Elhage et al. 2021).
@@ -73,10 +73,10 @@ class Reading:
 
 
 class Reader:
-    """Reads what a model computes inside, also with parts of it replaced.
+    """Reads the inner states of a model, also with parts of it replaced.
 
     Dropout does not act, whatever its rate. One program is compiled for each
-    shape of the tokens; what is replaced, and where, are arguments of it.
+    shape of the tokens; the replacements are arguments of the program.
 
     Args:
         model: model of `GPTConfig`.
@@ -120,17 +120,18 @@ class Reader:
 
         Args:
             tokens: token ids, shape (B, T).
-            patches: what is replaced; of two for one place the later.
-            source: other weights for the same model (JAX); its own by
-                default.
+            patches: replacements; if two replace the same place, the later
+                wins.
+            source: other weights for the same model (JAX); by default its
+                own.
 
         Returns:
-            What was computed; where a patch replaced something, the patch.
+            The computed values; where a patch replaced something, the patch.
 
         Raises:
-            ValueError: if the tokens cannot be read, a patch names what is
-                not there or has values of another shape, or the backend
-                cannot use another source.
+            ValueError: if the tokens cannot be read, a patch names a place
+                that does not exist or has values of another shape, or the
+                backend cannot use another source.
         """
         tokens = self._check_tokens(tokens)
         batch, length = tokens.shape
@@ -148,14 +149,16 @@ class Reader:
     ) -> np.ndarray:
         """Predicts from a residual stream as if it were the last one.
 
-        The logit lens (nostalgebraist 2020): the final norm, if the network
-        is pre-norm, then the head. At the last point this is the model's own
-        prediction. A post-norm network has no norm before its head: after a
-        block the stream is normalised already, with the scale and shift of
-        that block and not of the last; at "embedding" it is not, and its mere
+        This is the logit lens (nostalgebraist 2020): the final norm, if the
+        network is pre-norm, then the head. At the last point this is the
+        model's own prediction.
+
+        A post-norm network has no norm before its head. After a block the
+        stream is already normalised, with the scale and shift of that block
+        and not of the last. At "embedding" it is not normalised, and its mere
         size makes the lens flat or sharp.
 
-        What a head writes (`Reading.head_outputs`) can be looked at too; the
+        The lens also reads the output of a head (`Reading.head_outputs`). The
         final norm then scales it as if it were the whole stream.
 
         Args:
