@@ -10,7 +10,8 @@
     run       runs what is missing
     collect   frames, thresholds, exponents
 
-No backend is imported here: workers of Ray come by before they know theirs.
+This package imports no backend: Ray's workers import it before they know
+which backend they use.
 """
 
 from tiny_gpt.runtime.checks import check_installed

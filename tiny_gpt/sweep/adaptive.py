@@ -1,4 +1,4 @@
-"""Runs where they tell most of the thresholds, not everywhere alike."""
+"""Adaptive sweeps: runs where they tell most about the thresholds."""
 
 import math
 import time
@@ -19,17 +19,17 @@ from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 @dataclass(frozen=True)
 class Rule:
-    """When a row has had enough runs.
+    """The rule that ends the runs of a row.
 
-    A row is a point of all axes but the first of numbers.
+    A row is a point of all axes but the first numeric one.
 
     Attributes:
-        budget: runs of a row at most, those that were there before included,
-            so that going on after an interruption ends at the same number.
-        factor: high / low of the credible interval that is enough; None to
-            spend the whole budget.
-        level: probability of the interval, and of a threshold outside the
-            grid at which a row stops.
+        budget: largest number of runs of a row. Earlier runs count, so that
+            going on after an interruption ends at the same number.
+        factor: a credible interval with high / low up to this is narrow
+            enough; None to spend the whole budget.
+        level: probability of the interval. A row also stops when its
+            threshold is outside the grid with this probability.
         lapses: lapse rates that are thought possible (`Psi`).
 
     Raises:
@@ -64,16 +64,16 @@ class Rule:
 
 
 class Row:
-    """What is known of one threshold, and which runs come next.
+    """The state of one row: what is known of its threshold, and its next runs.
 
     Args:
-        samples: values of the first axis that are positive, increasing.
+        samples: positive values of the first axis, increasing.
         seeds: in the order in which they are run, the same at each value.
-        rule: when it is enough.
+        rule: when the row stops.
 
     Attributes:
-        psi: what is known.
-        runs: outcomes so far.
+        psi: posterior of the threshold.
+        runs: number of outcomes so far.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Row:
         self._left = {x: list(seeds) for x in self.psi.samples.tolist()}
 
     def tell(self, x: float, seed: int, is_success: bool | None) -> None:
-        """Learns the outcome of a run.
+        """Adds the outcome of a run.
 
         Args:
             x: its sample.
@@ -104,8 +104,10 @@ class Row:
 
     @property
     def stopped(self) -> str:
-        """Why it stops: "" if not, else "interval", "below", "above" (the
-        threshold is outside the grid), "budget" or "seeds".
+        """Why the row stops, or "" if it goes on.
+
+        "interval", "below", "above" (the threshold is outside the grid),
+        "budget" or "seeds".
         """
         rule, ends = self._rule, self.threshold
         below, above = self.psi.probability_outside()
@@ -139,7 +141,7 @@ class Row:
 
 @dataclass
 class Adapted(Outcome):
-    """What came of it.
+    """The outcome of an adaptive sweep.
 
     Attributes:
         rows: by the values of the other axes, in the order of the sweep.
@@ -158,29 +160,29 @@ def run_adaptively(
     on_done: Callable[[TaskResult], None] | None = None,
     waits: bool = True,
 ) -> Adapted:
-    """Runs, of a sweep, what tells most of where success begins.
+    """Makes those runs of a sweep that tell most about its thresholds.
 
-    Each point of the axes other than the first of numbers has a Psi method of
-    its own (Kontsevich and Tyler 1999), which learns from all runs of the
-    sweep's seeds that are in the store, and says at which value of the first
-    axis the next seed is run. What comes next follows from the store alone,
-    so that an interrupted call goes on where it was. `collect_runs` reads the
+    Each point of the axes other than the first numeric one has a Psi method
+    of its own (Kontsevich and Tyler 1999). It learns from all runs of the
+    sweep's seeds that are in the store, and chooses the value of the first
+    axis for the next seed. The next runs follow from the store alone, so that
+    an interrupted call continues where it was. `collect_runs` reads the
     result as that of any sweep.
 
     Args:
         sweep: cells and seeds to choose from.
-        store: where runs are and go.
-        executor: how tasks are done.
-        rule: when a row has enough.
-        batch: runs of a row that are planned at once, 1 to `MOST_AT_ONCE`:
-            more keep more processes busy, and know less of each other.
-        on_plan: called with what is to be done, at the start of each round.
-        on_done: called with what came of each task.
+        store: where runs are read and written.
+        executor: does the tasks.
+        rule: when a row has enough runs.
+        batch: runs of a row that are planned at once, 1 to `MOST_AT_ONCE`.
+            More keep more processes busy, but are chosen with less knowledge.
+        on_plan: called with the tasks of each round, at its start.
+        on_done: called with the result of each task.
         waits: whether to wait for runs that other processes work at.
 
     Raises:
-        ValueError: if `batch` is out of range, or the sweep has no axis of
-            numbers with at least two positive values.
+        ValueError: if `batch` is out of range, or the sweep has no numeric
+            axis with at least two positive values.
         OSError: if the store cannot be written.
     """
     if type(batch) is not int or not 1 <= batch <= MOST_AT_ONCE:
@@ -235,7 +237,7 @@ def run_adaptively(
 def _cells_by_row(
     sweep: Sweep,
 ) -> dict[tuple[Any, ...], dict[float, Cell]]:
-    """Returns cells by positive values of the first axis, by the others."""
+    """Returns cells by row, then by positive values of the first axis."""
     numbers, _ = axes_of_map(sweep)
     rows: dict[tuple[Any, ...], dict[float, Cell]] = {}
     for cell in sweep.cells if numbers else ():
@@ -258,7 +260,7 @@ def _all(cells) -> Iterator[Cell]:
 
 
 def _tell(row, sweep, store, keys, x, cell, seed) -> bool:
-    """Tells a row of a run; False if it is not in the store."""
+    """Adds a run's outcome to a row; False if the run is not in the store."""
     run = store.load(keys[id(cell)], seed)
     if run is None:
         return False
@@ -267,7 +269,7 @@ def _tell(row, sweep, store, keys, x, cell, seed) -> bool:
 
 
 def _tasks(plan, keys, store) -> list[SweepTask]:
-    """Returns the runs of a plan that nobody works at, each once, by cell."""
+    """Returns the runs of a plan that nobody works on, each once, by cell."""
     seeds: dict[str, list[int]] = {}
     experiments = {}
     for _, _, cell, seed in plan:

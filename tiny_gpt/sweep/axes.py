@@ -1,4 +1,4 @@
-"""Fields of an experiment by name: how an axis of a sweep sets one."""
+"""Axes of a sweep: fields of an experiment by name, and how to set them."""
 
 import copy
 import dataclasses
@@ -27,7 +27,7 @@ Network = type[Any]  # a `ModelConfig`
 
 
 def has_field(experiment: Experiment, axis: str) -> bool:
-    """Tells whether an axis is a name, or the path of a field."""
+    """Tells whether an axis is a named one, or the path of a field."""
     return _has_field(_as_tree(experiment), axis)
 
 
@@ -37,19 +37,19 @@ def with_values(
     labels: tuple[str, str],
     mapping: str,
 ) -> Experiment:
-    """Returns an experiment with other values, of whatever axes.
+    """Returns an experiment with other values on some axes.
 
-    Fields are set first, then what follows from others (`DERIVED`); only the
-    result has to be valid.
+    Fields are set first, then what follows from others (`DERIVED`). Only the
+    final experiment has to be valid.
 
     Args:
-        base: where all other values come from.
+        base: source of all other values.
         values: value by axis.
         labels: name and condition of the result.
-        mapping: the sparse one.
+        mapping: the sparse mapping.
 
     Raises:
-        ValueError: if it is no valid experiment.
+        ValueError: if the result is not a valid experiment.
     """
     tree = _as_tree(base)
     tree.update(zip(LABELS, labels, strict=True))
@@ -66,7 +66,7 @@ def _as_tree(config: Any) -> Any:
     """Returns nested dicts; a tuple of dataclasses by their first field.
 
     E.g. the components of a mixture by their mapping. The fields of a task
-    stand beside those of its experiment.
+    are at the same level as those of its experiment.
     """
     if _has_parts(config):
         trees = [_as_tree(part) for part in config]
@@ -87,7 +87,7 @@ def _has_parts(value: Any) -> bool:
 
 
 def _build(like: Any, tree: Any) -> Any:
-    """Returns what a tree says, of the classes of another config."""
+    """Builds a config from a tree, with the classes of another config."""
     if _has_parts(like):
         return tuple(
             type(part)(label, **fields)
@@ -115,7 +115,7 @@ def _from_tree(base: Experiment, tree: Tree) -> Experiment:
 
 
 def _find(tree: Tree, path: str) -> tuple[Tree, str]:
-    """Returns what holds a field, and its name there."""
+    """Returns the part of a tree that holds a field, and its name there."""
     *parts, name = path.split(".")
     for part in parts:
         tree = tree[part]

@@ -1,4 +1,4 @@
-"""One cell of a sweep as the store has it: its content, hash and file."""
+"""A cell of a sweep in the store: its content, hash and file."""
 
 import dataclasses
 import hashlib
@@ -24,14 +24,14 @@ CONTENT = ("format", "backend", "precision", "experiment")
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """What a finished run leaves.
+    """The results of a finished run.
 
     Attributes:
         logs: Keras logs of each epoch.
         exact: rows of the exact evaluation.
         wall_s: seconds of training and evaluation, compilation included.
         made_on: host, devices and versions, in a line.
-        columns: places of further keys of the logs (`Record.columns`).
+        columns: columns of further keys of the logs (`Record.columns`).
     """
 
     logs: list[dict[str, float]]
@@ -42,10 +42,10 @@ class Finished:
 
 
 def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
-    """Returns all that the numbers of a run depend on but its seed.
+    """Returns all that the numbers of a run depend on, except its seed.
 
-    Every field of the experiment but its labels, the format of the store,
-    backend and precision; JSON types.
+    That is every field of the experiment but its labels, the format of the
+    store, backend and precision; JSON types.
     """
     config = config_of(experiment)
     del config["name"], config["condition"]
@@ -64,10 +64,10 @@ def key_of(content: dict[str, Any]) -> str:
 
 
 def unlabelled(experiment: Experiment, key: str) -> Experiment:
-    """Returns an experiment under the labels that the store gives it.
+    """Returns an experiment with the labels that the store gives it.
 
-    Records know experiments by their labels, too, and sweeps that share a
-    cell give it different ones.
+    Records check an experiment's labels as well, and sweeps that share a
+    cell label it differently.
     """
     return dataclasses.replace(experiment, name="cell", condition=key[:16])
 
@@ -76,7 +76,7 @@ def read_cell(path: Path, key: str, seed: int) -> Finished:
     """Reads the file of a finished run.
 
     Raises:
-        DamagedFileError: if it is not what was written there.
+        DamagedFileError: if its content is not what was written.
         FileNotFoundError: if there is no such file.
     """
     cell = unseal(path)

@@ -1,4 +1,4 @@
-"""Runs of a sweep -> frames: one row per run, or the whole metrics frame."""
+"""Frames of a sweep: one row per run, or the whole metrics frame."""
 
 import functools
 import math
@@ -28,9 +28,9 @@ def collect_runs(sweep: Sweep, store: Store) -> pd.DataFrame:
     """Returns one row for each finished run of a sweep.
 
     Args:
-        sweep: whose runs.
-        store: where they are. A damaged file is set aside, with a warning,
-            and its run is missing.
+        sweep: the sweep.
+        store: where its runs are. A damaged file is set aside, with a
+            warning, and its run is missing.
 
     Returns:
         A column per axis, words as text (`text_of`), then `RUN_COLUMNS`.
@@ -48,12 +48,12 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
     """Returns the metrics frame of all finished runs, with a column per axis.
 
     Args:
-        sweep: whose runs; its name and conditions label them.
-        store: where they are.
+        sweep: the sweep; its name and conditions label the runs.
+        store: where its runs are.
 
     Returns:
-        Columns `columns.COLUMNS`, then the axes, words as text; no column
-        without a run.
+        Columns `columns.COLUMNS`, then the axes other than "condition", words
+        as text. Without a run the frame has no columns.
     """
     axes = [axis for axis in sweep.axes if axis != CONDITION]
     frames = []
@@ -87,16 +87,16 @@ def _point(sweep: Sweep, cell: Cell, axes: Sequence[str]) -> tuple[Any, ...]:
 
 
 def text_of(value: Any) -> str:
-    """Returns a value as text that a CSV file leaves as it is."""
+    """Returns a value as text that a CSV file does not change."""
     if isinstance(value, bool):  # pandas takes "True" for one, "None" for NaN
         return "yes" if value else "no"
     return "none" if value is None else str(value)
 
 
 def axes_of_map(sweep: Sweep) -> tuple[list[str], list[str]]:
-    """Returns the axes of numbers, and those of words, in their order.
+    """Returns the numeric axes, and the axes of words, in their order.
 
-    The first of numbers is the one along which success rises.
+    Success rises along the first numeric axis.
     """
     numbers: list[str] = []
     words: list[str] = []
@@ -115,12 +115,12 @@ def fit_thresholds(
     """Fits the threshold along the first axis, at each point of the others.
 
     Args:
-        sweep: whose runs.
-        runs: what `collect_runs` returned.
+        sweep: the sweep.
+        runs: frame of `collect_runs`.
         level: confidence of the intervals.
 
     Returns:
-        Thresholds by the values of the other axes, in their order; points
+        Thresholds by the values of the other axes, in their order. Points
         with fewer than two values above 0 on the first axis are left out.
     """
     numbers, _ = axes_of_map(sweep)
@@ -148,15 +148,15 @@ def fit_thresholds(
 def fit_exponents(
     sweep: Sweep, thresholds: Mapping[tuple[Any, ...], Threshold]
 ) -> dict[tuple[Any, ...], Exponent]:
-    """Fits how thresholds grow along the second axis of numbers.
+    """Fits how thresholds grow along the second numeric axis.
 
     Args:
-        sweep: whose thresholds.
-        thresholds: what `fit_thresholds` returned.
+        sweep: the sweep.
+        thresholds: result of `fit_thresholds`.
 
     Returns:
-        Exponents by the values of the axes that are left; empty without a
-        second axis of numbers.
+        Exponents by the values of the remaining axes; empty without a
+        second numeric axis.
     """
     numbers, _ = axes_of_map(sweep)
     if len(numbers) < 2:
@@ -180,16 +180,16 @@ def summarise_cells(
     """Summarises the runs of each cell.
 
     Args:
-        sweep: whose runs.
-        runs: what `collect_runs` returned.
+        sweep: the sweep.
+        runs: frame of `collect_runs`.
         level: confidence of the intervals.
 
     Returns:
-        A row per cell, those without a run included. A column per axis, then:
+        A row per cell, also for cells without a run. A column per axis, then:
         "runs" whose value is known, "successes", "p_success" with its Wilson
-        interval ("p_low", "p_high"), "median" of the value with its bootstrap
-        ("low", "high"), and "regime", the most frequent one
-        (`classify_regime`), the first of `REGIMES` among equals.
+        interval ("p_low", "p_high"), "regime", the most frequent one
+        (`classify_regime`; the first of `REGIMES` among equals), and "median"
+        of the value with its bootstrap ("low", "high").
     """
     axes, threshold = list(sweep.axes), sweep.success.threshold
     groups = dict(list(runs.groupby(axes, sort=False)))
@@ -240,7 +240,7 @@ def describe_threshold(found: Threshold) -> Mapping[str, Any]:
 
 
 def describe_exponent(found: Exponent) -> Mapping[str, Any]:
-    """Returns JSON types: None for what is not known."""
+    """Returns JSON types: None for unknown numbers."""
     numbers = {
         "exponent": found.exponent.value,
         "low": found.exponent.low,

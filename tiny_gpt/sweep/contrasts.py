@@ -1,4 +1,4 @@
-"""Thresholds of two conditions, side by side."""
+"""Contrasts: thresholds of two conditions compared."""
 
 import math
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ FAMILY_LEVEL = 0.95  # of all intervals of one sweep together
 
 @dataclass(frozen=True)
 class Contrast:
-    """One threshold over another.
+    """The ratio of two thresholds.
 
     Attributes:
         at: values of the axes that both have in common.
         axis: the axis in which they differ.
-        over: its value above, and below the line.
+        over: values of this axis, that of the numerator first.
         log_ratio: natural logarithm of the ratio, with its interval.
         level: confidence of the interval.
     """
@@ -39,19 +39,20 @@ def compare_thresholds(
 ) -> Interval:
     """Returns ln(above / below) with its interval.
 
-    The percentile bootstrap over seeds that both share, with the tails of
-    `thresholds.expanded_tail`; where a resample leaves a threshold between
-    two ends, each end of the ratio takes the end that makes the interval
-    wider. What is outside the grid leaves the ratio open to that side.
+    It is the percentile bootstrap over the seeds that both share, with the
+    tails of `thresholds.expanded_tail`. If a resample leaves a threshold
+    between two ends, each end of the ratio takes the one that makes the
+    interval wider. A threshold outside the grid leaves the ratio open on that
+    side.
 
     Args:
-        above: threshold above the line.
-        below: threshold below the line, of the same seeds and resamples.
+        above: threshold in the numerator.
+        below: threshold in the denominator, of the same seeds and resamples.
         level: confidence, in (0, 1).
 
     Returns:
-        The interval; its value is NaN where both lie outside on one side, its
-        ends are with a single seed.
+        The interval. Its value is NaN if both thresholds are outside the
+        grid on one side; its ends are NaN with a single seed.
 
     Raises:
         ValueError: if the numbers of resamples differ.
@@ -85,8 +86,8 @@ def fit_contrasts(
     All intervals together hold at `FAMILY_LEVEL` (Bonferroni).
 
     Args:
-        sweep: whose thresholds.
-        thresholds: what `collect.fit_thresholds` returned.
+        sweep: the sweep.
+        thresholds: result of `collect.fit_thresholds`.
 
     Returns:
         A contrast for each axis of words with exactly two values, at each

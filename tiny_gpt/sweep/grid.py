@@ -1,4 +1,4 @@
-"""A sweep: axes and what counts as success -> cells, each an experiment."""
+"""The grid of a sweep: axes, seeds and success; each cell an experiment."""
 
 import itertools
 import json
@@ -15,18 +15,19 @@ from tiny_gpt.sweep.axes import CONDITION, NAMED, has_field, with_values
 
 @dataclass(frozen=True)
 class Success:
-    """What counts as the success of a run.
+    """The criterion of success of a run.
 
     Attributes:
-        mapping: mapping asked for, also the sparse one of `sparse_pairs`.
+        mapping: mapping of the questions, also the sparse one of
+            `sparse_pairs`.
         metric: e.g. "accuracy_aligned".
         tier: of the exact evaluation at the end, e.g. "unseen_sentences", or
             "all", the sample that is asked while the model trains.
         threshold: least value that is a success.
 
     Raises:
-        ValueError: if `threshold` is no finite number, or tier or metric are
-            unknown.
+        ValueError: if `threshold` is not a finite number, or tier or metric
+            are unknown.
     """
 
     mapping: str
@@ -61,7 +62,7 @@ class Success:
         return f"{evaluation.exact_demonstrations[0]}_demonstrations"
 
     def check(self, experiment: Experiment) -> None:
-        """Checks that an experiment measures it.
+        """Checks that an experiment measures this value.
 
         Raises:
             ValueError: if it does not.
@@ -90,7 +91,7 @@ class Cell:
 
     Attributes:
         values: value by axis.
-        experiment: what is run there.
+        experiment: its experiment.
     """
 
     values: Mapping[str, Any]
@@ -101,24 +102,25 @@ class Cell:
 class Sweep:
     """A grid of experiments, with seeds.
 
-    Axes are fields of the experiment by their path, e.g.
+    An axis is the path of a field of the experiment, e.g.
     "train.learning_rate", "model.num_layers", "mixture.sentence_length" or
-    "mixture.components.A->C.num_held_out", or have a name:
+    "mixture.components.A->C.num_held_out", or one of these names:
 
         condition       one of `bases`
         sparse_pairs    pairs of the mapping that counts
         majority_pairs  pairs of each other mapping that has any
         unique_pairs    pairs of the mapping that counts, all different, each
-                        repeated as often as makes `shown_pairs` (those of the
-                        base): updates stay equal
+                        repeated to make `shown_pairs` (by default those of
+                        the base), so that updates stay equal
         shown_pairs     see `unique_pairs`
         alphabet_size   words per language; the vocabulary follows
-        width           heads times width of a head, by the latter
+        width           heads times width of a head; changes the latter
         epochs, learning_rate, weight_decay
-        updates         all updates of a run, by the nearest number of epochs
+        updates         all updates of a run; sets the nearest number of
+                        epochs
 
-    The first axis of numbers is the one along which success is expected to
-    rise; the second is the other axis of a map.
+    Success is expected to rise along the first numeric axis. The second is
+    the other axis of a map.
 
     Attributes:
         name: name of the sweep, in frames and files.
@@ -126,13 +128,13 @@ class Sweep:
             "condition" is an axis.
         axes: values of each axis, at least one.
         seeds: non-negative integers, the same for all cells.
-        success: what counts.
+        success: criterion of success.
         fixed: values of further axes, the same in all cells.
-        cells: all points of the grid, the last axis changing fastest.
+        cells: all points of the grid; the last axis changes fastest.
 
     Raises:
         ValueError: if an axis is unknown, empty or has a value twice, or a
-            cell is no valid experiment; all such are named.
+            cell is not a valid experiment; the error names all such cells.
     """
 
     name: str
@@ -184,7 +186,7 @@ class Sweep:
 
 
 def _check_different(cells: Sequence[Cell]) -> None:
-    """Refuses cells that are one experiment: it would count twice."""
+    """Refuses cells with the same experiment, which would count twice."""
     points: dict[Experiment, list[str]] = {}
     for cell in cells:
         content = replace(cell.experiment, name="cell", condition="cell")
@@ -198,7 +200,7 @@ def _check_different(cells: Sequence[Cell]) -> None:
 
 
 def describe_point(values: Mapping[str, Any]) -> str:
-    """Returns "sparse_pairs=4, alphabet_size=8"."""
+    """Returns values as text, e.g. "sparse_pairs=4, alphabet_size=8"."""
     return ", ".join(f"{axis}={value}" for axis, value in values.items())
 
 

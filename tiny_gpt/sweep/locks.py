@@ -1,4 +1,4 @@
-"""Which folder is a store: a new or empty one, or one that has the mark."""
+"""Locks of a store: the mark of its folder, and leases on runs."""
 
 import contextlib
 import json
@@ -18,7 +18,8 @@ PARTS = ("cells", "running", "leases")
 def reserve_folder(folder: Path) -> None:
     """Makes a folder a store, if it is not one.
 
-    Any number of processes may do so at one time.
+    The folder must be new or empty, or have the mark of a store. Any number
+    of processes may call this at the same time.
 
     Raises:
         ValueError: if it holds something else, or a store of another format.
@@ -71,22 +72,22 @@ def names_in(folder: Path) -> list[str]:
 
 
 class Lease:
-    """The right to work at one run; the system takes it back at death.
+    """The right to work on a run; the system takes it back when a process dies.
 
     Args:
-        lock: a lock that is held.
+        lock: a held lock.
     """
 
     def __init__(self, lock: Any):
         self._lock = lock
 
     def release(self) -> None:
-        """Gives it back."""
+        """Gives the lease back."""
         self._lock.release()
 
 
 def take_lease(path: Path) -> Lease | None:
-    """Takes a lease; None if somebody has it, in this process or another.
+    """Takes a lease; None if this or another process has it.
 
     Args:
         path: file of the lock; it stays when the lease is given back.
@@ -106,7 +107,7 @@ def take_lease(path: Path) -> Lease | None:
 
 
 def is_leased(path: Path) -> bool:
-    """Tells whether somebody has a lease."""
+    """Tells whether any process has a lease."""
     if not path.exists():
         return False
     lease = take_lease(path)

@@ -1,4 +1,4 @@
-"""Tasks of a sweep in processes of this machine, which share its cores."""
+"""The process pool of a sweep, on this machine, whose cores it shares."""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ class Pool:
 
     Args:
         num_processes: tasks at once.
-        asked: devices, as `Placement.asked` has them; None for those that the
+        asked: devices, as in `Placement.asked`; None for those that the
             backend offers first.
 
     Raises:
@@ -42,11 +42,11 @@ class Pool:
         """Does tasks.
 
         Args:
-            store: where they go.
-            tasks: what to do.
+            store: where the runs are written.
+            tasks: the tasks.
 
         Yields:
-            What came of each, as it is done.
+            The result of each task, when it is done.
 
         Raises:
             ValueError: if there are no such devices.

@@ -1,7 +1,7 @@
-"""Tasks of a sweep on Ray: a local cluster, or one that runs already.
+"""Tasks of a sweep on Ray: a local cluster, or one that already runs.
 
 This module imports nothing that needs a backend: Ray's workers import it
-before they know which one is used.
+before they know which backend they use.
 """
 
 import os
@@ -27,24 +27,23 @@ Where = tuple[Path, str, str | None]  # folder, precision, shared place
 
 
 class Cluster:
-    """Does tasks as those of Ray, which starts those of a dead worker anew.
+    """Does tasks as tasks of Ray, which restarts those of a dead worker.
 
-    Where nodes see the store's folder, tasks work there, under their own
-    leases. Elsewhere this process holds the leases and writes the store, with
-    what the tasks send; they start from what it has saved, and save on the
-    way in a temporary folder of their node, from which a task that is started
-    there again goes on.
+    If the nodes see the store's folder, tasks work there, under their own
+    leases. Otherwise this process holds the leases, and writes the results
+    that the tasks send into the store. The tasks then start from what the
+    store has saved. They save in a temporary folder of their node; a task
+    that is restarted on the same node continues from there.
 
-    The cluster is joined by the first call, and left by `close` or at the end
-    of a `with`.
+    The first call joins the cluster; `close` or the end of a `with` leaves it.
 
     Args:
         address: of a cluster, e.g. "ray://host:10001" or "auto"; None for a
             new one on this machine. Ignored if Ray is initialised.
         num_cpus: cores of a task.
         num_gpus: GPUs of a task.
-        sees_store: whether every node sees the store's folder; None for
-            where the cluster is a new one on this machine.
+        sees_store: whether every node sees the store's folder; None for true
+            if the cluster is a new one on this machine, else false.
 
     Raises:
         ValueError: if a number is out of range.
@@ -77,7 +76,7 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Leaves the cluster, which ends if it was a new one."""
+        """Leaves the cluster; a new one is ended."""
         if self._ours is not None:
             self._ours.shutdown()
             self._ours = None
@@ -88,11 +87,11 @@ class Cluster:
         """Does tasks.
 
         Args:
-            store: where they go.
-            tasks: what to do.
+            store: where the runs are written.
+            tasks: the tasks.
 
         Yields:
-            What came of each, as it is done.
+            The result of each task, when it is done.
 
         Raises:
             ValueError: if Ray is not installed or does not find the cluster.
@@ -179,7 +178,7 @@ def _backend() -> str:
 
 
 def _receive(ray, reference, task, held) -> "TaskResult":
-    """Keeps what a task has sent; None of `held`: it did so itself."""
+    """Keeps what a task has sent; if `held` is None, the task did so itself."""
     from tiny_gpt.runtime.files import DamagedFileError
     from tiny_gpt.sweep.tasks import TaskResult, in_a_line
 
@@ -219,10 +218,10 @@ def _saved_files(
 
 
 def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
-    """Sets a worker up, and only then reads what was sent to it.
+    """Sets a worker up, and only then reads its arguments.
 
-    Ray reads arguments before the task begins, and a task imports keras; a
-    reference inside a list it leaves alone.
+    Ray reads arguments before the task begins, and reading a task imports
+    keras. Ray does not read a reference inside a list.
     """
     # Before keras is imported, and JAX is used.
     os.environ["KERAS_BACKEND"], os.environ["NPROC"] = start

@@ -1,9 +1,10 @@
-"""Where machines without a common disk exchange finished runs (fsspec).
+"""The shared place of finished runs, for machines without a common disk.
 
     URL/cells/KEY/seed_3.json   the file of a finished run, as in a store
 
-Files are found by content, sealed and never changed, so that any number of
-machines may write there without locks: two that make one run write the same.
+It is any URL of fsspec. Files are found by content, sealed and never changed.
+Any number of machines may write there without locks: two that make one run
+write the same file.
 """
 
 import os
@@ -23,8 +24,8 @@ class Shared:
         url: any that fsspec knows: "s3://bucket/sweeps", "file:///mnt/x".
 
     Raises:
-        ValueError: if fsspec, or what it needs for this URL, is not
-            installed, or the place cannot be reached or written.
+        ValueError: if fsspec, or a package that it needs for this URL, is not
+            installed, or the URL cannot be reached or written.
     """
 
     def __init__(self, url: str):
@@ -47,13 +48,13 @@ class Shared:
             ) from error
 
     def path(self, key: str, seed: int) -> str:
-        """Returns the path of a run there."""
+        """Returns the path of a run at the URL."""
         return f"{self._cells}/{key}/seed_{seed}.json"
 
     def seeds(self, key: str) -> set[int]:
-        """Returns the seeds of a cell that are there.
+        """Returns the seeds of a cell that are at the URL.
 
-        No seed, with a warning, if the place cannot be reached.
+        No seed, with a warning, if the URL cannot be reached.
         """
         try:
             paths: list[Any] = self._system.ls(
@@ -74,8 +75,8 @@ class Shared:
         """Returns the file of a run, unchecked.
 
         Returns:
-            Its bytes; None if it is not there, or cannot be read, with a
-            warning.
+            Its bytes; None if there is no such file, or it cannot be read,
+            with a warning.
         """
         try:
             return self._system.cat_file(self.path(key, seed))
@@ -86,9 +87,9 @@ class Shared:
             return None
 
     def send(self, key: str, seed: int, data: bytes) -> None:
-        """Writes the file of a run in one move, where the system has one.
+        """Writes the file of a run, in one move if the file system has one.
 
-        Warns if it cannot: nothing is lost, and it is sent another time.
+        Warns if it cannot. Nothing is lost: the run is sent again later.
         """
         path = self.path(key, seed)
         folder, _, name = path.rpartition("/")
@@ -101,12 +102,12 @@ class Shared:
             self.warn(key, seed, f"cannot be written ({error})")
 
     def warn(self, key: str, seed: int, what: str) -> None:
-        """Warns of the file of a run there."""
+        """Warns of a problem with the file of a run."""
         warnings.warn(
             f"{self.url}, run {key}, seed {seed}: {what}.", stacklevel=3
         )
 
 
 def writer() -> str:
-    """Returns what no other writer has, on any host."""
+    """Returns a name that no other writer has, on any host."""
     return f"{platform.node()}_{os.getpid()}_{time.monotonic_ns()}_"

@@ -1,4 +1,4 @@
-"""One run of a sweep -> one row."""
+"""Rows of a sweep's frame, one for each run."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -34,15 +34,20 @@ RUN_COLUMNS = (
 def row_reader(
     sweep: Sweep, cell: Cell
 ) -> Callable[[Finished], tuple[Any, ...]]:
-    """Returns what turns a run of a cell into `RUN_COLUMNS` from "value" on.
+    """Returns a function that turns a run into `RUN_COLUMNS` from "value" on.
 
-    The value that counts and whether it is a success (NaN and None where its
-    tier is empty), the same metric on sentences that were not seen, and on
-    those that were (NaN if not asked), the last training loss above its floor
-    (nats per token; NaN after pre-training), epochs and updates made, updates
-    after which the accuracy on the fixed sample first reached the threshold
-    (inf if it did not; NaN where there is no such sample), seconds, and on
-    what it was made.
+    These are, in order:
+
+    - the value that counts, and whether it is a success (NaN and None if its
+      tier is empty);
+    - the same metric on sentences that were not seen, and on those that were
+      (NaN if not asked);
+    - the last training loss above its floor (nats per token; NaN after
+      pre-training);
+    - epochs and updates made;
+    - updates after which the accuracy on the fixed sample first reached the
+      threshold (inf if it did not; NaN if there is no such sample);
+    - seconds, and the machine and versions.
 
     Args:
         sweep: says what counts.

@@ -1,9 +1,9 @@
-"""Runs what a sweep has not run yet, wherever; the store knows what it has.
+"""The runs of a sweep that are missing, on any executor.
 
-An executor is a function of a store and of tasks, which yields what came of
-each: `tasks.in_process`, a `processes.Pool`, a `ray.Cluster`. Whoever executes
-calls `tasks.run_task`, which takes a lease on each run, so that any number of
-drivers, of any kind, share one store.
+An executor is a function of a store and of tasks, which yields the result of
+each: `tasks.in_process`, a `processes.Pool`, a `ray.Cluster`. All executors
+call `tasks.run_task`, which takes a lease on each run. Any number of drivers,
+of any kind, can therefore share one store.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ POLL_S = 1.0
 
 
 class Executor(Protocol):
-    """Does tasks in any order, and yields what came of each."""
+    """Does tasks in any order, and yields the result of each."""
 
     def __call__(
         self, store: Store, tasks: Sequence[SweepTask]
@@ -32,12 +32,12 @@ class Executor(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of a sweep.
+    """The outcome of a sweep.
 
     Attributes:
-        finished: runs made here.
-        failed: what each failed run raised, by key and seed.
-        left: runs that neither finished nor failed.
+        finished: number of runs made by this call.
+        failed: error of each failed run, by key and seed.
+        left: number of runs that neither finished nor failed.
     """
 
     finished: int = 0
@@ -52,15 +52,15 @@ def plan_tasks(
     shard: tuple[int, int] = (0, 1),
     checks: bool = True,
 ) -> list[SweepTask]:
-    """Returns what is not finished, one seed of every cell before the next.
+    """Returns the unfinished runs, one seed of every cell before the next.
 
     Args:
-        sweep: what is wanted.
-        store: what is there.
-        seeds_per_batch: seeds of a cell in one task, which other devices than
-            a CPU train as one batch; None for all.
-        shard: (i, n): only the runs whose hash is i modulo n, the same
-            whatever else is in the sweep.
+        sweep: cells and seeds.
+        store: finished runs.
+        seeds_per_batch: seeds of a cell in one task; None for all. Devices
+            other than a CPU train them as one batch.
+        shard: (i, n): only the runs whose hash is i modulo n, whatever else
+            is in the sweep.
         checks: whether files are read, and damaged ones set aside.
 
     Raises:
@@ -118,21 +118,21 @@ def run_sweep(
     on_done: Callable[[TaskResult], None] | None = None,
     waits: bool = True,
 ) -> Outcome:
-    """Runs what is not finished, until nothing is left.
+    """Makes the unfinished runs of a sweep, until nothing is left.
 
-    A run that raises does not stop the others, and is not tried again here;
-    of a seed batch that raises, each run is tried alone. Where only runs are
-    left that other processes work at, it waits for them, and takes over those
-    of a process that dies.
+    A run that raises does not stop the others, and this call does not try it
+    again. If a seed batch raises, each of its runs is tried alone. If all
+    runs that are left belong to other processes, it waits for them, and takes
+    over those of a process that dies.
 
     Args:
-        sweep: what is wanted.
-        store: where it goes.
-        executor: how tasks are done.
+        sweep: cells and seeds.
+        store: where the runs are written.
+        executor: does the tasks.
         seeds_per_batch: see `plan_tasks`.
         shard: see `plan_tasks`.
-        on_plan: called with what is to be done, at the start of each round.
-        on_done: called with what came of each task.
+        on_plan: called with the tasks of each round, at its start.
+        on_done: called with the result of each task.
         waits: whether to wait for the runs of other processes.
 
     Raises:
@@ -181,10 +181,10 @@ def run_tasks(
     on_plan: Callable[[Sequence[SweepTask]], None] | None,
     on_done: Callable[[TaskResult], None] | None,
 ) -> Iterator[TaskResult]:
-    """Does the tasks of a round, counts what it finishes, and tells of it.
+    """Does the tasks of a round, counts the finished runs, and reports.
 
     Yields:
-        What came of each, before `on_done` is told.
+        The result of each task, before `on_done` is called.
     """
     if not tasks:
         return
@@ -198,9 +198,9 @@ def run_tasks(
 
 
 def exchange(sweep: Sweep, store: Store) -> None:
-    """Fetches what others have made, and sends what they do not have.
+    """Fetches others' runs from the shared place, and sends those it lacks.
 
-    Nothing without a shared place.
+    Does nothing without a shared place.
     """
     if store.shared is None:
         return

@@ -1,12 +1,13 @@
-"""Where sweeps keep their runs: found by content, safe for many writers.
+"""The store of a sweep's runs: found by content, safe for many writers.
 
-    store.json              what the store is of
+    store.json              description of the store
     cells/KEY/seed_3.json   a finished run, one file, written in one move
     running/KEY_seed_3.*    a run that is not finished (`Record`)
-    leases/KEY_seed_3.lock  held by the process that works at the run
+    leases/KEY_seed_3.lock  held by the process that works on the run
 
-KEY is the SHA-256 of all that the numbers of a run depend on but its seed, so
-that sweeps share the cells that they have in common. Weights are not kept.
+KEY is the SHA-256 of all that the numbers of a run depend on, except its seed.
+Sweeps therefore share the cells that they have in common. Weights are not
+kept.
 """
 
 import os
@@ -53,12 +54,11 @@ class Store:
 
     Args:
         folder: made if missing; a new or empty one, or a store.
-        precision: see `environment.set_precision`; part of each key, as is the
+        precision: see `environment.set_precision`; part of each key, like the
             backend.
-        shared: URL of a place where other machines find finished runs, and
-            this one theirs (`Shared`); leases are of this folder alone, so
-            that two machines may at worst make one run twice, with the same
-            content. None for none.
+        shared: URL at which machines exchange finished runs (`Shared`); None
+            for none. Leases are of this folder alone, so two machines may
+            make one run twice, with the same content.
 
     Raises:
         ValueError: if the folder holds something else, a store of another
@@ -101,7 +101,7 @@ class Store:
 
         Args:
             key: the cell.
-            checks: whether each file is verified; a damaged one, or that of
+            checks: whether each file is verified. A damaged one, or that of
                 another run, is set aside, with a warning, and does not count.
         """
         names = names_in(self.folder / "cells" / key)
@@ -121,16 +121,15 @@ class Store:
         return False
 
     def lease(self, key: str, seed: int) -> Lease | None:
-        """Takes the right to work at a run; None if another has it.
+        """Takes the right to work on a run; None if another has it.
 
-        The holder is the only one who writes the run's files. A lock of the
-        system stands behind it: killed in whatever way, a process holds
-        nothing.
+        Only the holder writes the run's files. The lease is a lock of the
+        system: a process that is killed, in whatever way, loses it.
         """
         return take_lease(self._lock(key, seed))
 
     def is_leased(self, key: str, seed: int) -> bool:
-        """Tells whether a process works at a run."""
+        """Tells whether a process works on a run."""
         return is_leased(self._lock(key, seed))
 
     def _lock(self, key: str, seed: int) -> Path:
@@ -139,8 +138,8 @@ class Store:
     def has(self, key: str, seed: int) -> bool:
         """Tells whether a run is finished, here or in the shared place.
 
-        For the holder of the lease: it is fetched from there. What is damaged
-        there does not count, with a warning, and the next `keep` replaces it.
+        For the holder of the lease: the run is fetched from there. A damaged
+        file there does not count, with a warning; `keep` replaces it later.
         """
         if self.path(key, seed).exists():
             return True
@@ -159,7 +158,7 @@ class Store:
     def keep(self, key: str, experiment: Experiment, seed: int) -> bool:
         """Turns a finished record into the file of the run, if there is one.
 
-        For the holder of the lease. The record goes, and the weights with it.
+        For the holder of the lease. The record and its weights are removed.
 
         Returns:
             Whether there was one; a damaged record is left to `Record`.
@@ -196,7 +195,7 @@ class Store:
             self.shared.send(key, seed, data)
 
     def _clear(self, key: str, seed: int) -> None:
-        """Removes what a finished run has left, and writers that were killed.
+        """Removes the leftovers of a finished run and of killed writers.
 
         For the holder of the lease.
         """
@@ -208,7 +207,7 @@ class Store:
             left.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Removes what processes killed at the end of a run have left."""
+        """Removes the leftovers of processes killed at the end of a run."""
         for key, seed in self._begun():
             if self.path(key, seed).exists():
                 lease = self.lease(key, seed)
@@ -232,7 +231,7 @@ class Store:
         For the holder of the lease.
 
         Raises:
-            DamagedFileError: if it is not that run, as it was written.
+            DamagedFileError: if it is not the file of that run.
             OSError: if it cannot be written; nothing is left of it.
         """
         path = self.path(key, seed)
@@ -250,8 +249,8 @@ class Store:
         """Reads a finished run.
 
         Returns:
-            The run; None if it is not finished, or its file is damaged: it is
-            then set aside, with a warning, and will be run again.
+            The run; None if it is not finished or its file is damaged. A
+            damaged file is set aside, with a warning, and run again later.
         """
         try:
             return self._load(key, seed)
@@ -265,7 +264,7 @@ class Store:
         return read_cell(self.path(key, seed), key, seed)
 
     def _quarantine(self, key: str, seed: int) -> None:
-        """Sets a damaged file aside, unless it is being made again."""
+        """Sets a damaged file aside, unless its run is being made again."""
         lease = self.lease(key, seed)
         if lease is None:
             return
@@ -285,7 +284,7 @@ class Store:
             lease.release()
 
     def partial(self) -> Iterator[tuple[str, int]]:
-        """Yields key and seed of runs that have begun and are not finished."""
+        """Yields key and seed of runs that were started but not finished."""
         for key, seed in self._begun():
             if not self.path(key, seed).exists():
                 yield key, seed

@@ -30,7 +30,7 @@ class SweepTask:
 
     Attributes:
         key: of the cell.
-        experiment: what is run, labelled by the store.
+        experiment: the experiment, labelled by the store.
         seeds: seeds to run.
     """
 
@@ -41,13 +41,13 @@ class SweepTask:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What came of a task.
+    """The result of a task.
 
     Attributes:
         task: the task.
-        finished: seeds that are in the store now, and were not before.
-        taken: seeds that another process works at.
-        error: what a run raised, in a line; None if nothing.
+        finished: seeds that this task added to the store.
+        taken: seeds that another process works on.
+        error: error of a run, in a line; None if none.
     """
 
     task: SweepTask
@@ -57,16 +57,16 @@ class TaskResult:
 
 
 class TaskLease:
-    """The runs of a task that are left to do, each under a lease.
+    """The unfinished runs of a task, each under a lease.
 
     Args:
-        store: where they go.
-        task: the task. Seeds that are there by now are passed over.
+        store: where the runs are written.
+        task: the task. Seeds that are finished by now are passed over.
 
     Attributes:
         leases: by seed.
         finished: seeds that came into the store since.
-        taken: seeds that another process works at.
+        taken: seeds that another process works on.
 
     Raises:
         OSError: if a file cannot be written.
@@ -110,7 +110,7 @@ class TaskLease:
         self.finish(seed)
 
     def finish(self, seed: int) -> None:
-        """Counts a run, and gives its lease back."""
+        """Counts a run as finished, and gives its lease back."""
         self.finished.append(seed)
         self.leases.pop(seed).release()
 
@@ -120,7 +120,7 @@ class TaskLease:
             self.leases.popitem()[1].release()
 
     def done(self, error: str | None = None) -> TaskResult:
-        """Returns what came of the task."""
+        """Returns the result of the task."""
         return TaskResult(
             self._task, tuple(self.finished), tuple(self.taken), error
         )
@@ -135,10 +135,10 @@ def run_task(
     """Does one task in this thread, under leases.
 
     Args:
-        store: where it goes.
-        task: what to do. Seeds that are there by now are passed over.
+        store: where the runs are written.
+        task: the task. Seeds that are finished by now are passed over.
         placement: devices; None for the backend's first.
-        is_stopped: asked after each epoch whether to end there.
+        is_stopped: called after each epoch; if true, the task ends there.
 
     Raises:
         Stopped: if it was told to stop.
@@ -167,7 +167,7 @@ def run_task(
 
 
 def in_a_line(error: BaseException) -> str:
-    """Returns the kind of an error, and the first line of what it says."""
+    """Returns the kind of an error, and the first line of its message."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"
 
@@ -202,18 +202,18 @@ def in_process(
     """Does tasks in threads of this process, which share programs (JAX).
 
     Args:
-        store: where they go.
-        tasks: what to do.
-        num_workers: threads; by default one per core where JAX is on a CPU,
+        store: where the runs are written.
+        tasks: the tasks.
+        num_workers: threads; by default one per core if JAX is on a CPU,
             else one, which gives each seed batch all devices.
         placement: devices; None for the backend's first.
 
     Yields:
-        What came of each, as it is done.
+        The result of each task, when it is done.
 
     Raises:
-        ValueError: if `num_workers` is below 1, or above where a backend but
-            JAX has one model at a time.
+        ValueError: if `num_workers` is below 1; or above 1 on a backend other
+            than JAX, which has one model at a time.
         OSError: if a file cannot be written.
     """
     is_jax = keras.backend.backend() == "jax"
