@@ -195,8 +195,7 @@ def _class_of(config: Any) -> str:
 
 
 def updates_per_epoch(experiment: Experiment) -> int:
-    """Returns optimizer updates per epoch: the batches that hold all windows.
-    """
+    """Returns optimizer updates per epoch, one for each batch."""
     return _updates_by_phase(experiment)[-1]
 
 

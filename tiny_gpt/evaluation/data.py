@@ -68,8 +68,7 @@ class Data(Protocol):
     def fresh_windows(
         self, mapping: str, num_windows: int, rng: np.random.Generator
     ) -> Windows:
-        """Draws new windows of one mapping, distributed like those in the text.
-        """
+        """Draws new windows of one mapping, distributed like those read."""
 
     def sample_questions(
         self,

@@ -217,6 +217,5 @@ def score_answers(
 
 
 def readable_ids(ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
-    """Returns ids that a model can read: "unknown" for those out of vocabulary.
-    """
+    """Returns ids that a model can read: "unknown" beyond the vocabulary."""
     return np.where(ids < vocabulary_size, ids, PADDING_ID)

@@ -128,8 +128,7 @@ class GreedyDecoder:
         return ops.fori_loop(0, self.num_tokens, step, (tokens, answer))[1]
 
     def _next_ids(self, tokens, position):
-        """Reads all tokens; returns the most probable ids after one position.
-        """
+        """Reads all tokens; returns the likeliest ids after one position."""
         return _most_probable(self._reading.logits_at(tokens, position, 1))
 
     def _generate_cached(self, prompts):

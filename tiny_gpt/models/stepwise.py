@@ -56,8 +56,7 @@ class CachedBlocks:
         return x
 
     def logits_at(self, tokens, first_position, num_positions):
-        """Like `WholePasses.logits_at`; skips what these positions do not need.
-        """
+        """As `WholePasses.logits_at`, without computing unused positions."""
         x = apply(self.embedding, tokens)
         for block in self.blocks[:-1]:
             x = apply(block, x)

@@ -85,8 +85,7 @@ class CompiledPrograms:
         return np.asarray(self._forward(snapshot, filled))[: len(x)]
 
     def finish(self, setup: RunSetup, state: Sequence[Any]) -> Run:
-        """Evaluates a trained run, and ends its record; builds its own model.
-        """
+        """Evaluates a trained run and ends its record, with its own model."""
         model = setup.experiment.model.build()
         for variable, value in zip(
             model.variables, state[: len(model.variables)], strict=True

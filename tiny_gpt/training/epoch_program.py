@@ -1,5 +1,4 @@
-"""The epoch program: one compiled call per epoch, for any Keras model on JAX.
-"""
+"""The epoch program: a compiled epoch, for any Keras model on JAX."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -173,8 +173,7 @@ class Record:
         self._remove_checkpoints()
 
     def _remove_checkpoints(self) -> None:
-        """Removes the checkpoints, and a half-written one of a killed process.
-        """
+        """Removes the checkpoints, and a half-written one if there is one."""
         last, previous = self._checkpoints()
         for path in (last, previous, last.with_name(f"saving_{last.name}")):
             path.unlink(missing_ok=True)

@@ -64,8 +64,7 @@ class TranslationData:
     def fresh_windows(
         self, mapping: str, num_windows: int, rng: np.random.Generator
     ) -> Windows:
-        """Draws windows of one mapping that are not in the stream, see `Data`.
-        """
+        """Draws windows of one mapping not in the stream, see `Data`."""
         inputs, targets, places = fresh_windows(
             self.stream, mapping, num_windows, rng
         )

@@ -147,8 +147,7 @@ class Stream:
         return self.composed(label)
 
     def composed(self, label: str) -> Mapping:
-        """Returns what the given mappings compose to, even if it is scrambled.
-        """
+        """Returns what the given mappings compose to, scrambled or not."""
         return build_mapping(label, self.mixture.given, self.languages)
 
 

@@ -164,8 +164,7 @@ class Translation:
         }
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns accuracies of chance among target words, and of a memoriser.
-        """
+        """Returns accuracies of chance (among target words) and memoriser."""
         chance = 1 / self.mixture.alphabet_size
         return {
             "chance": dict.fromkeys(self.eval_mappings, chance),
