@@ -1,4 +1,4 @@
-"""The command `tiny-gpt` without its script: `python -m tiny_gpt.commands`."""
+"""The entry point of `python -m tiny_gpt.commands`, the same as `tiny-gpt`."""
 
 from tiny_gpt.commands.main import console
 

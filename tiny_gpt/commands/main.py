@@ -1,4 +1,4 @@
-"""The command `tiny-gpt`: what it runs, and how it ends."""
+"""The command `tiny-gpt`: its subcommands and exit codes."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ def console() -> None:
 
 
 def end_on_sigterm() -> None:
-    """Ends as on Ctrl-C, for those who stop jobs by SIGTERM (SLURM)."""
+    """Makes SIGTERM act like Ctrl-C; systems such as SLURM stop jobs by it."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
@@ -34,14 +34,14 @@ def main(
 
     Args:
         arguments: what follows the name of the command.
-        command: the whole command, for messages and manifests; `tiny-gpt`
-            with the arguments by default.
+        command: the whole command, for messages and manifests; by default
+            `tiny-gpt` with the arguments.
         experiments: folder of experiments, unless an option names one.
 
     Returns:
-        0; 1 if a file cannot be written or read, or memory is used up; 2 if
-        the command is refused, before anything is trained; 130 if it is
-        interrupted.
+        The exit code: 0; 1 if a file cannot be written or read, or memory is
+        used up; 2 if the command is refused, before any training; 130 if it
+        is interrupted.
     """
     options = parse_arguments(arguments)
     command = command or ["tiny-gpt", *arguments]
@@ -83,7 +83,7 @@ def main(
 
 
 def _check_backend(backend: str) -> None:
-    """Checks, before keras is imported, that the backend is there."""
+    """Checks, before keras is imported, that the backend is installed."""
     if backend not in BACKENDS:
         raise ValueError(
             f"`--backend` must be one of {BACKENDS}. "
@@ -119,7 +119,7 @@ def _explain_memory(error: Exception) -> str | None:
 
 
 def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
-    """Checks and reserves all that is asked for, then does it."""
+    """Checks the options and reserves the folders, then runs the command."""
     if options.command == "sweep":
         from tiny_gpt.commands.sweeping.command import run_command
 

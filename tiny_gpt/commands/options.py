@@ -1,4 +1,4 @@
-"""Command lines of `tiny-gpt`; nothing here imports keras."""
+"""Options of the commands of `tiny-gpt`; nothing here imports keras."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ COMMANDS = {
 
 
 def build_parsers() -> dict[str, argparse.ArgumentParser]:
-    """Returns the parser of every command; that of "" has them all."""
+    """Returns the parser of every command; "" is the parser of them all."""
     main = argparse.ArgumentParser(
         prog="tiny-gpt",
         description="Trains tiny GPTs on every condition of an experiment, "
@@ -77,7 +77,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
-    """Adds what can be told of presets, seeds and results."""
+    """Adds the options of presets, seeds and results."""
     parser.add_argument(
         "--preset",
         default="quick",
@@ -148,7 +148,7 @@ def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
-    """Adds what every command can be told of backend and devices."""
+    """Adds the options of backend and devices, which every command has."""
     parser.add_argument(
         "--backend",
         default=os.environ.get("KERAS_BACKEND", "jax"),
@@ -195,7 +195,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Adds what can be told of a sweep."""
+    """Adds the options of a sweep."""
     parser.add_argument(
         "action",
         nargs="?",

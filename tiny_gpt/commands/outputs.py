@@ -1,4 +1,4 @@
-"""The figure and the table of one experiment."""
+"""Outputs of one experiment: its figure and its table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,13 +64,13 @@ def evidence_of(
     paper: pd.DataFrame | None = None,
     level: float = LEVEL,
 ) -> Evidence:
-    """Returns what claims and figures are decided on.
+    """Returns the evidence for claims and figures.
 
     Args:
         plans: what was run; the first says how all are evaluated.
-        metrics: metrics frame of all of it.
+        metrics: metrics frame of all plans.
         paper: metrics frame at the published size.
-        level: of each interval.
+        level: confidence of each interval.
     """
     paths = [plan.study.published for plan in plans]
     published = [pd.read_csv(path) for path in paths if path is not None]

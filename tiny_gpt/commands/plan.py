@@ -1,4 +1,4 @@
-"""What one command asks for: conditions, seeds, folder."""
+"""The plan of one command: conditions, seeds, folder."""
 
 import argparse
 import dataclasses
@@ -27,7 +27,7 @@ UNKNOWN = "unknown"  # a commit, outside a checkout
 
 @dataclass(frozen=True)
 class Plan:
-    """What one command asks for.
+    """The plan of one command.
 
     Attributes:
         study: the experiment, all its conditions.
@@ -35,14 +35,15 @@ class Plan:
         experiments: the conditions that are run.
         seeds: seeds of each.
         precision: see `environment.set_precision`.
-        folder: where results go.
+        folder: where results are written.
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
         commit: commit of the checkout when the command started.
-        num_jobs: runs at once; None for as many as suit (JAX), or one.
+        num_jobs: runs at once; None for as many as suit the machine (JAX),
+            or one.
         keeps_weights: whether weights are kept at events and in between.
         seeds_per_batch: runs in one batch of a program (JAX); None for as
-            many as suit.
+            many as suit the machine.
         placement: the devices; None for those that the backend offers first.
     """
 
@@ -72,14 +73,14 @@ class Plan:
 
         Args:
             study: the experiment.
-            options: what `parse_arguments` returned.
+            options: result of `parse_arguments`.
             command: the command, for the manifest.
-            placement: what `choose_placement` returned; None if nothing is
-                to be trained.
+            placement: result of `choose_placement`; None if nothing is
+                trained.
 
         Raises:
             ValueError: if a preset, condition or number is invalid, or the
-                devices do not allow what is asked for.
+                devices do not allow it.
         """
         if options.seeds < 1:
             raise ValueError(
@@ -149,7 +150,7 @@ class Plan:
         return self.folder / "runs" / experiment.condition / f"seed_{seed}"
 
     def job(self, experiment: Experiment, seed: int) -> Job:
-        """Returns one run and where its files go."""
+        """Returns one run, with the path of its files."""
         record = self.record(experiment, seed)
         return Job(experiment, seed, record, self.keeps_weights)
 
@@ -162,7 +163,7 @@ def choose_placement(options: argparse.Namespace) -> Placement:
     """Chooses the devices of a command line, before anything is written.
 
     Raises:
-        ValueError: if the backend is another one, or lacks what is asked for.
+        ValueError: if the backend is another one, or lacks the devices.
     """
     _check_backend(options)
     if options.distributed:
@@ -182,7 +183,7 @@ def _check_backend(options: argparse.Namespace) -> None:
 def check_packs(
     options: argparse.Namespace, placement: Placement | None
 ) -> None:
-    """Checks what is asked of seed batches and of runs side by side.
+    """Checks the options of seed batches and of simultaneous runs.
 
     Args:
         options: of the command line.
@@ -218,7 +219,10 @@ def _clipped(experiment: Experiment, options: argparse.Namespace) -> Experiment:
 
 
 def folder_of_host(folder: Path) -> Path:
-    """Returns where this host writes; the first has the folder itself."""
+    """Returns the folder in which this host writes.
+
+    The first host has the folder itself, others one next to it.
+    """
     index = host_index()
     return folder.with_name(f"{folder.name}_host_{index}") if index else folder
 
@@ -242,7 +246,7 @@ def last_commit(folder: Path) -> str:
 
 
 def _git(*arguments: str) -> str:
-    """Returns what git says; nothing outside a checkout."""
+    """Returns the output of git; empty outside a checkout."""
     try:
         done = subprocess.run(
             ["git", *arguments],

@@ -1,4 +1,4 @@
-"""Progress of an experiment, on a terminal or in a file."""
+"""The progress of an experiment, on a terminal or in a file."""
 
 import math
 import time
@@ -19,7 +19,7 @@ LOG_EVERY_S = 60.0
 
 
 class Reporter:
-    """One live line per condition; in a file or notebook, one now and then.
+    """Shows one live line per condition; in a file or notebook, some lines.
 
     Args:
         console: where to write.
@@ -65,7 +65,7 @@ class Line:
         self._logged = time.perf_counter()
 
     def finish(self, seed: int, state: str) -> None:
-        """Shows that a run is finished that was not shown by epochs."""
+        """Shows that a run is finished whose epochs were not shown."""
         self._update(
             seed,
             self._experiment.train.num_epochs,

@@ -1,21 +1,22 @@
-"""The quick preset: the small model that people meet first.
+"""The quick preset: the small model that most readers run first.
 
-Against the paper it changes the network (width 64 in place of 400 or 900,
+It differs from the paper in the network (width 64 in place of 400 or 900,
 pre-norm, usual logit scale, one GELU), the tokenisation (`words`, no space
 marks), the window, batch and learning rate, and the prompt (2 whole
-demonstrations from position 0). Languages, mixtures and counts stay.
+demonstrations from position 0). Languages, mixtures and counts are the same.
 
-Chosen by A->B, B->C and seconds alone, on runs without any A->C and with
-seeds 1000 to 1002: the rule is in `benchmarks/choices/choose_quick.py`, what
-it saw in `docs/runs/quick_preset`. Of eight candidates this one was cheapest:
-from epoch 4 on both mappings stay at 0.99 or above with every seed, so 13
-epochs hold ten such epochs, rounded up to 15.
+It was chosen by A->B, B->C and seconds alone, on runs without any A->C and with
+seeds 1000 to 1002. The rule is in `benchmarks/choices/choose_quick.py`, the
+runs it read are in `docs/runs/quick_preset`. Of eight candidates this one was
+cheapest: from epoch 4 on both mappings stay at 0.99 or above with every seed,
+so 13 epochs hold ten such epochs, rounded up to 15.
 
 Four languages use the same preset. The same rule gives them the same 15
 epochs: without any sparse pair, with seeds 1000 to 1002, their majority
-mappings settle at epoch 2, and 11 is rounded up. A first version had 6, as
-many updates as the triangle; it was given up after one of five seeds (seed 3)
-had been seen without the sparse pairs, and the rule was applied after that.
+mappings settle at epoch 2, and 11 is rounded up. A first version had 6 epochs,
+as many updates as the triangle. It was given up after one of five seeds
+(seed 3) had been seen without the sparse pairs; the rule was applied after
+that.
 """
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig

@@ -1,4 +1,4 @@
-"""All conditions and seeds of one experiment, into one results folder."""
+"""The runner: all conditions and seeds of one experiment, into one folder."""
 
 import time
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from tiny_gpt.training.seed_batches import SeedBatches
 
 @dataclass(frozen=True)
 class RunFrames:
-    """What the finished runs of a plan left.
+    """Frames of the finished runs of a plan.
 
     Attributes:
         metrics: metrics frames, one per run.
@@ -51,7 +51,7 @@ def run_plan(
 
     Args:
         plan: what to run.
-        console: where to show progress; a new one by default.
+        console: where to show progress; by default a new one.
         is_shown: whether the table is shown at the end.
 
     Returns:
@@ -72,7 +72,7 @@ def run_plan(
 
 
 def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
-    """Runs what is not finished; None if there was nothing."""
+    """Trains the unfinished runs; returns None if there are none."""
     set_precision(plan.precision)
     make_deterministic()
     jobs = []
@@ -117,7 +117,7 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
 
 
 def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
-    """Writes the log of a finished run anew, from its record."""
+    """Writes the log of a finished run again, from its record."""
     logs = Record(experiment, seed, record).logs
     path = Path(f"{record}.jsonl")
     log = RunRecorder(path, overwrite=True, earlier_logs=logs)
@@ -125,7 +125,7 @@ def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
 
 
 def read_runs(plan: Plan) -> RunFrames:
-    """Reads the runs of a plan that are finished, and trains nothing."""
+    """Reads the finished runs of a plan, and trains nothing."""
     done = RunFrames([], [], {}, {})
     for experiment in plan.experiments:
         seconds = 0.0

@@ -21,27 +21,29 @@ EXPERIMENTS = Path("experiments")  # of the working directory
 class Study:
     """All conditions of one question.
 
-    A file in which `STUDY` is one is an experiment of the command line.
+    A file that defines one as `STUDY` is an experiment of the command line.
 
     Attributes:
         name: of the experiment and of its results folder.
-        conditions: what each says, in a line, by name.
+        conditions: a line about each, by name.
         build_experiment: returns the experiment of a preset and a condition;
             callers use `build`, which checks both.
         sparse: mappings of which little is shown; the table and the report
-            compare them with what a memoriser reaches.
-        presets: names of the sizes that it can be built in.
-        paper_accuracy: what a paper prints, as a fraction, by condition and
-            mapping; figure and table show it.
-        published: CSV file of published curves that the figure shows, too:
-            condition, epoch, task, metric, value.
+            compare them with a memoriser.
+        presets: names of the sizes in which it can be built.
+        paper_accuracy: accuracy that a paper prints, as a fraction, by
+            condition and mapping; figure and table show it.
+        published: CSV file of published curves, which the figure shows as
+            well: condition, epoch, task, metric, value.
         figure: name of the figure's file, without suffix.
         draw: draws a figure of its own from the runs and a title, or returns
             None if a condition is missing; by default accuracy by epoch.
-        file: path by which it was loaded; empty if by name (`load_study`).
+        file: path from which it was loaded; empty if it was loaded by name
+            (`load_study`).
 
     Raises:
-        ValueError: if a field has another type, or names what is not there.
+        ValueError: if a field has another type, or names something that does
+            not exist.
     """
 
     name: str
@@ -82,7 +84,7 @@ class Study:
 
         Raises:
             ValueError: if preset or condition is unknown, or the experiment
-                is that of another name.
+                has another name.
         """
         check_choice("preset", preset, self.presets)
         check_choice("condition", condition, tuple(self.conditions))
@@ -103,7 +105,7 @@ class Study:
 def check_types(instance: Any) -> None:
     """Checks the fields of a dataclass against their annotations.
 
-    Only the outermost type counts: a tuple, a mapping, something to call.
+    Only the outermost type counts: a tuple, a mapping, a callable.
 
     Raises:
         ValueError: if one has another type.
@@ -129,10 +131,12 @@ def load_study(experiment: str, folder: Path | None = None) -> Study:
 
     Args:
         experiment: path of the file, or its name in the folder.
-        folder: where names are found; "experiments" here by default.
+        folder: where names are found; by default "experiments" in the working
+            directory.
 
     Raises:
-        ValueError: if there is no such file, or it defines no valid study.
+        ValueError: if there is no such file, or it does not define a valid
+            study.
     """
     if experiment.endswith(".py"):
         study = load(Path(experiment), "STUDY", Study)
@@ -153,13 +157,13 @@ def load_study(experiment: str, folder: Path | None = None) -> Study:
 
 
 def load(path: Path, name: str, kind: type) -> Any:
-    """Loads what a Python file defines.
+    """Loads an object that a Python file defines.
 
-    A file of a package is imported as its module, any other as a script with
-    its folder on the path.
+    A file of a package is imported as its module, any other file as a script
+    with its folder on the path.
 
     Raises:
-        ValueError: if the file cannot be run, or `name` is no `kind` there.
+        ValueError: if the file cannot be run, or `name` is not a `kind`.
     """
     try:
         module = _import_file(path.resolve())

@@ -1,1 +1,1 @@
-"""All experiments, the verdicts and the report."""
+"""Reproduction of the paper: all experiments, the verdicts, the report."""

@@ -1,4 +1,4 @@
-"""What every condition of a reproduction says, and what it showed."""
+"""Conditions of a reproduction: what each asks, and its results."""
 
 import math
 from typing import Any
@@ -50,9 +50,9 @@ def describe_condition(
     """Describes one condition: question, floors, baselines, exact results.
 
     Args:
-        plan: what it belongs to.
+        plan: its plan.
         experiment: the condition.
-        missing: seeds missing, by experiment and condition.
+        missing: missing seeds, by experiment and condition.
         evidence: frames of the runs.
 
     Returns:
@@ -123,7 +123,7 @@ def _over_seeds(
     experiment: Experiment,
     evidence: Evidence,
 ) -> list[dict[str, Any]]:
-    """Returns how seeds of one mapping are spread, and when they learn it."""
+    """Returns the spread over seeds of one mapping, and when seeds learn it."""
     level = evidence.level
     final = by_seed(
         asked[

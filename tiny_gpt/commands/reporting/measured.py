@@ -1,4 +1,4 @@
-"""Measures trained models seed by seed, and keeps what was measured."""
+"""Measurements of trained models, seed by seed, and their files."""
 
 import time
 from collections import Counter
@@ -29,13 +29,14 @@ OnDone = Callable[[str, int, bool], None]  # name, seed, whether it was there
 
 @dataclass(frozen=True)
 class Measured:
-    """What has been measured.
+    """The finished measurements.
 
     Attributes:
-        metrics: metrics frame, columns `columns.COLUMNS`, the measurement in
-            place of the condition; epoch 0 where it is of the end of a run.
+        metrics: metrics frame, columns `columns.COLUMNS`. The measurement is
+            in the column of the condition; epoch is 0 if it is of the end of
+            a run.
         wall_s: seconds of all seeds together, by measurement.
-        missing: seeds that are missing, by measurement.
+        missing: missing seeds, by measurement.
     """
 
     metrics: pd.DataFrame
@@ -50,14 +51,15 @@ def measure_all(
     load: Load,
     on_done: OnDone,
 ) -> list[str]:
-    """Makes every measurement that is not there yet.
+    """Makes every measurement that is missing.
 
-    One that cannot make its run again stays missing, and stops no other.
+    A measurement that cannot make its run again stays missing. It does not
+    stop the others.
 
     Args:
-        modules: what to measure, see `experiments.measurements`.
+        modules: the measurements, see `experiments.measurements`.
         seeds: seeds of the trained models.
-        folder: where each (measurement, seed) has one file, written in one
+        folder: has one file for each (measurement, seed), written in one
             move; a damaged one is set aside and measured again.
         load: loads a trained model.
         on_done: called after each.
@@ -96,7 +98,7 @@ def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
 
 
 def read(path: Path) -> tuple[list[Row | RowOfEpoch], float] | None:
-    """Reads a measurement and its seconds; None if not there, or damaged."""
+    """Reads a measurement and its seconds; None if missing or damaged."""
     try:
         found = unseal(path)
         # The first measurements were kept without their seconds.
@@ -111,10 +113,10 @@ def read(path: Path) -> tuple[list[Row | RowOfEpoch], float] | None:
 def check_rows(
     rows: Sequence[Row | RowOfEpoch], module: ModuleType
 ) -> list[Any]:
-    """Checks that each number is named once.
+    """Checks that the names of all numbers differ.
 
     Raises:
-        ValueError: if one is not.
+        ValueError: if two are the same.
     """
     counts = Counter(row[:-1] for row in rows)
     twice = [name for name, count in counts.items() if count > 1]
@@ -129,7 +131,7 @@ def check_rows(
 def read_measurements(
     modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
 ) -> Measured:
-    """Reads what has been measured."""
+    """Reads the finished measurements."""
     rows: list[tuple[Any, ...]] = []
     wall_s: dict[str, float] = {}
     missing: dict[str, list[int]] = {}

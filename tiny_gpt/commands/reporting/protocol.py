@@ -18,18 +18,19 @@ FILE = "reproduction.py"
 class Reproduction:
     """What `reproduce` and `theory` run, measure and decide.
 
-    `REPRODUCTION` of the file `FILE` in a folder of experiments is one.
+    A folder of experiments has one: `REPRODUCTION` in its file `FILE`.
 
     Attributes:
         studies: the experiments, in the order of the report; the first says
             how all are evaluated.
         theory: the experiment of the target "theory".
-        measurements: what is measured on trained models, one module each
+        measurements: measurements of trained models, one module each
             (`measured.measure_all`).
-        compared: runs that claims of the theory compare with, e.g.
-            "controls/sparse_a_to_c", beside those that are measured.
-        claims: package of the rules, whose last commit is that of the rules.
-        family: family of claims that stands first; the others are found in
+        compared: further runs with which claims of the theory compare, e.g.
+            "controls/sparse_a_to_c"; they are not measured.
+        claims: package of the rules; its last commit is the commit of the
+            rules.
+        family: family of claims that comes first. The others are found in
             `claims` and follow by name, those of the theory last.
         more_figures: further figures of a claim, by its name.
         paper_metrics: metrics frame at the published size.
@@ -69,7 +70,7 @@ def load_reproduction(folder: Path | None = None) -> Reproduction:
     """Loads the protocol of a folder of experiments.
 
     Args:
-        folder: the folder; "experiments" here by default.
+        folder: the folder; by default "experiments" in the working directory.
 
     Raises:
         ValueError: if there is none, or it is not valid.

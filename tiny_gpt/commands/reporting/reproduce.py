@@ -1,4 +1,4 @@
-"""All experiments, the verdict on every claim of the paper, and a report."""
+"""The commands `reproduce`, `theory` and `report`: runs, verdicts, report."""
 
 import argparse
 import copy
@@ -44,7 +44,7 @@ FOLDER = Path("results") / "reproduce"
 
 @dataclass(frozen=True)
 class ReproductionPlan:
-    """What one command asks for of a reproduction.
+    """The plan of one command about a reproduction.
 
     Attributes:
         protocol: what is run, measured and decided.
@@ -52,7 +52,7 @@ class ReproductionPlan:
         folder: folder of the whole.
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
-        theory: runs that test the paper's theory, if they are there.
+        theory: runs that test the paper's theory, if there are any.
     """
 
     protocol: Reproduction
@@ -128,8 +128,8 @@ class ReproductionPlan:
         """Runs what is missing, decides the claims and writes the report.
 
         Args:
-            target: "reproduce"; "theory", which runs what is measured and no
-                more of the other experiments; or "report", which runs nothing.
+            target: "reproduce"; "theory", which runs of the other experiments
+                only what is measured; or "report", which runs nothing.
         """
         console = Console()
         start = time.perf_counter()
@@ -199,7 +199,7 @@ class ReproductionPlan:
 
 
 def run_command(options: argparse.Namespace, command: list[str]) -> None:
-    """Does what `reproduce`, `theory` or `report` ask for.
+    """Runs `reproduce`, `theory` or `report`.
 
     Raises:
         ValueError: if an option is invalid, or there is nothing to report.

@@ -1,4 +1,4 @@
-"""All that the theory is tested on: runs, then measurements, then verdicts."""
+"""Tests of the theory: runs, then measurements."""
 
 import dataclasses
 import time
@@ -30,10 +30,10 @@ def run_theory(
     """Runs and measures what is missing.
 
     Args:
-        protocol: what is measured.
+        protocol: the measurements.
         plan: the runs of `protocol.theory`.
-        others: plans that share runs with it; of them only those whose models
-            are measured are run.
+        others: plans that share runs with it. Of these, only runs whose
+            models are measured are made.
         console: where to show progress.
     """
     plans = {p.study.name: p for p in (*others, plan)}
@@ -76,7 +76,7 @@ def run_theory(
 
 
 def read_theory(protocol: Reproduction, plan: Plan) -> RunFrames:
-    """Reads the runs and measurements of the theory that are there."""
+    """Reads the finished runs and measurements of the theory."""
     done = read_runs(plan)
     measured = read_measurements(
         protocol.measurements, plan.seeds, _folder(plan)

@@ -1,4 +1,4 @@
-"""The ledger of a reproduction: verdicts, and what every condition says."""
+"""The ledger of a reproduction: verdicts and conditions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ def build_ledger(
     Args:
         protocol: the claims.
         plans: what was run.
-        metrics: metrics frame of all of it.
-        missing: seeds missing, by experiment and condition.
-        theory: what was run to test the theory; None to leave its claims out.
+        metrics: metrics frame of all plans.
+        missing: missing seeds, by experiment and condition.
+        theory: runs that test the theory; None to leave its claims out.
 
     Returns:
         The ledger, as `tiny_gpt.report.page.render_report` reads it.
@@ -71,7 +71,7 @@ def build_ledger(
 def describe_runs(
     plans: Sequence[Plan], missing: dict[str, list[int]], evidence: Evidence
 ) -> dict[str, Any]:
-    """Returns the part of a ledger that no claim decides."""
+    """Returns the part of a ledger that does not depend on claims."""
     return {
         "format": FORMAT,
         "preset": plans[0].preset,
@@ -89,7 +89,7 @@ def describe_runs(
 
 
 def describe_family(family: Family) -> str:
-    """Says that a family has a level of its own."""
+    """Returns a sentence with the size and the level of a family."""
     return (
         f"The {len(family.claims)} of {family.name.replace('_', ' ')} are a "
         f"family of their own, of {family.num_intervals} intervals at "
@@ -125,8 +125,8 @@ def verdict_table(ledgers: dict[str, dict[str, Any]]) -> str:
     """Writes verdicts as a Markdown table.
 
     Args:
-        ledgers: contents of claims.json by heading; further ones stand beside
-            the first, whose first effect is shown.
+        ledgers: contents of claims.json by heading. The first shows its first
+            effect; the verdicts of the others follow in further columns.
 
     Returns:
         The table, one row per claim.

@@ -1,1 +1,1 @@
-"""Sweeps from the command line."""
+"""The command `sweep`."""

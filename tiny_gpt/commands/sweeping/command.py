@@ -1,4 +1,4 @@
-"""`tiny-gpt sweep FILE`: runs a grid, and draws its maps."""
+"""The command `tiny-gpt sweep FILE`: runs a grid, and draws its maps."""
 
 import argparse
 import contextlib
@@ -39,10 +39,10 @@ MOST_SHOWN = 5  # failed runs
 
 
 def run_command(options: argparse.Namespace, command: list[str]) -> int:
-    """Does what a command line asks for.
+    """Runs the command.
 
     Returns:
-        0; 1 if runs have failed, which does not keep the others from theirs.
+        0; 1 if runs have failed, which does not stop the others.
 
     Raises:
         ValueError: if an option or the sweep is invalid.
@@ -200,7 +200,7 @@ def _run(
 
 
 def _count_rows(sweep: Sweep) -> int:
-    """Returns the points of all axes but the first of numbers."""
+    """Returns the number of points of all axes but the first numeric one."""
     numbers, _ = axes_of_map(sweep)
     return len(sweep.cells) // len(sweep.axes[numbers[0]]) if numbers else 1
 

@@ -1,4 +1,4 @@
-"""A sweep as a TOML file -> `Sweep`.
+"""The TOML file of a sweep, read as a `Sweep`.
 
 experiment = "controls"            # or the path of a file, as "mine.py"
 preset = "quick"
@@ -34,13 +34,13 @@ def load_sweep(path: Path, experiments: Path | None = None) -> Sweep:
     """Reads a sweep, named after its file.
 
     Args:
-        path: the file; that of an experiment is relative to it.
-        experiments: folder in which experiments are found by name;
-            "experiments" here by default.
+        path: the file; paths of experiments are relative to it.
+        experiments: folder in which experiments are found by name; by default
+            "experiments" in the working directory.
 
     Raises:
-        ValueError: if the file is not there, is no TOML, has an unknown key,
-            or describes no valid sweep; it names the file.
+        ValueError: if the file does not exist, is not TOML, has an unknown
+            key, or does not describe a valid sweep; it names the file.
     """
     try:
         table = tomllib.loads(path.read_text())
@@ -62,7 +62,7 @@ def load_sweep(path: Path, experiments: Path | None = None) -> Sweep:
 def sweep_of(
     path: Path, table: dict[str, Any], experiments: Path | None = None
 ) -> Sweep:
-    """Builds a sweep from what a TOML file says.
+    """Builds a sweep from the content of a TOML file.
 
     Args:
         path: the file.
@@ -70,7 +70,7 @@ def sweep_of(
         experiments: see `load_sweep`.
 
     Raises:
-        ValueError: if it is no valid sweep.
+        ValueError: if it is not a valid sweep.
     """
     name = path.stem
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):

@@ -1,4 +1,4 @@
-"""What one sees while a sweep runs."""
+"""The progress of a sweep, on a terminal or in a file."""
 
 import time
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ LINES = 20  # of the log of a sweep, in all
 
 
 class SweepReporter:
-    """A bar with the time left; in a file, a line now and then.
+    """Shows a bar with the time left; in a file, a line now and then.
 
     Args:
         name: of the sweep.
         console: where to write.
-        most: runs that will be made at most; None for those that are planned.
+        most: largest number of runs that will be made; None for the number of
+            planned runs.
     """
 
     def __init__(self, name: str, console: Console, most: int | None = None):
@@ -44,7 +45,7 @@ class SweepReporter:
         self._bar.stop()
 
     def plan(self, tasks: Sequence[SweepTask]) -> None:
-        """Shows how much there is to do."""
+        """Shows how many runs are to be made."""
         left = sum(len(task.seeds) for task in tasks)
         if self._most is None:
             self._total = self._made + left
@@ -53,7 +54,7 @@ class SweepReporter:
         self._bar.update(self._task, total=self._total)
 
     def done(self, done: TaskResult) -> None:
-        """Shows what came of a task."""
+        """Shows the result of a task."""
         before, self._made = self._made, self._made + len(done.finished)
         state = f"failed: {done.error}" if done.error else self._time_left()
         self._bar.update(self._task, completed=self._made, state=state)

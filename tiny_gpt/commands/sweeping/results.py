@@ -1,4 +1,4 @@
-"""What a sweep has come to: frames, thresholds and maps."""
+"""Results of a sweep: frames, thresholds and maps."""
 
 import gzip
 import io
@@ -48,24 +48,24 @@ def write_frames(
     console: Console,
     has_metrics: bool = False,
 ) -> None:
-    """Writes frames and thresholds of the runs that are there.
+    """Writes frames and thresholds of the finished runs.
 
-    What an earlier collection of the same sweep wrote is replaced: it follows
+    Files of an earlier collection of the same sweep are replaced: they follow
     from the store.
 
     Args:
-        sweep: what is collected.
+        sweep: the sweep.
         store: where its runs are.
-        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` go
-            (`check_folder`).
+        folder: where `RUNS`, `MADE`, `CELLS`, `THRESHOLDS` and `MANIFEST` are
+            written (`check_folder`).
         command: for the manifest.
         commit: for the manifest.
         console: where to show the thresholds.
-        has_metrics: whether `METRICS` is written, which is the one that is
-            large: all that `collect_metrics` returns.
+        has_metrics: whether `METRICS` is written: all that `collect_metrics`
+            returns, the one large file.
 
     Raises:
-        ValueError: if no run is there.
+        ValueError: if there is no finished run.
     """
     runs = collect_runs(sweep, store)
     if runs.empty:
@@ -111,7 +111,7 @@ def write_frames(
 
 
 def describe_sweep(sweep: Sweep) -> dict[str, Any]:
-    """Returns what a sweep asks, JSON types."""
+    """Returns the fields of a sweep in JSON types."""
     return {
         "name": sweep.name,
         "bases": list(sweep.bases),
@@ -123,7 +123,7 @@ def describe_sweep(sweep: Sweep) -> dict[str, Any]:
 
 
 def check_folder(sweep: Sweep, folder: Path) -> None:
-    """Checks that what is collected of a sweep may go into a folder.
+    """Checks that the results of a sweep may be written into a folder.
 
     Raises:
         ValueError: if it holds something else.
@@ -144,7 +144,7 @@ def check_folder(sweep: Sweep, folder: Path) -> None:
 
 
 def _collected(folder: Path) -> dict[str, Any]:
-    """Returns the sweep that a folder has; empty if it has none."""
+    """Returns the description of the sweep in a folder; empty if none."""
     try:
         found = json.loads((folder / MANIFEST).read_text())["sweep"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -153,11 +153,11 @@ def _collected(folder: Path) -> dict[str, Any]:
 
 
 def fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
-    """Fits all that a sweep has; the content of `THRESHOLDS`.
+    """Fits thresholds, exponents and contrasts; the content of `THRESHOLDS`.
 
     Args:
-        sweep: whose runs.
-        runs: what `collect_runs` returned, or the content of `RUNS`.
+        sweep: the sweep.
+        runs: frame of `collect_runs`, or the content of `RUNS`.
     """
     numbers, _ = axes_of_map(sweep)
     thresholds = fit_thresholds(sweep, runs)
@@ -193,10 +193,10 @@ def _plain(point: tuple[Any, ...]) -> list[Any]:
 
 
 def plot(sweep: Sweep, folder: Path, console: Console) -> None:
-    """Draws the maps of what was collected.
+    """Draws the maps of the collected results.
 
     Raises:
-        ValueError: if nothing was.
+        ValueError: if there are none.
     """
     check_folder(sweep, folder)
     asked = json.loads(json.dumps(describe_sweep(sweep)))
@@ -280,5 +280,5 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Writes in one move: drivers that share a store end at one moment."""
+    """Writes in one move: drivers that share a store may end together."""
     write_whole(path, data, writer())

@@ -1,4 +1,4 @@
-"""How far a sweep is."""
+"""The status of a sweep: finished and missing runs."""
 
 from rich.console import Console
 from rich.table import Table

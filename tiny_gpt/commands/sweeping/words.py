@@ -1,4 +1,4 @@
-"""What was fitted to a sweep, in words: for consoles, pages and the report."""
+"""Fits of a sweep in words, for consoles, pages and the report."""
 
 import base64
 import json
@@ -67,7 +67,7 @@ def _number(value: float | None, otherwise: str = "unknown") -> str:
 
 
 def load_maps(folder: Path) -> list[dict[str, Any]]:
-    """Reads what was collected of sweeps, for the report.
+    """Reads the collected results of sweeps, for the report.
 
     Args:
         folder: has a folder for each sweep; it need not exist.
