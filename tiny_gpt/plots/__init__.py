@@ -1,4 +1,4 @@
-"""Figures of Matplotlib."""
+"""Figures drawn with Matplotlib."""
 
 from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.runtime.moved import names_of

@@ -1,4 +1,4 @@
-"""Figures drawn from the metrics frame; nothing here trains or decodes."""
+"""Curves from the metrics frame; nothing here trains or decodes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,7 +79,7 @@ def plot_conditions(
 ) -> Figure:
     """Draws loss and accuracy of each condition side by side (fig. 2).
 
-    The published run stands behind ours, thin and dashed. If it has another
+    The published run is drawn behind ours, thin and dashed. If it has another
     number of epochs, it is stretched over the same width, with its own epochs
     on the upper axis.
 
@@ -158,7 +158,7 @@ def plot_against_pairs(
         series: {"label", "x", "values", "mean", "low", "high"}; "values" has
             one list of seeds per x.
         lines: values to compare with, by name.
-        axis: what the values are.
+        axis: label of the values.
         title: heading of the figure.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Maps of a sweep, drawn from its cells; nothing here fits or counts."""
+"""Maps of a sweep from its cells; nothing here fits or counts."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -47,19 +47,19 @@ def plot_maps(
     """Draws P(success) and the median over two axes, two maps per facet.
 
     A cell without runs is hatched. The line is the threshold along x, with
-    its interval as bars; a triangle at the edge stands where it lies outside
-    the grid, a cross where success does not rise.
+    its interval as bars. A triangle at the edge is a threshold outside the
+    grid; a cross means that success does not rise.
 
     Args:
         cells: columns x, y, facets, "runs", "successes", "p_success" and
             "median", a row per cell; values in [0, 1].
         x: axis along which success rises.
         y: the other axis; None for a single row.
-        facets: axes whose values each have maps of their own.
+        facets: axes; each of their values has its own maps.
         thresholds: value (0 below the grid, inf above, NaN for none), low
             and high end, by the values of y and the facets, in this order.
         title: heading of the figure.
-        value: what the median is of.
+        value: label of the median.
 
     Returns:
         The figure.
@@ -101,7 +101,7 @@ def plot_regimes(
         cells: columns x, y, facets, "runs" and "regime", a row per cell.
         x: axis along which success rises.
         y: the other axis; None for a single row.
-        facets: axes whose values each have a map of their own.
+        facets: axes; each of their values has its own map.
         title: heading of the figure.
 
     Returns:
@@ -132,7 +132,7 @@ def plot_regimes(
 
 
 class _Grid:
-    """Where the cells of a map stand."""
+    """The grid of a map: places of its cells."""
 
     def __init__(self, cells: pd.DataFrame, x: str, y: str | None):
         self.x, self.y = x, y

@@ -1,4 +1,4 @@
-"""Thresholds of a sweep, drawn: into a map, and against another axis."""
+"""Figures of a sweep's thresholds: on a map, and against another axis."""
 
 import itertools
 import math
@@ -43,16 +43,16 @@ def plot_thresholds(
     """Draws thresholds against another axis, both on log scales.
 
     A colour is a point of the facets, a bar the interval, a dashed line the
-    power law; below the figure stands what the grid cannot support. A
-    triangle at the edge is a threshold outside the grid.
+    power law. A triangle at the edge is a threshold outside the grid. The text
+    below the figure says what the grid cannot support.
 
     Args:
         thresholds: value (0 below the grid, inf above, NaN for none), low and
             high end, by the values of y and the facets, in this order.
-        axis: what they are thresholds of.
-        y: the axis that they are drawn against; values above 0.
+        axis: axis of the thresholds.
+        y: axis against which they are drawn; values above 0.
         facets: the other axes.
-        exponents: as of `collect.describe_exponent`, by the facets' values.
+        exponents: of `collect.describe_exponent`, by the facets' values.
         title: heading of the figure.
 
     Returns:
@@ -108,7 +108,7 @@ def plot_thresholds(
 
 
 def _limits(series) -> tuple[float, float]:
-    """Returns limits with all that is finite, and room at both ends."""
+    """Returns limits around all finite values, with room at both ends."""
     lines = [line for some in series.values() for _, line in some]
     ends = [v for line in lines for v in line if 0 < v < math.inf]
     return min(ends, default=1.0) / 1.6, max(ends, default=1.0) * 1.6
@@ -210,7 +210,7 @@ def _place(values: Sequence[float], xs: Sequence[float]) -> np.ndarray:
 
 
 def threshold_handles(lines: Sequence[Line]) -> list[Artist]:
-    """Returns legend entries of what `draw_on_map` draws of them."""
+    """Returns legend entries for the marks of `draw_on_map`."""
     entries = (
         ("o", "threshold, with its interval", lambda v: 0 < v < math.inf),
         (">", "threshold outside the grid", lambda v: v in (0, math.inf)),
