@@ -1,4 +1,4 @@
-"""The page with every verdict."""
+"""The report: a page with every verdict."""
 
 from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.runtime.moved import names_of

@@ -1,4 +1,4 @@
-"""The figures of a claim on a page: what is drawn, and its legend."""
+"""Figures of a claim on the page, with their legends."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ def show_figure(claim: dict[str, Any]) -> dict[str, Any] | None:
         claim: one of the ledger.
 
     Returns:
-        SVG and entries of the legend of its figure, and "more", the same of
-        further ones; None if it has none.
+        SVG and legend entries of its figure, and "more", the same for further
+        figures; None if it has no figure.
     """
     if claim["figure"] is None:
         return None
@@ -91,7 +91,7 @@ def _is_fraction(figure: dict[str, Any]) -> bool:
 
 
 def present(values: dict[str, float | None]) -> dict[str, float]:
-    """Returns the numbers that are there."""
+    """Returns the numbers that are not None."""
     return {
         name: value
         for name, value in values.items()

@@ -50,7 +50,7 @@ def plot_strip(
         groups: {"label", "values", "mean", "low", "high"}; `None` is not
             drawn.
         texts: mean and interval in words, one per group, written on its row.
-        axis: what the values are.
+        axis: label of the values.
         lines: values to compare with, by name; vertical lines.
         is_fraction: whether values are fractions, drawn from 0 % to 100 %.
 
@@ -105,8 +105,8 @@ def plot_series(
     Args:
         series: {"label", "x", "values", "mean", "low", "high"}; "values" has
             one list of seeds per x, `None` is not drawn.
-        axis: what the values are.
-        x_axis: what x is.
+        axis: label of the values.
+        x_axis: label of x.
         lines: values to compare with, by name; horizontal lines.
         is_fraction: whether values are fractions, drawn from 0 % to 100 %.
         marks: places on the x axis, by name; vertical lines.
@@ -194,7 +194,8 @@ def plot_condition_accuracy(
         chance: accuracy of guessing, by mapping; grey and dotted.
         memoriser: accuracy of recall, by mapping; dash-dotted, in the colour
             of the mapping.
-        events: events frame of the condition; a mark each above the curves.
+        events: events frame of the condition; each has a mark above the
+            curves.
         kinds: kinds of event, in the order of their marks.
 
     Returns:
@@ -230,7 +231,7 @@ def _new_figure(height: float) -> tuple[Figure, Axes]:
 
 
 def numbers(values: Sequence[float | None]) -> np.ndarray:
-    """Returns an array in which what is missing or infinite is a gap."""
+    """Returns an array with a gap for each missing or infinite number."""
     array = np.array(values, dtype=float)  # None becomes NaN
     return np.where(np.isfinite(array), array, np.nan)  # a gap
 

@@ -1,4 +1,4 @@
-"""Ledger, frames and manifest -> one self-contained HTML page."""
+"""The HTML page of the report, from ledger, frames and manifest."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -40,21 +40,20 @@ def render_report(
     manifest: dict[str, Any],
     maps: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Renders the page that one sends to a colleague.
+    """Renders the report as a page that one can send to a colleague.
 
-    It shows what the ledger says and draws what the frames hold. The one
-    number read off a frame is the accuracy at the last epoch, by
-    `summary.summarise`. The page needs no script, no second file and no
-    network.
+    It shows the ledger and draws the frames. Only one number is read from a
+    frame: the accuracy at the last epoch, by `summary.summarise`. The page
+    needs no script, no second file and no network.
 
     Args:
-        ledger: claims with verdicts and effects, and the conditions that test
-            them: the content of claims.json, checked by `check_ledger`.
+        ledger: content of claims.json, checked by `check_ledger`: claims with
+            verdicts and effects, and the conditions that test them.
         metrics: metrics frame of all conditions and seeds.
         events: events frame of the same runs.
-        manifest: versions, device, command; a dash stands for what it lacks.
-        maps: of sweeps: "name", "runs", "seeds", "command", "lines" of what
-            was fitted, and "figures" with "label" and "data" (PNG, base 64).
+        manifest: versions, device, command; a missing entry shows a dash.
+        maps: of sweeps: "name", "runs", "seeds", "command", "lines" of the
+            fits, and "figures" with "label" and "data" (PNG, base 64).
 
     Returns:
         HTML.
@@ -103,7 +102,7 @@ def render_report(
 
 
 def _title(ledger: dict[str, Any]) -> str:
-    """Returns what a reader sees first: the paper, or what was run."""
+    """Returns the title of the page: the paper, or the experiments."""
     if ledger["claims"]:
         return "Scaling Down Transformers, claim by claim"
     names = dict.fromkeys(c["experiment"] for c in ledger["conditions"])
@@ -116,7 +115,7 @@ def _show_condition(
     events: pd.DataFrame,
     kinds: Sequence[str],
 ) -> dict[str, Any]:
-    """Adds to a condition what the page shows of it."""
+    """Adds to a condition the figures and numbers that the page shows."""
     experiment, name = condition["experiment"], condition["condition"]
     metric, mappings = condition["accuracy_metric"], condition["mappings"]
     rows = _select(metrics, experiment, name)

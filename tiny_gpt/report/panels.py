@@ -1,4 +1,4 @@
-"""Small multiples of the report, side by side on one scale."""
+"""Panels of the report: small figures in a row, on one scale."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -27,13 +27,13 @@ def plot_panels(
     lines: dict[str, float],
     log_y: bool,
 ) -> Figure:
-    """Draws a panel each: lines of means over seeds, in bands.
+    """Draws one panel each: lines of means over seeds, with bands.
 
     Args:
         panels: {"label", "series"}; a series has {"x", "mean", "low",
-            "high"}, of which the last two bound its band.
-        axis: what the values are.
-        x_axis: what x is.
+            "high"}. The last two bound its band.
+        axis: label of the values.
+        x_axis: label of x.
         lines: values to compare with, by name; horizontal lines.
         log_y: whether the values are on a logarithmic scale.
 

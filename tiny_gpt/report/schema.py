@@ -1,4 +1,4 @@
-"""What claims.json holds: claims, verdicts, effects, conditions."""
+"""The schema of claims.json: claims, verdicts, effects, conditions."""
 
 import re
 from typing import Any
@@ -46,22 +46,22 @@ FIGURE_KEYS = {
 def figures_of(claim: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the figures of a claim, the main one first.
 
-    "more_figures" came later; a claim need not have it.
+    "more_figures" was added later; a claim need not have it.
     """
     first = [] if claim["figure"] is None else [claim["figure"]]
     return [*first, *claim.get("more_figures", ())]
 
 
 def check_ledger(ledger: dict[str, Any]) -> None:
-    """Checks that a ledger has what the report reads.
+    """Checks that a ledger has all that the report reads.
 
     Args:
         ledger: content of claims.json.
 
     Raises:
-        ValueError: if the format is another one, a key is missing, a verdict,
-            unit or kind of figure is unknown, a name occurs twice or cannot
-            be an address in a page, or a figure's parts differ in length.
+        ValueError: if the format is another one; a key is missing; a verdict,
+            unit or kind of figure is unknown; a name occurs twice or cannot
+            be an address in a page; or a figure's parts differ in length.
     """
     if not isinstance(ledger, dict) or ledger.get("format") != FORMAT:
         known = ledger.get("format") if isinstance(ledger, dict) else ledger

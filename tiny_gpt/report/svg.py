@@ -1,4 +1,4 @@
-"""A figure as SVG that can stand in a web page among others."""
+"""Figures as SVG elements for a web page."""
 
 import io
 import re
@@ -28,7 +28,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     Args:
         figure: drawn with the colours of `plots`, black and grey.
         name: unique in the page, letters, digits, "-" and "_".
-        label: what the figure shows, for those who do not see it.
+        label: description of the figure, for readers who do not see it.
 
     Returns:
         The `<svg>` element.

@@ -1,4 +1,4 @@
-"""How numbers and mappings are written on a page."""
+"""Numbers and mappings as they are written on a page."""
 
 import math
 import re
@@ -22,7 +22,7 @@ UNIT_FORMATS = {
 def format_number(
     value: float | None, unit: str | None = None, has_unit: bool = True
 ) -> str:
-    """Writes a number with its unit, a dash where there is none.
+    """Writes a number with its unit; a dash for None.
 
     Args:
         value: fractions and differences of fractions become percent.
@@ -55,7 +55,7 @@ def format_effect(effect: dict[str, Any], unit: str | None = None) -> str:
 
     Args:
         effect: "value" or "mean", and "low" and "high"; each may be `None`.
-        unit: one of `schema.UNITS`; the effect's own goes before it.
+        unit: one of `schema.UNITS`; the effect's own unit takes precedence.
 
     Returns:
         The value alone if it has no interval, a dash if there is no value.
@@ -80,14 +80,14 @@ def format_duration(seconds: float | None) -> str:
 
 
 def to_html(value: Any) -> Any:
-    """Sets a text as `typeset` does, and what stands in backticks as code.
+    """Typesets a text, and turns parts in backticks into code.
 
     Args:
-        value: what a page is about to show; no attribute of a tag.
+        value: a value that the page will show; not an attribute of a tag.
 
     Returns:
-        Markup, in which everything of the text is escaped; anything that is
-        no text, or markup already, as it was.
+        Markup, in which the whole text is escaped. A value that is not a
+        text, or is already markup, is returned as `typeset` does.
     """
     value = typeset(value)
     if not isinstance(value, str) or hasattr(value, "__html__"):
@@ -99,12 +99,12 @@ def to_html(value: Any) -> Any:
 def typeset(value: Any) -> Any:
     """Writes "A->B" as "A → B", "-3" as "−3", and `None` as a dash.
 
-    The spaces around an arrow and before a percent sign do not break.
-    Markup, which commands and figures are, is left alone; so is everything
-    that is no text.
+    The spaces around an arrow and before a percent sign do not break. Markup,
+    e.g. commands and figures, is not changed, nor is a value that is not a
+    text.
 
     Args:
-        value: what a page is about to show.
+        value: a value that the page will show.
     """
     if value is None:
         return DASH
