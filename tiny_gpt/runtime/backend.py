@@ -1,4 +1,4 @@
-"""The one seam to JAX and TensorFlow: how a function is compiled."""
+"""The interface to JAX and TensorFlow: how a function is compiled."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 def is_jax_on_cpu() -> bool:
-    """Tells whether JAX computes, on a CPU by default."""
+    """Tells whether the backend is JAX, on a CPU by default."""
     if keras.backend.backend() != "jax":
         return False
     return default_device().platform == "cpu"
@@ -26,7 +26,7 @@ _is_dividing = ContextVar("_is_dividing", default=False)
 
 @contextmanager
 def dividing() -> Iterator[None]:
-    """Where a program is traced whose batch several devices divide."""
+    """Context in which a program is traced if devices divide its batch."""
     token = _is_dividing.set(True)
     try:
         yield
@@ -35,7 +35,7 @@ def dividing() -> Iterator[None]:
 
 
 def is_dividing() -> bool:
-    """Tells whether several devices divide the batch that is traced."""
+    """Tells whether the traced program's batch is divided among devices."""
     return _is_dividing.get()
 
 
@@ -69,7 +69,7 @@ class Weight:
 
 
 class Snapshot:
-    """Weights of a model at one moment, which stand in place of the model.
+    """Weights of a model at one moment, for use in place of the model.
 
     Args:
         model: the model.
@@ -98,7 +98,7 @@ class Snapshot:
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        """Those that are trained."""
+        """The trainable weights."""
         return self._select(self._model.trainable_weights)
 
     def _select(self, variables: Sequence[Any]) -> list[Weight]:
@@ -120,9 +120,8 @@ def compile_for_model(
         function: from tensors to tensors; shapes must not depend on values.
 
     Returns:
-        Function of whose weights to use, those of the model or of a
-        `Snapshot` (JAX), and of the same arguments. Each new argument shape
-        is compiled once.
+        Function of a source of weights, the model or a `Snapshot` (JAX), and
+        of the same arguments. Each new argument shape is compiled once.
 
     Raises:
         ValueError: if the backend is neither JAX nor TensorFlow.
@@ -168,9 +167,9 @@ def compile_gradient(
         function: from tensors to a scalar; shapes must not depend on values.
 
     Returns:
-        Function of whose weights to use, as of `compile_for_model`, and of
-        the same arguments: one tensor for each of the model's trainable
-        variables, in their order and of their shapes.
+        Function of a source of weights, as in `compile_for_model`, and of the
+        same arguments. It returns one tensor for each of the model's
+        trainable variables, in their order and of their shapes.
 
     Raises:
         ValueError: if the backend is neither JAX nor TensorFlow.
@@ -210,8 +209,8 @@ def _jax_gradient(model, function, args):
 class JaxProgram:
     """A function compiled by JAX, once per argument shapes and device.
 
-    Any thread may call it; it runs on the default device of the thread, or
-    where the shardings say.
+    Any thread may call it. It runs on the default device of the thread, or on
+    those of the shardings.
 
     Args:
         function: from arrays to arrays.

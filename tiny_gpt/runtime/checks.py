@@ -24,7 +24,7 @@ class MissingExtraError(ImportError, ValueError):
 
 
 def check_whole(name: str, value: object, least: int) -> None:
-    """Raises a ValueError, if `value` is no whole number from `least` on."""
+    """Raises a ValueError if `value` is not a whole number from `least` on."""
     if not isinstance(value, int) or value < least:
         raise ValueError(
             f"`{name}` must be at least {least}, a whole number. "
@@ -33,7 +33,7 @@ def check_whole(name: str, value: object, least: int) -> None:
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises a ValueError that names the choices, if `value` is not one."""
+    """Raises a ValueError that names the choices if `value` is not one."""
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {choices}. Received: {name}={value!r}"
@@ -41,13 +41,13 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def check_installed(*packages: str) -> None:
-    """Checks that optional packages are there, before they are imported.
+    """Checks that optional packages are installed, before they are imported.
 
     Args:
         packages: keys of `EXTRAS`.
 
     Raises:
-        MissingExtraError: if some are not; it names what to install.
+        MissingExtraError: if some are not; it says what to install.
     """
     missing = [package for package in packages if not _is_installed(package)]
     if missing:

@@ -1,4 +1,4 @@
-"""The devices of a run: chosen and checked before anything starts."""
+"""Devices of a run, chosen and checked before anything starts."""
 
 import contextlib
 import importlib.metadata
@@ -24,10 +24,10 @@ class Placement:
     """The devices of a run.
 
     Attributes:
-        kind: "cpu", "gpu" or "tpu", or what else the backend calls them.
+        kind: "cpu", "gpu" or "tpu", or the backend's name for another kind.
         devices: JAX's devices, or the names of TensorFlow's.
         strategy: TensorFlow's, for several devices or a TPU; else None.
-        asked: what `choose_devices` was asked for, for a manifest.
+        asked: arguments of `choose_devices`, for a manifest.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Placement:
 
     @property
     def num_devices(self) -> int:
-        """How many devices there are, those of all hosts together."""
+        """Number of devices, those of all hosts together."""
         return len(self.devices)
 
     @property
@@ -54,9 +54,10 @@ class Placement:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Builds and compiles models of whose variables each device has a copy.
+        """Context for models whose variables are copied to each device.
 
-        TensorFlow's strategy, or Keras's data parallelism on JAX.
+        Models are built and compiled in it. It is TensorFlow's strategy, or
+        Keras's data parallelism on JAX.
         """
         if self.strategy is not None:
             with self.strategy.scope():
@@ -72,10 +73,10 @@ class Placement:
 def choose_devices(
     kind: str = "auto", num_devices: int | None = None, tpu: str | None = None
 ) -> Placement:
-    """Chooses the devices of this process; to be called before their first use.
+    """Chooses the devices of this process, before their first use.
 
-    "auto" is what the backend offers first: TPUs, then GPUs, then the CPU.
-    What is asked for by name is used or refused, never replaced by a CPU.
+    "auto" takes what the backend offers first: TPUs, then GPUs, then the CPU.
+    A kind that is named is used or refused, never replaced by a CPU.
 
     Args:
         kind: "auto", "cpu", "gpu" or "tpu".
@@ -88,8 +89,8 @@ def choose_devices(
 
     Raises:
         ValueError: if `kind` is unknown, `num_devices` below 1, there are no
-            such devices or too few, or the TPU cannot be reached or used by
-            this backend.
+            such devices or too few, or this backend cannot reach or use the
+            TPU.
     """
     check_choice("devices", kind, KINDS)
     if num_devices is not None and num_devices < 1:
@@ -124,7 +125,7 @@ def choose_devices(
 def join_hosts() -> None:
     """Joins the processes of several hosts to one program, on JAX.
 
-    To be called in each process, before any other use of JAX, which finds the
+    Each process must call this before any other use of JAX. JAX finds the
     others by itself on Cloud TPUs, under SLURM, Open MPI and Kubernetes.
 
     Raises:
@@ -151,7 +152,7 @@ def join_hosts() -> None:
 
 
 def host_index() -> int:
-    """Returns which of the hosts joined by `join_hosts` this is, from 0."""
+    """Returns the number of this host among those joined, from 0."""
     if keras.backend.backend() != "jax":
         return 0
     import jax
@@ -160,7 +161,7 @@ def host_index() -> int:
 
 
 def _take(found: Sequence[Any], kind: str, num_devices: int | None) -> tuple:
-    """Returns as many devices as asked for."""
+    """Returns the first devices, as many as wanted."""
     if num_devices is not None and num_devices > len(found):
         raise ValueError(
             f"`num_devices` cannot exceed the devices of kind {kind!r} that "
@@ -266,7 +267,7 @@ def _choose_tpu(num_devices, tpu: str, asked) -> Placement:
 
 
 def _check_tpu(tpu: str) -> None:
-    """Refuses what could only fail later, or wait for ever."""
+    """Refuses a TPU that could only fail later, or make us wait for ever."""
     import tensorflow as tf
 
     if tpu == "local":

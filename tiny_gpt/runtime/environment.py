@@ -34,11 +34,11 @@ def set_precision(precision: str) -> None:
     lets layers compute in bfloat16 (`keras.mixed_precision`); weights, logits
     and loss stay in true float32.
 
-    Models built before keep the precision that they were built with, and
-    Keras keeps a policy per thread: `many_seeds` hands it to its threads.
+    Models that were built earlier keep their precision. Keras has a policy
+    per thread: `many_seeds` passes it on to its threads.
 
     Raises:
-        ValueError: if `precision` is none of them.
+        ValueError: if `precision` is another word.
     """
     check_choice("precision", precision, PRECISIONS)
     if precision == MIXED:
@@ -58,7 +58,7 @@ def set_precision(precision: str) -> None:
 
 
 def current_precision() -> str:
-    """Returns what `set_precision` has set; "default" if it was not called."""
+    """Returns the precision that `set_precision` has set, else "default"."""
     if keras.config.dtype_policy().name == MIXED:
         return MIXED
     if keras.backend.backend() == "jax":
@@ -82,23 +82,23 @@ def count_cores() -> int:
 
 
 def count_threads() -> str:
-    """Returns how many threads a program of JAX has on this CPU, for `NPROC`.
+    """Returns the number of threads of a JAX program on this CPU, for `NPROC`.
 
-    The order of the sums in a large product depends on them, so that workers
-    need what their driver has: as many as cores, or what `NPROC` says, which
-    JAX reads when it starts. Set to 1 before, results do not depend on the
-    cores of a machine.
+    It is the value of `NPROC`, which JAX reads when it starts, or else the
+    number of cores. The order of the sums in a large product depends on it, so
+    workers need the same number as their driver. With `NPROC=1`, results do
+    not depend on the cores of a machine.
     """
     return os.environ.get("NPROC") or str(count_cores())
 
 
 def make_deterministic() -> None:
-    """Makes this process give the same bits whenever it does the same.
+    """Makes this process reproducible to the bit.
 
-    On a CPU the compiled steps of both backends do so by themselves, with the
+    On a CPU the compiled steps of both backends are so by themselves, with the
     same number of cores (tests/benchmarks/test_faults.py). On a GPU
     TensorFlow's operations are made deterministic, for which Keras gives up
-    XLA; of JAX nothing is promised there.
+    XLA. For JAX on a GPU nothing is promised.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -110,15 +110,17 @@ def make_deterministic() -> None:
 def set_up_worker(
     precision: str, asked: Mapping[str, Any] | None
 ) -> Placement | None:
-    """Sets a worker process up as its parent is; again, for another precision.
+    """Sets a worker process up like its parent.
+
+    It may be called again, for another precision.
 
     Args:
         precision: see `set_precision`.
-        asked: devices, as `Placement.asked` has them; None for those that the
+        asked: devices, as in `Placement.asked`; None for those that the
             backend offers first.
 
     Returns:
-        The devices; None if none were asked for.
+        The devices; None if `asked` is None.
 
     Raises:
         ValueError: if there are no such devices.
@@ -136,7 +138,7 @@ _choose_once = functools.cache(choose_devices)  # before their first use
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tells whether an error says that memory was used up, of any device."""
+    """Tells whether an error means that the memory of a device is used up."""
     if isinstance(error, MemoryError):
         return True
     is_named = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow
@@ -149,7 +151,7 @@ def describe_environment(
     """Describes backend, devices, memory, precision and versions.
 
     Args:
-        placement: the devices that are used; None if they were not chosen.
+        placement: the devices; None if they were not chosen.
 
     Returns:
         JSON types, for a manifest.
@@ -194,7 +196,7 @@ def _devices() -> list[str]:
 
 
 def _memory() -> dict[str, int]:
-    """Returns bytes by device, where the backend tells them, and the host's.
+    """Returns the host's bytes, and those of each device, if known.
 
     JAX tells them of GPUs and TPUs; TensorFlow does not.
     """

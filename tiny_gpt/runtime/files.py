@@ -1,6 +1,7 @@
 """Files that are whole or refused: atomic writing, checksums.
 
-NumPy and the standard library alone, so that callbacks can use it anywhere.
+This module needs only NumPy and the standard library, so that callbacks can
+use it anywhere.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ _END = b"\n}\n"
 
 
 class DamagedFileError(ValueError):
-    """A file is not what was written."""
+    """The content of a file is not what was written."""
 
 
 def write_whole(path: Path, data: bytes, writer: str = "") -> None:
@@ -29,12 +30,13 @@ def write_whole(path: Path, data: bytes, writer: str = "") -> None:
 
     Args:
         path: the file.
-        data: what it will hold.
-        writer: tells writers of one file at one time apart; without it, one
-            may move what the other has half written.
+        data: its content.
+        writer: a name that differs between processes which write the same
+            file at the same time. Without it, one may move what the other has
+            half written.
 
     Raises:
-        OSError: if they cannot; the old file is left as it was.
+        OSError: if it cannot be written; the old file is not changed.
     """
     new = path.with_name(f"saving_{writer}{path.name}")
     try:
@@ -63,7 +65,7 @@ def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
 def write_checkpoint(
     path: Path, arrays: Sequence[np.ndarray], info: dict[str, Any]
 ) -> None:
-    """Writes arrays and what belongs to them into one file.
+    """Writes arrays, and information about them, into one file.
 
     The file is a line with the SHA-256 of the rest, and a NumPy archive.
 
@@ -73,7 +75,7 @@ def write_checkpoint(
         info: JSON types.
 
     Raises:
-        OSError: if the file cannot be written; the one before is kept.
+        OSError: if the file cannot be written; the old one is kept.
     """
     archive = io.BytesIO()
     values: dict[str, Any] = {f"value_{i}": a for i, a in enumerate(arrays)}
@@ -84,10 +86,10 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """Reads what `write_checkpoint` wrote.
+    """Reads a file of `write_checkpoint`.
 
     Returns:
-        The arrays and what belongs to them.
+        The arrays, and the information about them.
 
     Raises:
         DamagedFileError: if it is not what was written.
@@ -108,7 +110,7 @@ def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
 
 
 def seal(value: dict[str, Any]) -> str:
-    """Returns JSON that holds a value and its SHA-256.
+    """Returns JSON with a value and its SHA-256.
 
     Raises:
         ValueError: if a number is not finite, which JSON cannot hold.
@@ -119,7 +121,7 @@ def seal(value: dict[str, Any]) -> str:
 
 
 def unseal(path: Path) -> dict[str, Any]:
-    """Reads a file that holds what `seal` returned.
+    """Reads the value from a file that `seal` made.
 
     Raises:
         DamagedFileError: if it is not what was written.
@@ -132,7 +134,7 @@ def unseal(path: Path) -> dict[str, Any]:
 
 
 def is_sealed(path: Path, first: dict[str, Any]) -> bool:
-    """Tells whether a file is what `seal` returned, without parsing it.
+    """Tells whether `seal` made a file, without parsing it.
 
     Args:
         path: the file.
@@ -162,7 +164,7 @@ def set_aside(path: Path) -> Path:
     """Renames a damaged file, so that it is neither used nor lost.
 
     Returns:
-        Its new path, "<name>.damaged", or with a number where that exists.
+        Its new path, "<name>.damaged", with a number if that exists.
     """
     for number in range(1, 1000):
         suffix = ".damaged" if number == 1 else f".damaged_{number}"
@@ -180,7 +182,7 @@ def _damaged(path: Path) -> DamagedFileError:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Says in a line what differs between two configs."""
+    """Returns the differences of two configs in a line."""
     old, new = _flatten(old), _flatten(new)
     names = [n for n in {**old, **new} if old.get(n) != new.get(n)]
     shown = (f"{n}: {old.get(n)}, now {new.get(n)}" for n in names[:3])
@@ -198,7 +200,7 @@ def _flatten(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in one move, so that no one sees half of it."""
+    """Writes a text file in one move, so that nobody reads half of it."""
     write_whole(path, text.encode())
 
 

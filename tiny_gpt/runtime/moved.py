@@ -1,6 +1,6 @@
-"""Old import paths, for one release: they work, and warn.
+"""Old import paths, which work for one more release and warn.
 
-Goes with version 0.2: this file, what calls it, and its test.
+To be removed in version 0.2: this file, its callers and its test.
 """
 
 import importlib
@@ -76,7 +76,7 @@ def names_of(old: str, *places: str) -> Callable[[str], Any]:
 
     Args:
         old: the module.
-        *places: modules, below `tiny_gpt`, in which names are looked up.
+        *places: modules below `tiny_gpt` that have the names now.
     """
 
     def get(name: str) -> Any:
@@ -100,7 +100,7 @@ def names_of(old: str, *places: str) -> Callable[[str], Any]:
 
 
 def _is_module(old: str, name: str) -> bool:
-    """Tells whether a name is that of a module below a package."""
+    """Tells whether a name is a module below a package."""
     path = getattr(sys.modules[f"tiny_gpt.{old}"], "__path__", None)
     full = f"tiny_gpt.{old}.{name}"
     return bool(path and importlib.machinery.PathFinder.find_spec(full, path))
@@ -121,6 +121,6 @@ class OldPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def find_old_paths() -> None:
-    """Lets old paths be imported, after all that exists is looked up."""
+    """Makes old paths importable; paths that exist are looked up first."""
     if not any(isinstance(each, OldPaths) for each in sys.meta_path):
         sys.meta_path.append(OldPaths())

@@ -23,10 +23,10 @@ class Stopped(Exception):
 class ProcessPool:
     """Calls a function in processes, each with its own share of the cores.
 
-    The processes, and what they have compiled, stay from one call of `map` to
-    the next. `close`, or the end of a `with`, ends them. If a worker is
-    killed, all are started anew, and what was not done is called again. If
-    this process is killed, they end.
+    The processes, and their compiled programs, stay from one call of `map` to
+    the next. `close`, or the end of a `with`, ends them; so does the end of
+    this process, however it comes. If a worker is killed, all are restarted,
+    and unfinished calls are made again.
 
     Args:
         num_processes: calls at once.
@@ -64,15 +64,16 @@ class ProcessPool:
         """Calls a function with each item; a killed call is made again.
 
         Args:
-            function: what is called; it, items and results are pickled.
+            function: function of an item. The function, items and results are
+                pickled.
             items: arguments, started in this order.
 
         Yields:
-            Each item with its result, as it is done.
+            Each item with its result, when it is done.
 
         Raises:
             RuntimeError: if workers die again and again without a call done.
-            Exception: what a call raises; the others are told to stop.
+            Exception: error of a call; the others are told to stop.
         """
         left, num_breaks = dict(enumerate(items)), 0
         while left:
@@ -131,7 +132,7 @@ def is_told_to_stop() -> bool:
 
 
 def share_cores(num_processes: int) -> list[set[int]]:
-    """Deals the cores of this process out, one in turn to each."""
+    """Deals the cores of this process out to processes, one at a time."""
     if not hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return [set() for _ in range(num_processes)]
     cores = sorted(os.sched_getaffinity(0))
@@ -151,7 +152,7 @@ def _start(shares: Any, is_stopped: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed."""
+    """Ends this process when its parent process ends."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

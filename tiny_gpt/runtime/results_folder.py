@@ -1,12 +1,12 @@
-"""The folder of one experiment: who may write into it, and what it holds.
+"""The results folder of one experiment: its files, and who may write them.
 
     metrics.csv    metrics frame of all conditions and seeds
-    events.csv     loss drops found in it
+    events.csv     events found in it
     summary.json   accuracies over seeds
     manifest.json  config, versions, device, command, wall seconds
     runs/          one record per condition and seed; a run continues from it
 
-Files are written in one move; the manifest has the checksums of the frames and
+Files are written in one move. The manifest has the checksums of the frames and
 of itself.
 """
 
@@ -46,9 +46,9 @@ OWN_FILES = (
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Keeps other processes from writing into a folder meanwhile.
+    """Prevents other processes from writing into a folder meanwhile.
 
-    The system releases the lock when a process ends, however it does.
+    The system releases the lock when the process ends, however it ends.
 
     Raises:
         ValueError: if another process holds it, or it cannot be written.
@@ -81,15 +81,15 @@ def reserve_folder(
 ) -> None:
     """Makes sure that a folder may hold the results of a config.
 
-    A new or empty folder is reserved by writing a manifest that says
-    "unfinished". A folder reserved by the same config is left as it is, so
-    that its runs continue; further seeds and conditions may join them. With
-    `overwrite`, the results of another config are removed, but never files
-    that are not ours.
+    A new or empty folder is reserved by a manifest that says "unfinished". A
+    folder reserved by the same config is not changed, so that its runs
+    continue; further seeds and conditions may join them. With `overwrite`,
+    the results of another config are removed, but never files that are not
+    ours.
 
     Args:
-        folder: where results go; made if missing.
-        config: whatever the results depend on; JSON types.
+        folder: where results are written; made if missing.
+        config: all that the results depend on; JSON types.
         overwrite: whether results of another config may be removed.
 
     Raises:
@@ -139,9 +139,9 @@ def _reserve(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
 
 
 def _read_or_set_aside(folder: Path) -> dict[str, Any] | None:
-    """Reads a manifest; one that is damaged makes room for a new one.
+    """Reads a manifest; a damaged one makes room for a new one.
 
-    The runs stay: each record says itself what it is of.
+    The runs stay: each record says to which run it belongs.
     """
     try:
         return read_manifest(folder)
@@ -210,7 +210,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads the manifest of a results folder.
 
     Raises:
-        DamagedFileError: if it cannot be read, or is not as it was written.
+        DamagedFileError: if it cannot be read, or is not what was written.
     """
     path = folder / MANIFEST
     try:
