@@ -1,1 +1,1 @@
-"""The paper's claims: evidence, decision rules and the ledger."""
+"""The paper's claims, with their decision rules."""

@@ -1,4 +1,4 @@
-"""Claims of the paper's theory, sec. 2: one family."""
+"""The claims of the paper's theory, sec. 2: one family."""
 
 from tiny_gpt.claims.claim import Family
 

@@ -1,4 +1,4 @@
-"""Rules of propositions 2 and 3, whose proofs are equations 1 and 2."""
+"""Rules of propositions 2 and 3, which are proved by equations 1 and 2."""
 
 import math
 
@@ -71,7 +71,7 @@ def nats(interval: Interval) -> str:
 
 
 def counts_are_the_prior(evidence: Evidence) -> Decision:
-    """Mass of A->C before any demonstration, against its training pairs."""
+    """Compares the mass of A->C without demonstrations with its pairs."""
     bare = demonstrated(0, RARE)
     fit = {
         metric: evidence.mean(

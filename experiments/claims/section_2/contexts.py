@@ -1,4 +1,4 @@
-"""Assumption 1: contexts are mappings."""
+"""Rules of assumption 1: contexts are mappings."""
 
 import math
 
@@ -49,7 +49,7 @@ NEAR_BAYES = -math.log(1 - MARGIN)
 
 
 def mixture_of_contexts(evidence: Evidence) -> Decision:
-    """What lies outside the contexts, and whether the prompt moves them."""
+    """Measures the mass outside the contexts, and how the prompt moves it."""
     most = MOST[SPARSE]
     outside = {}
     for kind in ("right_words", "languages"):
@@ -135,7 +135,7 @@ def over_words(evidence: Evidence, metric: str, prompt: str) -> BySeed:
 
 
 def distance_from_bayes(evidence: Evidence) -> Decision:
-    """Divergence from the Bayes predictor of the training text."""
+    """Measures the divergence from the Bayes predictor of the training text."""
     most, metric = MOST[SPARSE], "kl_from_bayes"
     bare = read(evidence, metric, "all", demonstrated(0, RARE))
     by_prompt = {

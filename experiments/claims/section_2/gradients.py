@@ -1,4 +1,4 @@
-"""Proposition 1: whose gradient leads."""
+"""Rules of proposition 1 about gradients: which task's gradient leads."""
 
 import math
 
@@ -63,8 +63,9 @@ def _while_it_is_learned(
 ) -> BySeed:
     """Returns the mean ratio between the majority's time and A->C's.
 
-    Of the epochs that end in between; of the first one that ends later, if
-    none does, and of the last one, if the majority is never learned.
+    The mean is over the epochs that end in between. If none does, it is the
+    value of the first epoch that ends later; if the majority is never
+    learned, that of the last epoch.
     """
     start = majority_time_of(evidence, condition)
     end = times_of(evidence, condition, "A->C")
@@ -79,7 +80,7 @@ def _while_it_is_learned(
 
 
 def gradients(evidence: Evidence) -> Decision:
-    """Whose gradient leads, at first and while A->C is learned."""
+    """Tells which gradient leads, at first and while A->C is learned."""
     ratios = log_ratios(evidence, "count_50", shares_of("count_50"))
     first = {seed: float(values[0]) for seed, (_, values) in ratios.items()}
     later = _while_it_is_learned(evidence, "count_50", ratios)
@@ -142,7 +143,7 @@ def _plain(interval: Interval) -> str:
 
 
 def printed_loss(evidence: Evidence) -> Decision:
-    """The same under the loss as printed, in which counts cancel."""
+    """Does the same for the loss as printed, in which counts cancel."""
     equal = dict.fromkeys(TASKS, 1.0)
     ratios = log_ratios(evidence, "balanced_50", equal)
     first = evidence.mean(

@@ -1,4 +1,4 @@
-"""Lemma 1: attention whose f is perturbed."""
+"""Rules of lemma 1: attention with a perturbed f."""
 
 import math
 
@@ -71,7 +71,7 @@ def _departures(
 
 
 def lsa_is_linear(evidence: Evidence) -> Decision:
-    """One layer of LSA: linear in epsilon, and small?"""
+    """Tells whether one layer of LSA is linear in epsilon, and its effect."""
 
     def at(tier: str, metric: str) -> Interval:
         values = _perturbed(evidence, tier, "uniform", metric)
@@ -135,7 +135,7 @@ def lsa_is_linear(evidence: Evidence) -> Decision:
 
 
 def softmax_is_linear(evidence: Evidence) -> Decision:
-    """The trained GPT's attention: how far is it linear in its logits?"""
+    """Tells how far the trained GPT's attention is linear in its logits."""
     breaks, spreads = (
         {
             block: evidence.mean(

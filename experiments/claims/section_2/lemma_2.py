@@ -1,4 +1,4 @@
-"""Lemma 2 with equation 3: from A to B by a delta."""
+"""Rules of lemma 2 with equation 3: from A to B by a delta."""
 
 import math
 
@@ -53,7 +53,7 @@ def _shifted(
 
 
 def equation_3_holds(evidence: Evidence) -> Decision:
-    """Equation 3 in a one-layer LSA that knows all three mappings."""
+    """Tests equation 3 in a one-layer LSA that knows all three mappings."""
     accuracies = {
         label: evidence.mean(
             _shifted(
@@ -128,7 +128,7 @@ def equation_3_holds(evidence: Evidence) -> Decision:
 
 
 def one_delta_translates(evidence: Evidence) -> Decision:
-    """One vector added to all A words of the trained GPT."""
+    """Tests one vector that is added to all A words of the trained GPT."""
 
     def at(kind: str, tier: str = "gpt") -> BySeed:
         return _shifted(evidence, tier, "0_demonstrations", f"greedy_{kind}")

@@ -1,4 +1,4 @@
-"""Proposition 1: which mapping is learned first, and where losses end."""
+"""Rules of proposition 1: which mapping is learned first, and final losses."""
 
 import math
 
@@ -50,9 +50,9 @@ def curves_of(
 
 
 def times_of(evidence: Evidence, condition: str, mapping: str) -> BySeed:
-    """Returns updates until fresh answers cost `HALF_LOSS`.
+    """Returns updates until fresh answers cost `HALF_LOSS`, by seed.
 
-    The last update, if they never do.
+    If they never do, the last update.
     """
     curves = curves_of(
         evidence, condition, "loss_answer_words", mapping, "fresh_windows"
@@ -81,7 +81,7 @@ def in_updates(interval: Interval) -> str:
 
 
 def order(evidence: Evidence) -> Decision:
-    """Majority first, and the rarer, the later."""
+    """Tells whether the majority is learned first, and rarer mappings later."""
     times = {n: times_of(evidence, f"count_{n}", "A->C") for n in COUNTS}
     majority = {n: majority_time_of(evidence, f"count_{n}") for n in COUNTS}
     lag = evidence.difference(times[50], majority[50])
@@ -125,7 +125,7 @@ def order(evidence: Evidence) -> Decision:
 
 
 def balance(evidence: Evidence) -> Decision:
-    """Whether both losses end equal and low."""
+    """Tells whether both losses end equal and low."""
     last = {
         mapping: {
             seed: float(values[-1])

@@ -1,4 +1,4 @@
-"""Where is B, and are layers shared: assumption 2, looked at inside."""
+"""Rules of assumption 2 inside the network: the B word, and shared layers."""
 
 import math
 
@@ -44,7 +44,7 @@ UNMEASURED = (
 
 
 def goes_through_b(evidence: Evidence) -> Decision:
-    """Whether A->C makes a B word on its way, and needs it."""
+    """Tells whether A->C makes a B word on its way, and needs it."""
 
     def at(metric: str, mapping: str = "A->C", condition: str = REAL) -> BySeed:
         return by_seed(
@@ -128,7 +128,7 @@ def _where(
 
 
 def layers_shared(evidence: Evidence) -> Decision:
-    """Whether A->B and A->C represent the same sentences alike."""
+    """Tells whether A->B and A->C represent the same sentences alike."""
 
     def at(
         mapping: str = "A->B|A->C", tier: str = "trained", metric: str = "cka"

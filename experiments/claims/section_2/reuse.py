@@ -1,4 +1,4 @@
-"""Assumption 2, what is used again; proposition 4, how many sentences."""
+"""Rules of assumption 2 (which parts are reused) and proposition 4."""
 
 import math
 from collections.abc import Sequence
@@ -56,13 +56,13 @@ def _accuracies(
 def _needed(
     counts: Sequence[int], accuracies: Sequence[float], otherwise: float
 ) -> float:
-    """Returns pairs until `MASTERED`, between counts on a log scale."""
+    """Returns ln of the pairs until `MASTERED`, between counts, by a line."""
     time = crossing(np.log(counts), accuracies, MASTERED)
     return math.log(otherwise) if math.isinf(time) else time
 
 
 def samples(evidence: Evidence) -> Decision:
-    """Pairs needed with the majority and without."""
+    """Compares the pairs needed with the majority and without."""
     with_counts = theory.COUNTS[1:]
     places = {
         50: "controls/a_to_c_alone_equal_tokens",
@@ -114,7 +114,7 @@ def samples(evidence: Evidence) -> Decision:
 
 
 def parts(evidence: Evidence) -> Decision:
-    """Which part of a pre-trained model is used again."""
+    """Tells which part of a pre-trained model is used again."""
 
     def accuracy(name: str) -> BySeed:
         return evidence.final("theory/reuse", prompt=name)
@@ -150,7 +150,7 @@ def parts(evidence: Evidence) -> Decision:
 
 
 def sample_size(evidence: Evidence) -> Decision:
-    """How many test sentences the paper's sentence takes."""
+    """Computes the number of test sentences that the paper's sentence needs."""
     coverage = 1 - (1 - 1 / 1680) ** 50
     baselines = {
         "as printed": printed_baseline(50, 1680),

@@ -1,8 +1,8 @@
 """Claims about the experiments, sec. 3: one family.
 
-Qualitative claims are decided on the runs under test, at whatever size they
-are; claims about epochs, losses and printed percentages on runs of the preset
-paper and on the published curves alone.
+Qualitative claims are decided on the runs under test, whatever their size.
+Claims about epochs, losses and printed percentages are decided only on runs of
+the preset `paper` and on the published curves.
 """
 
 from tiny_gpt.claims.claim import Family

@@ -30,7 +30,7 @@ CURVE = controls.CURVE[:-1]  # at 50 pairs everything is near its ceiling
 
 
 def composition(evidence: Evidence) -> Decision:
-    """Real A->C against a scrambled one and against no route, by pairs."""
+    """Compares A->C with a scrambled one and with no route, by pairs."""
     by_kind = controls.accuracy_by_pairs(evidence)
     below = {
         kind: average(values[: len(CURVE)]) for kind, values in by_kind.items()
@@ -74,7 +74,7 @@ def composition(evidence: Evidence) -> Decision:
 
 
 def new_words(evidence: Evidence) -> Decision:
-    """A words that never occur in A->C, known from A->B."""
+    """Scores A words that never occur in A->C, but do in A->B."""
     places = [f"controls/held_out_{n}" for n in (1, 2, 3)]
 
     def over(mapping: str, metric: str, tier: str = "held_out_words") -> BySeed:
@@ -121,7 +121,7 @@ def new_words(evidence: Evidence) -> Decision:
 
 
 def reuse(evidence: Evidence) -> Decision:
-    """Pre-trained against fresh, and the related majority against another."""
+    """Compares pre-trained with fresh, and a related majority with another."""
     fresh = evidence.final("controls/a_to_c_alone_equal_tokens")
     pretrained = evidence.final("controls/pretrained")
     related = evidence.final("controls/sparse_a_to_c")

@@ -29,7 +29,7 @@ from tiny_gpt.claims.verdict import (
 
 
 def order_of_drops(evidence: Evidence) -> Decision:
-    """The majority's losses fall first, the sparse mapping's later."""
+    """Tells whether the majority's losses fall before the sparse mapping's."""
     threshold, tier = math.log(8) / 2, "fresh_windows"
     times, lines = {}, []
     for mapping in ("A->B", "B->C", "A->C"):
@@ -77,7 +77,7 @@ def order_of_drops(evidence: Evidence) -> Decision:
 
 
 def more_epochs(evidence: Evidence) -> Decision:
-    """The last epoch against the one at a third of training."""
+    """Compares the last epoch with the one at a third of training."""
     curves = evidence.curves(SPARSE, evidence.accuracy, "A->C", "all")
     last = max(next(iter(curves.values())).index)
     early: BySeed = {s: float(c[last // 3]) for s, c in curves.items()}
@@ -108,7 +108,7 @@ def more_epochs(evidence: Evidence) -> Decision:
 
 
 def majority_answers(evidence: Evidence) -> Decision:
-    """Without demonstrations, the most frequent mapping's word is given."""
+    """Tells whether the most frequent mapping wins without demonstrations."""
     prompt, tier = "0_demonstrations", "all_sentences"
     said = evidence.final(SPARSE, "A->C", "error_pivot_word", tier, prompt)
     right = evidence.final(SPARSE, "A->C", tier=tier, prompt=prompt)
@@ -138,7 +138,7 @@ def majority_answers(evidence: Evidence) -> Decision:
 
 
 def prompt_decides(evidence: Evidence) -> Decision:
-    """Demonstrations of the mapping, against those of its rival."""
+    """Compares demonstrations of the mapping with those of its rival."""
     tier, most = "unseen_sentences", evidence.num_demonstrations
     right, wrong = f"{most} of A->C", f"{most} of A->B"
     names = {

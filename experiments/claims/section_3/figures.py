@@ -1,4 +1,4 @@
-"""Rules of the claims that the paper's figures and its table carry."""
+"""Rules of the claims that rest on the paper's figures and its table."""
 
 from experiments.claims.section_3 import FAMILY, FIGURE_2, WORDS
 from tiny_gpt.analysis.statistics import (
@@ -27,7 +27,7 @@ from tiny_gpt.claims.verdict import (
 
 
 def fifty_alone(evidence: Evidence) -> Decision:
-    """50 sentences alone: as published, and with equal updates and tokens."""
+    """Scores 50 sentences alone: as published, with equal updates or tokens."""
     as_published = evidence.final("triangle/a_to_c_alone")
     updates = evidence.final("controls/a_to_c_alone_equal_updates")
     tokens = evidence.final("controls/a_to_c_alone_equal_tokens")
@@ -62,7 +62,7 @@ def fifty_alone(evidence: Evidence) -> Decision:
 
 
 def nothing_without_samples(evidence: Evidence) -> Decision:
-    """No A->C pair: nothing, though both majority mappings are mastered."""
+    """Tells whether A->C fails without a pair, with a mastered majority."""
     place, tier = "triangle/no_a_to_c", "all_sentences"
     by_mapping = {
         m: evidence.final(place, m, tier=tier) for m in ("A->B", "B->C", "A->C")
@@ -93,7 +93,7 @@ def nothing_without_samples(evidence: Evidence) -> Decision:
 
 
 def fifty_are_enough(evidence: Evidence) -> Decision:
-    """50 pairs beside the majority reach far beyond memory."""
+    """Tells whether 50 pairs and the majority reach far beyond memory."""
     unseen = evidence.final(SPARSE)
     seen = evidence.final(SPARSE, tier="seen_sentences")
     mean = evidence.mean(unseen)
@@ -123,7 +123,7 @@ def fifty_are_enough(evidence: Evidence) -> Decision:
 
 
 def three_sparse_pairs(evidence: Evidence) -> Decision:
-    """Table 1's sparse mappings are learned far beyond memory."""
+    """Tells whether table 1's sparse mappings are learned beyond memory."""
     place, chance = "four_languages/sparse_pairs", 1 / 12
     by_mapping = {m: evidence.final(place, m) for m in ("D->B", "D->C", "B->C")}
     means = {m: evidence.mean(v) for m, v in by_mapping.items()}

@@ -1,7 +1,7 @@
-"""Decision rules of claims about epochs, losses and printed percentages.
+"""Rules of claims about epochs, losses and printed percentages.
 
-They are decided at the published size alone: on runs of the preset paper,
-where one seed is never a verdict, and on the published curves themselves.
+They are decided only at the published size: on the published curves, and on
+runs of the preset `paper`, where one seed is never a verdict.
 """
 
 import math
@@ -70,7 +70,7 @@ def single(value: float) -> Interval:
 
 
 def sixty_five_percent(evidence: Evidence) -> Decision:
-    """The printed "almost 65 %" within the interval over seeds."""
+    """Tells whether the interval over seeds holds the printed "almost 65 %"."""
     curves = _ours(evidence, "accuracy_published", "A->C")
     published = published_curve(evidence, CONDITION, "accuracy", "A->C")
     recent = float(published.iloc[-10:].mean())
@@ -104,7 +104,7 @@ def sixty_five_percent(evidence: Evidence) -> Decision:
 
 
 def after_epoch_40(evidence: Evidence) -> Decision:
-    """When the published loss passes 0.6, against the printed epoch 40."""
+    """Compares epoch 40 with the one at which the published loss passes 0.6."""
     loss = published_curve(evidence, CONDITION, "loss", "all")
     epoch = crossing(loss.index, -loss.to_numpy(), -0.6)
     effects = [effect("published loss below 0.6", single(epoch), "epochs")]
@@ -164,7 +164,7 @@ def loss_figure(evidence: Evidence, marks: dict[str, float]):
 
 
 def rise_at_floor(evidence: Evidence) -> Decision:
-    """A->C's rise against the epoch at which the loss passes its floor."""
+    """Compares A->C's rise with the epoch at which the loss meets its floor."""
     floor = loss_floor(triangle.build_experiment("paper", CONDITION))
 
     def delay(loss: pd.Series, accuracy: pd.Series) -> float:

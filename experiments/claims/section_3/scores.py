@@ -31,7 +31,7 @@ from tiny_gpt.experiment import loss_floor
 
 
 def no_mirage(evidence: Evidence) -> Decision:
-    """The ability shows in a continuous score as well."""
+    """Tells whether the ability shows in a continuous score as well."""
     score, tier = "log_probability", "unseen_sentences"
     learned = evidence.final(SPARSE, "A->C", score, tier)
     absent = evidence.final("triangle/no_a_to_c", "A->C", score, tier)
@@ -68,7 +68,7 @@ def no_mirage(evidence: Evidence) -> Decision:
 
 
 def proposition_4(evidence: Evidence) -> Decision:
-    """The printed bound for 60 % of 5 sentences, and the corrected one."""
+    """Compares the printed bound for 60 % of 5 sentences with the right one."""
     baseline = printed_baseline(50, 1680)
     printed = memorisation_tail_bound(0.6, baseline, 5)
     coverage = 1 - (1 - 1 / 1680) ** 50
@@ -97,7 +97,7 @@ def proposition_4(evidence: Evidence) -> Decision:
 
 
 def memorised_text(evidence: Evidence) -> Decision:
-    """The published losses against the lowest that a text allows."""
+    """Compares the published losses with the lowest that a text allows."""
     found, effects = {}, []
     for name, module, condition in (
         ("3.1", triangle, CONDITION),
