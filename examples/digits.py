@@ -1,12 +1,12 @@
 """What one training loss hides: three evaluation sets of handwritten digits.
 
-Question  A network reads ten 8s beside about a hundred of each other digit.
-          When does it learn the 8? And does it know a digit that has moved?
+Question  A network reads ten 8s and about a hundred of each other digit. When
+          does it learn the 8? And does it know a digit that has moved?
 Run       python examples/digits.py results/digits
 Needs     pip install tiny_gpt's extra "examples" and any backend of Keras,
           chosen by KERAS_BACKEND; the digits come with scikit-learn.
 
-It leaves digits.png, events.jsonl, log.csv, run.jsonl, manifest.json and a
+It writes digits.png, events.jsonl, log.csv, run.jsonl, manifest.json and a
 folder of weights. docs/callbacks.md explains each callback.
 """
 
@@ -47,7 +47,7 @@ CAPTIONS = {
 
 
 def load(seed):
-    """Returns the training set, and the digits that are held out."""
+    """Returns the training set and the held-out digits."""
     digits = load_digits()
     order = np.random.default_rng(seed).permutation(len(digits.target))
     x = (digits.images[order] / 16).astype("float32")
@@ -58,7 +58,7 @@ def load(seed):
 
 
 def build(seed):
-    """Returns one hidden layer, and otherwise the defaults of Keras."""
+    """Returns a network of one hidden layer, compiled with Keras's defaults."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
         [
@@ -121,7 +121,7 @@ def train(folder, num_epochs, seed):
 
 
 def draw(curves, rows, saved_epochs):
-    """Draws accuracies and losses; what an event spans is a thick line."""
+    """Draws accuracies and losses; thick lines are the spans of events."""
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     top, bottom = figure.subplots(2, sharex=True)
     epochs = np.arange(1, len(curves["loss"]) + 1)

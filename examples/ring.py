@@ -1,7 +1,7 @@
-"""Five languages in a ring, of which one mapping is sparse.
+"""A ring of five languages, with one sparse mapping.
 
-Question  Is E->A learned from 12 of its 120 sentences, beside A->B, B->C, C->D
-          and D->E?
+Question  Is E->A learned from 12 of its 120 sentences, in a mixture with A->B,
+          B->C, C->D and D->E?
 Run       tiny-gpt run examples/ring.py --seeds 3
           tiny-gpt report results/ring
 """
@@ -14,7 +14,7 @@ RING = ("A->B", "B->C", "C->D", "D->E", "E->A")
 
 
 def build(preset, condition):
-    """Returns the condition; its name ends with the E->A pairs."""
+    """Returns the condition; its name ends with the number of E->A pairs."""
     pairs = (1000, 1000, 1000, 1000, int(condition.split("_")[-1]))
     components = tuple(map(Component, RING, pairs))
     mixture = Mixture(components, given=RING[:-1], alphabet_size=5)

@@ -1,1 +1,1 @@
-"""One question per module; `python -m experiments --help` lists them."""
+"""Experiments, one question per module; `python -m experiments --help`."""

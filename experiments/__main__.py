@@ -1,4 +1,4 @@
-"""The experiments of this folder: `python -m experiments triangle`."""
+"""The command line of this folder: `python -m experiments triangle`."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a command line of `tiny-gpt`, in which `run` may be left out."""
+    """Runs a command line of `tiny-gpt`; the word `run` may be left out."""
     command = ["python", "-m", "experiments", *arguments]
     first = arguments[:1]
     if first and first[0] not in COMMANDS and not first[0].startswith("-"):

@@ -1,16 +1,16 @@
-"""What the triangle's model really learned: controls of A->C.
+"""Controls of A->C: what the triangle's model really learned.
 
 Question  Is A->C learned through B, or from its 50 sentences alone, as any
           other mapping would be?
-Paper     Explains its fig. 2c by composition (assumption 2, sec. 3.1.3); it
-          has no control but leaving pairs out.
+Paper     Explains its fig. 2c by composition (assumption 2, sec. 3.1.3); its
+          only control is to leave pairs out.
 Run       make exp-controls PRESET=quick SEEDS=10
 Time      about an hour for quick with 10 seeds, on 2 CPU cores
 
-Every condition is `sparse_a_to_c` but for what its line says. All draw their
-words from one larger pool, six languages A to F, whether they use them or
-not: vocabulary and network are the same everywhere, and one seed gives all
-conditions the same words, the same sentences and the same initial weights.
+Every condition is `sparse_a_to_c` with the change that its line names. All
+draw their words from one larger pool, six languages A to F, even if they do
+not use them. Vocabulary and network are therefore the same everywhere, and one
+seed gives all conditions the same words, sentences and initial weights.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ CURVE = (4, 8, 12, 16, 25, 50)
 
 @dataclass(frozen=True)
 class Control:
-    """What one condition says.
+    """The settings of one condition.
 
     Attributes:
         says: the condition in a line.
@@ -54,7 +54,7 @@ class Control:
             afterwards.
         has_equal_updates: whether epochs are added until it has as many
             updates as the others.
-        has_prompts: whether other prompts than the main one are asked, too.
+        has_prompts: whether prompts other than the main one are asked, too.
     """
 
     says: str
@@ -75,7 +75,7 @@ _ALONE = _sparse(50, num_repeats=(2 * MAJORITY + 50) // 50)
 
 
 def _curve(num_pairs: int) -> dict[str, Control]:
-    """Returns real, scrambled and no route with as many A->C pairs."""
+    """Returns the real, scrambled and no-route controls with so many pairs."""
     end = "" if num_pairs == 50 else f"_{num_pairs}"
     real = Control(
         f"{num_pairs} A->C pairs", _sparse(num_pairs), has_prompts=not end
@@ -205,7 +205,7 @@ def _mixture(
 
 
 def accuracy_by_pairs(evidence: Evidence) -> dict[str, list[BySeed]]:
-    """Returns A->C, words of unseen sentences, by kind and for `CURVE`.
+    """Returns A->C's accuracy on unseen sentences, by kind and for `CURVE`.
 
     Raises:
         MissingRunsError: if a condition or a seed is missing.

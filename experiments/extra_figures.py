@@ -1,6 +1,6 @@
-"""Figures beside a claim that no rule reads.
+"""Figures of a claim that no rule reads.
 
-They stand outside `claims`, whose last commit is that of the rules.
+This module is outside `claims`, whose last commit is that of the rules.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ DESCRIPTIONS: dict[str, Callable[[Evidence], dict[str, Any]]] = {
 
 
 def more_figures(claim: str, evidence: Evidence) -> list[dict[str, Any]]:
-    """Returns further figures of a claim; none where nothing was measured."""
+    """Returns further figures of a claim; none without measurements."""
     if claim not in DESCRIPTIONS:
         return []
     try:

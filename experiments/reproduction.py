@@ -1,4 +1,4 @@
-"""What `reproduce` and `theory` run, measure and decide."""
+"""The reproduction of Sinha 2024: its experiments, measurements and claims."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The theory of the paper, sec. 2: what has to be trained to test it.
+"""The theory of the paper, sec. 2: the runs that test it.
 
 Question  Do propositions 1 to 4, assumptions 1 and 2 and both lemmas hold?
 Paper     Sinha 2024, sec. 2.1 to 2.4, with proofs and without a test.
@@ -6,9 +6,10 @@ Run       make theory PRESET=quick SEEDS=10
 Time      57 minutes for 10 seeds on 2 CPU cores
 
 As in `controls`, all conditions draw their words from six languages, and one
-seed gives all the same words, sentences and initial weights; so
-`controls/sparse_a_to_c` and `count_50` are one run, but for what is measured
-of it. What is then asked of the trained models is in `measurements/`.
+seed gives all the same words, sentences and initial weights.
+`controls/sparse_a_to_c` and `count_50` are therefore the same run, with
+different measurements. `measurements/` has the questions that the trained
+models are asked.
 """
 
 import dataclasses

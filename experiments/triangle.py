@@ -34,9 +34,9 @@ NUM_PAIRS = {
 def build_experiment(preset: str, condition: str) -> Experiment:
     """Returns one condition.
 
-    The paper preset is the default of every configuration: the published
-    data, network, optimizer, batch and epochs, and beside a sample of 64
-    sentences the published evaluation of 5.
+    The paper preset has the default of every configuration: the published
+    data, network, optimizer, batch and epochs. It evaluates a sample of 64
+    sentences and, as published, 5 fresh ones.
 
     Args:
         preset: one of the study's.

@@ -1,9 +1,9 @@
-"""Do two tasks, or two networks, represent the same sentences alike?
+"""Alignment: do two tasks, or two networks, represent sentences alike?
 
-Tier: "trained" or "fresh", the same network with new weights. Prompt: a point
-and the places whose streams are compared ("source" or "answer"); values are
-means over the words of a sentence, each place compared by itself, so that
-what all sentences share in a place (its position) does not count.
+The tier is "trained" or "fresh", the same network with new weights. The prompt
+is a point and the places whose streams are compared ("source" or "answer").
+Values are means over the words of a sentence. Each place is compared by
+itself, so what all sentences share in a place (its position) does not count.
 """
 
 from collections.abc import Mapping
@@ -113,8 +113,8 @@ def _compare(
 ) -> list[Row]:
     """Compares streams of shape (P, B, 2k, D), also with sentences shuffled.
 
-    "inside" stands for the mean over the points after the embedding; only
-    there also stand values for shuffled sentences.
+    "inside" is the mean over the points after the embedding. Only "inside"
+    has values for shuffled sentences.
     """
     rows: list[Row] = []
     for metric in metrics:
@@ -142,7 +142,7 @@ def _compare(
 
 
 def _by_place(measure, first, second) -> np.ndarray:
-    """Returns means over words, (P, 2), of places in which both vary.
+    """Returns means over the places, (P, 2), in which both streams vary.
 
     The place of the separator does not vary at the embedding.
     """

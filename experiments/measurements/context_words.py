@@ -1,4 +1,4 @@
-"""What is read of contexts at one answer word; `contexts` measures it."""
+"""Values at one answer word that the measurement `contexts` reads."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ def _reader(config: ModelConfig):
 
 
 def next_word_probabilities(trained: Trained, tokens: np.ndarray) -> np.ndarray:
-    """Returns what a model gives to each next token.
+    """Returns a model's probability of each next token.
 
-    Nothing looks ahead, so that short rows are filled up on the right.
+    No position sees later ones, so short rows are filled up on the right.
 
     Args:
         trained: the model.
@@ -54,7 +54,7 @@ def next_word_probabilities(trained: Trained, tokens: np.ndarray) -> np.ndarray:
 
 
 def most_demonstrations(packing: Packing) -> int:
-    """Returns how many fit a window of words, before question and answer.
+    """Returns how many demonstrations fit a window with question and answer.
 
     The last answer word is predicted and not read.
     """
@@ -90,8 +90,8 @@ class AnswerWord:
     Attributes:
         targets: ids of the target language's words, by context.
         probabilities: the model's, shape (N, V).
-        posterior: Pr(theta_i|x) of the generator, shape (N, M); nan where no
-            text begins so.
+        posterior: Pr(theta_i|x) of the generator, shape (N, M); nan if no
+            text begins with x.
         right: the right word of each context, ids of shape (N, M).
         context_given_word: Pr(theta_i|y) of the generator, shape (M, V).
     """
@@ -114,7 +114,7 @@ class AnswerWord:
 
     @cached_property
     def is_possible(self) -> bool:
-        """Whether the generator gives all prompts."""
+        """Whether the generator can give all prompts."""
         return not np.isnan(self.posterior).any()
 
     def masses(self) -> Iterator[Named]:
@@ -138,9 +138,9 @@ class AnswerWord:
             yield "all", "variation_from_bayes", theory.total_variation(p, q)
 
     def equations(self, label: str) -> Iterator[Named]:
-        """Yields what equations 1 and 2 say with theta* = `label`.
+        """Yields the values of equations 1 and 2 with theta* = `label`.
 
-        Of the model, a word of a target language counts as of its context.
+        For the model, a word of a target language counts for its context.
         """
         q, star = self.probabilities, list(self.targets).index(label)
         solver = self.told[:, star]

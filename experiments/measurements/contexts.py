@@ -1,10 +1,10 @@
-"""A trained model as a mixture over mappings, beside the exact Bayes one.
+"""Contexts of a trained model, compared with the exact Bayes predictor.
 
-A context is a mapping of the asked source language. Its weight is read from
-next-word probabilities at an answer: the mass on the words of its target
+A context is a mapping of the question's source language. Its weight is read
+from next-word probabilities at an answer: the mass on the words of its target
 language and, more finely, that on its right word. The tier of a row names the
-run and the answer word, the prompt what was demonstrated before the question;
-the answer words before the one asked are right ones of that mapping.
+run and the answer word, the prompt what was demonstrated before the question.
+Earlier answer words are given, as right words of that mapping.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,9 +95,9 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         seed: of the questions.
 
     Returns:
-        Rows, of which those named "bayes_..." are exact and of the generator:
-        posterior and masses, distance from Bayes, epsilon of equation 2 in
-        both readings, gaps of the printed sums, prior against counts.
+        Rows: posterior and masses, distance from Bayes, epsilon of equation 2
+        in both readings, gaps of the printed sums, prior against counts. Those
+        named "bayes_..." are exact and of the generator.
 
     Raises:
         ValueError: if words have space marks.
@@ -254,7 +254,7 @@ class RunContexts:
         return np.stack(answers, axis=-1)
 
     def posterior(self, tokens: np.ndarray) -> np.ndarray:
-        """Returns that of Bayes for each context, (N, P + 1, contexts)."""
+        """Returns the Bayes posterior of each context, (N, P + 1, contexts)."""
         mappings = list(self.generator.values())
         nats = theory.context_log_likelihoods(
             tokens - self.first, mappings, self.packing
@@ -270,7 +270,7 @@ class RunContexts:
         return np.stack(parts, axis=-1)
 
     def excess_over_bayes(self, rng: np.random.Generator) -> Iterator[Row]:
-        """Yields loss above that of Bayes on fresh windows, by mapping."""
+        """Yields the loss above Bayes's on fresh windows, by mapping."""
         tier = f"{self.place.split('/')[1]}:fresh_windows"
         floors = inferring_floor_by_mapping(self.packing, self.shown)
         mappings = list(self.generator.values())
@@ -290,7 +290,7 @@ class RunContexts:
             yield label, tier, "all", "bayes_loss", floors[label]
 
     def shares(self) -> Iterator[Row]:
-        """Yields the share of A->C among pairs, and windows, that ask A."""
+        """Yields A->C's share of the pairs, and windows, that translate A."""
         tier, inputs = tier_of(self.place, 1), self.stream.inputs
         source, target = split_label(RARE)
         share = self.shown[RARE] / sum(self.shown[m] for m in self.targets)

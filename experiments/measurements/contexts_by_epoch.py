@@ -1,9 +1,9 @@
-"""How far a model is from Bayes, by demonstrations and by epoch.
+"""Distance of a model from Bayes, by demonstrations and by epoch.
 
-`contexts` asks the trained model; here the same is asked of it after every
-epoch. A description: no rule reads it. Of `count_50`, which is
-`controls/sparse_a_to_c`, with the questions of `contexts`, so that the last
-epoch has the same numbers.
+`contexts` asks the trained model; this measurement asks the same questions
+after every epoch. It is a description: no rule reads it. The run is
+`count_50`, which is `controls/sparse_a_to_c`, so the last epoch has the
+numbers of `contexts`.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[RowOfEpoch]:
     """Reads the contexts of a run after every epoch.
 
     Args:
-        trained: the runs of `NEEDS`; it is trained once more.
+        trained: the runs of `NEEDS`; the run is trained once more.
         seed: of the questions.
 
     Returns:
@@ -59,7 +59,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[RowOfEpoch]:
         context.
 
     Raises:
-        NotRepeatedError: if the run does not end as it did.
+        NotRepeatedError: if the run does not end as it did before.
         ValueError: if words have space marks.
     """
     run = trained[PLACE]
@@ -72,7 +72,7 @@ def read_epochs(
     """Yields the rows of weights, epoch by epoch.
 
     Args:
-        trained: the run that they are of.
+        trained: the run of the weights.
         by_epoch: weights after each epoch.
         seed: of the questions.
     """
@@ -93,11 +93,11 @@ def read_epochs(
 
 
 class _Prompt:
-    """Questions after demonstrations, with what is exact of them.
+    """Questions after demonstrations, with their exact values.
 
     Args:
         run: contexts of the source language.
-        label: mapping shown and asked for.
+        label: mapping of demonstrations and questions.
         num: demonstrations.
         seed: of the questions.
     """

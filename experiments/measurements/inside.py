@@ -1,9 +1,10 @@
-"""Every position, layer and head: where the answer comes from, where B is.
+"""The inside of a network, by position, layer and head: the answer and B.
 
-A description beside the rules. Prompt: a point and a position,
-"block_0.attention.3", of `controls/sparse_a_to_c`; or a head,
-"block_1.head_2". Positions count from the first of the prompt; `place` says
-where the words asked for stand, and from where their answers are predicted.
+This is a description; no rule reads it. The prompt of a row is a point and a
+position of `controls/sparse_a_to_c`, e.g. "block_0.attention.3", or a head,
+"block_1.head_2". Positions count from the first of the prompt. Rows of the
+metric "place" hold the positions of the question's words, and those from which
+their answers are predicted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -112,7 +113,7 @@ def _everywhere(
 
 
 def _patched(reader: Reader, asked: Questions, donor: Questions) -> Found:
-    """Changes of log p of all right words, by place and head, nats."""
+    """Yields changes of log p of all right words, by place and head, nats."""
     metrics = "own_words", "donor_words"
     given = (
         donor.tokens,
@@ -136,11 +137,11 @@ def _patched(reader: Reader, asked: Questions, donor: Questions) -> Found:
 def _lens(
     reader: Reader, asked: Questions, ids: np.ndarray, candidates: np.ndarray
 ) -> Found:
-    """Share of other B words below the right one, at its best place.
+    """Yields the share of other B words that rank below the right one.
 
-    1/2 where nothing is known. Of the stream at each position, the mean over
-    sentences for the word of the question it is best for; of a head, the same
-    at its best position.
+    It is 1/2 if nothing is known. At each position of the stream, it is the
+    mean over sentences for the word of the question with the highest mean; of
+    a head, the same at its best position.
     """
     reading = reader.read(asked.tokens)
     most = len(candidates) - 1

@@ -1,11 +1,11 @@
 """GPTs of linear self-attention, trained for lemmas 1 and 2.
 
-The plan was fixed on miniature languages, one seed each: of the learning
-rates 3e-3 and 1e-2 the second learned 5 words in sentences of 3, and 6 words
-in sentences of 4, in fewer updates; the plain sum of the paper learned the
-first faster than a division by the number of keys. With the study's languages
-four layers diverged in their first seed, before anything had been measured of
-them; since then a model that diverges is trained anew at a lower rate.
+The plan was fixed on miniature languages, one seed each. Of the learning rates
+3e-3 and 1e-2 the second learned 5 words in sentences of 3, and 6 words in
+sentences of 4, in fewer updates. The plain sum of the paper learned the first
+faster than a division by the number of keys. With the study's languages four
+layers diverged in their first seed, before anything had been measured of them.
+Since then a model that diverges is trained again at a lower rate.
 """
 
 from functools import cache
@@ -55,7 +55,7 @@ def train_linear_gpt(
         finite.
 
     Raises:
-        ValueError: if they do at none.
+        ValueError: if its weights stay finite at no rate.
     """
     shape = (
         stream.vocabulary.size,
@@ -103,7 +103,7 @@ def _train(shape, stream, order, weights_seed, rate) -> list[np.ndarray]:
 
 @cache
 def _compiled(*shape) -> tuple[keras.Model, list[np.ndarray]]:
-    """Returns a model to be trained again and again, and its first state."""
+    """Returns a model to be trained several times, and its first state."""
     model = _build(*shape)
     compile_gpt(model, TRAIN)
     variables = *model.variables, *model.optimizer.variables
@@ -136,9 +136,9 @@ def unseen_sentences(
     """Draws sentences that a stream does not show in a mapping.
 
     Args:
-        stream: what was read.
+        stream: the training text.
         label: the mapping.
-        num_sentences: at most.
+        num_sentences: largest number of sentences.
         rng: source of randomness.
 
     Returns:
@@ -179,14 +179,14 @@ def teacher_forced_accuracy(
     num_sentences: int,
     rng: np.random.Generator,
 ) -> float:
-    """Asks for unseen sentences of a mapping, the answer so far given.
+    """Asks for unseen sentences of a mapping; earlier answer words are given.
 
     Args:
         model: model of `build_linear_gpt`.
-        stream: what it has read.
-        label: mapping asked for.
+        stream: the text that it has read.
+        label: mapping of the questions.
         num_demonstrations: sentence pairs before the question.
-        num_sentences: at most.
+        num_sentences: largest number of sentences.
         rng: source of randomness.
 
     Returns:

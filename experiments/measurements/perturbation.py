@@ -1,8 +1,8 @@
-"""Lemma 1: f is perturbed by epsilon, in linear and in softmax attention.
+"""Lemma 1: f perturbed by epsilon, in linear and in softmax attention.
 
-Epsilon is relative: to the typical (root mean square) f of each layer, or to
-the spread of the logits over the keys of a query. "uniform" adds the same to
-every f, as the lemma does, "per_pair" a normal number to each.
+Epsilon is relative to the typical (root mean square) f of each layer, or to
+the spread of the logits over the keys of a query. "uniform" adds the same
+number to every f, as the lemma does; "per_pair" adds a normal number to each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -63,15 +63,19 @@ Output = Callable[[complex], np.ndarray]  # by epsilon
 def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     """Measures lemma 1 on random, on trained LSA and on softmax attention.
 
-    Rows: tier "random_1" to "trained_4" (weights and number of LSA layers),
-    "softmax_<spread>" (random) and "gpt_<block>"; prompt "uniform",
+    The tier is "random_1" to "trained_4" (weights and number of LSA layers),
+    "softmax_<spread>" (random) or "gpt_<block>". The prompt is "uniform",
     "per_pair", "uniform_z_j" (z_j in the sum, as printed) or "weights" (the
-    softmax itself is perturbed). Metrics: "slope" of log change against log
-    epsilon; "departure_<epsilon>" from the first-order change; "breaks_at",
-    the epsilon at which it exceeds 0.1 (0.0001 or 1000 for outside);
-    "output_change" and "update_change" at 1 %, relative to the output and to
-    what attention adds; for one layer "layer_slope" and "layer_error", of the
-    Keras layer against the closed form.
+    softmax itself is perturbed). The metrics are
+
+    - "slope", of log change against log epsilon;
+    - "departure_<epsilon>", from the first-order change;
+    - "breaks_at", the epsilon at which the departure exceeds 0.1 (0.0001 or
+      1000 if it is outside);
+    - "output_change" and "update_change" at 1 %, relative to the output and
+      to what attention adds;
+    - for one layer "layer_slope" and "layer_error", of the Keras layer against
+      the closed form.
 
     Args:
         trained: runs of `NEEDS`.
@@ -105,7 +109,7 @@ def _random_layers(
 ) -> tuple[np.ndarray, list[LinearSelfAttention]]:
     """Draws normal inputs of size 1, and layers in which f has size 1, too.
 
-    P V is scaled so that one layer adds about as much as it is given.
+    P V is scaled so that one layer adds about as much as its input.
     """
     dim, length = HIDDEN_DIM, shape[1]
     sizes = (dim**-0.75, dim**-0.75, dim**-0.5, (dim * length) ** -0.5)
@@ -271,9 +275,9 @@ def gpt_attention(
         tokens: token ids, shape (B, T).
 
     Returns:
-        Query-key products with their scale, before mask and softmax, shape
-        (B, H, T, T), and what each head writes of a key, without the bias
-        that all share, (B, H, T, D); one pair of arrays for each block.
+        One pair of arrays for each block: query-key products with their
+        scale, before mask and softmax, shape (B, H, T, T); and each head's
+        output for a key, without the bias that all share, (B, H, T, D).
     """
     reading = Reader(model).read(tokens)
     parts = []

@@ -1,8 +1,9 @@
-"""Where is B? The B word inside A->C, seen, patched and taken away.
+"""The pivot: the B word inside A->C, decoded, patched and removed.
 
-Tier: the condition. Prompt: a point; a point and a place ("source_1": the
-first word of the question; "answer_1": where its translation is given; or
-"source", "answer", "both" for those of all words at once); or a head.
+The tier is the condition. The prompt is one of these: a point; a point and a
+place ("source_1", the first word of the question; "answer_1", where its
+translation is given; "source", "answer" or "both" for all words at once); a
+head.
 """
 
 from collections.abc import Iterator, Mapping
@@ -145,7 +146,7 @@ def _condition(
 def words_left(
     sentences: np.ndarray, num_words: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws for each sentence one of words that are not in it.
+    """Draws, for each word of each sentence, one that is not in the sentence.
 
     Raises:
         ValueError: if too few words are left.
@@ -170,7 +171,7 @@ def _lens(
     mapping: str,
     rng: np.random.Generator,
 ) -> Found:
-    """Looks for the B word of each word, in its own places."""
+    """Looks for the B word of each word, at that word's places."""
     seen = reader.lens(asked.streams(reader.read(asked.tokens)))
     words = np.tile(sentences, 2)  # that of each place
     every = np.tile(b_words, (len(words), 1))
@@ -210,9 +211,9 @@ def _lens(
 def share_found(best: float, null: np.ndarray) -> float:
     """Returns how far the best place is from the null, towards certainty.
 
-    (best - mean null) / (1 - mean null), of shares in [0, 1], where the null
-    is the best place for each of the wrong mappings: to take the best is to
-    select. 0: no better than a wrong mapping; 1: always above all others.
+    (best - mean null) / (1 - mean null), of shares in [0, 1]. The null is the
+    best place for each of the wrong mappings, since taking the best one is a
+    selection. 0: no better than a wrong mapping; 1: always above all others.
     """
     chance = float(np.mean(null))
     return 0.0 if chance == 1 else float((best - chance) / (1 - chance))
@@ -226,7 +227,7 @@ def _accuracy(reader, asked, patches=()):
 def _patched(
     reader: Reader, asked: Questions, donors: dict[str, Questions]
 ) -> Iterator[tuple[str, str, float]]:
-    """Puts whole streams of others in: whose word is then given?"""
+    """Puts streams of other questions in, and scores whose word is given."""
     for whose, donor in donors.items():
         reading = reader.read(donor.tokens)
         for point in reader.points:
@@ -240,7 +241,7 @@ def _patched(
 
 
 def _heads(reader: Reader, questions: dict[str, Questions]) -> Found:
-    """Finds the head that looks at the word asked for, in both tasks."""
+    """Finds the head that attends to the word in question, in both tasks."""
     found = {}
     for mapping, asked in questions.items():
         reading = reader.read(asked.tokens)

@@ -1,25 +1,26 @@
-"""Whether an answer needs the pivot word: its direction taken out of a run.
+"""The use of the pivot word: an answer after its direction is removed.
 
-A translation "goes through B" if somewhere on the way, before the C word is
-there, the network holds the B word of the word asked for and makes the answer
-of it. Three tests that look as if they decide this do not.
+A translation "goes through B" if the network, before it has the C word, holds
+the B word of the word in question and makes the answer of it. Three tests
+appear to decide this, but do not:
 
-- To put the stream of B->C about other words into A->C. A network that fetches
-  the word, whatever its language, and translates it directly in a later layer,
-  A or B into C, gives the donor's C word too, and never makes a B word.
-- To patch late. The last points hold the answer, and bring the donor's.
-- To look. A B word may be there and lead to nothing.
+- Put the stream of B->C about other words into A->C. A network may fetch the
+  word, whatever its language, and translate it directly in a later layer, A or
+  B into C. It then gives the donor's C word too, and never makes a B word.
+- Patch late. The last points hold the answer, and bring the donor's.
+- Look. A B word may be there and lead to nothing.
 
-So here something is taken away from A->C's own stream: the coordinate along
-the direction in which B->C holds the B word (`analysis.directions`), less what
-the head reads as a C word (`read_directions`). If A->C's answer is made of this
-word, the word is lost; it survives if instead the direction of another B word
-is removed. The difference is the use of the pivot word. Where the answer is
+This measurement therefore removes something from A->C's own stream: the
+coordinate along the direction in which B->C holds the B word
+(`analysis.directions`), without what the head reads as a C word
+(`read_directions`). If A->C's answer is made of this word, the answer is lost;
+it survives if the direction of another B word is removed instead. The
+difference is the use of the pivot word. At points where the answer is
 finished, nothing is left of the direction that could still count.
 
-What it cannot tell apart is a B word from a hidden feature that all words with
+The measurement cannot tell a B word from a hidden feature that all words with
 the same C word share. Networks in which such words exist without a route from
-A (`no_route_to_c`, `scrambled_a_to_c`) say how much that makes.
+A (`no_route_to_c`, `scrambled_a_to_c`) show the size of this effect.
 """
 
 from dataclasses import dataclass
@@ -43,14 +44,14 @@ class PivotUse:
 
     Attributes:
         by_half: share of right words kept without another pivot word, minus
-            share kept without their own; for either half of the sentences,
+            the share kept without their own, in each half of the sentences,
             (2, P, 3).
     """
 
     by_half: np.ndarray
 
     def best(self, start: int = 0) -> tuple[int, int]:
-        """Returns the place with most use, in one half of the sentences.
+        """Returns the place with most use, in the first half of the sentences.
 
         Args:
             start: number of the first point that counts.
@@ -60,9 +61,10 @@ class PivotUse:
         return start + int(point), int(kind)
 
     def use(self, start: int = 0) -> float:
-        """Returns the use at the best place, in the other half.
+        """Returns the use at the best place, in the second half.
 
-        A place chosen and measured on the same sentences would be selected.
+        If a place were chosen and measured on the same sentences, its value
+        would be too high.
 
         Args:
             start: number of the first point that counts.
@@ -85,9 +87,9 @@ def measure_use(
     Args:
         reader: the network.
         asked: questions, e.g. of A->C.
-        own: number of the pivot word of each word asked for, (B, k).
-        other: number of another pivot word, best of none whose own is in the
-            sentence, (B, k).
+        own: number of the pivot word of each word in question, (B, k).
+        other: number of another pivot word, (B, k), preferably one that
+            belongs to no word of the sentence.
         effects: directions of pivot words, of `pivot_effects`.
     """
     reading = reader.read(asked.tokens)
@@ -112,7 +114,7 @@ def measure_use(
 def pivot_streams(
     reader: Reader, pivot: Questions, batch_size: int
 ) -> np.ndarray:
-    """Reads questions of pivot->C, some at a time, (P, N, 2k, D)."""
+    """Reads questions of pivot->C, in batches, (P, N, 2k, D)."""
     parts = [
         pivot.streams(reader.read(pivot.tokens[i : i + batch_size]))
         for i in range(0, len(pivot.tokens), batch_size)
@@ -124,7 +126,7 @@ def read_directions(model: keras.Model, ids: np.ndarray) -> np.ndarray:
     """Returns an orthonormal basis of what the head reads as some classes.
 
     A logit is linear in the normed stream: gamma times a column of the head's
-    kernel, less its mean, since the norm takes the mean away.
+    kernel, minus its mean, since the norm removes the mean.
 
     Args:
         model: model of `GPTConfig`.
@@ -144,7 +146,7 @@ def read_directions(model: keras.Model, ids: np.ndarray) -> np.ndarray:
 
 
 def without(effects: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Takes the span of an orthonormal basis (n, D) out of (..., D)."""
+    """Removes the span of an orthonormal basis (n, D) from (..., D)."""
     return effects - effects @ basis.T @ basis
 
 
@@ -155,7 +157,7 @@ def pivot_effects(
 
     Args:
         streams: of `Questions.streams`, (P, N, 2k, D).
-        words: numbers of the words asked for, (N, k).
+        words: numbers of the words in question, (N, k).
         num_words: words of the language, W.
 
     Returns:
@@ -178,13 +180,13 @@ def removal(
     point: int,
     roles: tuple[int, ...],
 ) -> Patch:
-    """Returns the patch that takes a word out of each of its places.
+    """Returns the patch that removes a word from each of its places.
 
     Args:
         reading: of the questions.
         asked: the questions.
         effects: of `pivot_effects`.
-        words: number of the word taken out of each place, (B, k).
+        words: number of the word removed from each place, (B, k).
         point: number of the point.
         roles: rows of `Questions.places`.
     """
@@ -202,7 +204,7 @@ def removal(
 def first_share(
     reader: Reader, streams: np.ndarray, ids: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Returns in how many places the lens already puts the C word first.
+    """Returns the share of places at which the lens ranks the C word first.
 
     Args:
         reader: the network.

@@ -1,4 +1,4 @@
-"""Questions with their right answers, and where their words stand."""
+"""Questions with their right answers, and the positions of their words."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from tiny_gpt.tasks.translation.stream import Stream
 
 @dataclass(frozen=True)
 class Questions:
-    """Prompts, each followed by the right answer but for its last token.
+    """Prompts, each followed by the right answer without its last token.
 
     Attributes:
         tokens: shape (B, T).
-        targets: ids of the words that are right, shape (B, k).
-        places: positions of the k words asked for, then those from which the
-            k words of the answer are predicted, shape (2, k).
+        targets: ids of the right words, shape (B, k).
+        places: positions of the k words in question, then those from which
+            the k words of the answer are predicted, shape (2, k).
     """
 
     tokens: np.ndarray
@@ -45,7 +45,7 @@ def ask(
         stream: languages and vocabulary.
         label: mapping, e.g. "A->C".
         sentences: numbers of source words, shape (B, k).
-        demonstrations: those of other sentences, shape (B, n, k).
+        demonstrations: source words of the demonstrations, shape (B, n, k).
     """
     vocabulary, mapping = stream.vocabulary, stream.mapping(label)
     prompts = encode_prompts(

@@ -1,4 +1,4 @@
-"""A finished run, made again to be read after each epoch."""
+"""A repeated run: trained again, to read its weights after each epoch."""
 
 import dataclasses
 
@@ -33,8 +33,8 @@ class _Weights(keras.callbacks.Callback):
 def weights_by_epoch(trained: Trained) -> list[Weights]:
     """Trains a finished run once more, and keeps no file of it.
 
-    What is asked meanwhile has a random generator of its own and changes no
-    weight, so as little as possible is asked.
+    The questions during training have a random generator of their own and
+    change no weight. As few as possible are therefore asked.
 
     Args:
         trained: the finished run.
@@ -43,7 +43,7 @@ def weights_by_epoch(trained: Trained) -> list[Weights]:
         The weights after each epoch.
 
     Raises:
-        NotRepeatedError: if the last ones are not, to the bit, those of
+        NotRepeatedError: if the last weights are not, to the bit, those of
             `trained`.
     """
     experiment, seed = _quietly(trained.experiment), trained.seed
@@ -63,7 +63,7 @@ def weights_by_epoch(trained: Trained) -> list[Weights]:
 
 
 def _quietly(experiment: Experiment) -> Experiment:
-    """Returns the same run with the least that can be asked."""
+    """Returns the same run with the fewest possible questions."""
     evaluation = dataclasses.replace(
         experiment.evaluation,
         num_sentences=1,

@@ -1,4 +1,4 @@
-"""Which part of a model that knows the majority A->C uses again."""
+"""Reuse: the part of a pre-trained majority model that A->C needs."""
 
 import functools
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     """Learns A->C from 50 pairs alone, in each variant.
 
     Args:
-        trained: a model that has seen A->B and B->C alone.
+        trained: a model that has seen only A->B and B->C.
         seed: its seed.
 
     Returns:
-        Rows of the exact evaluation, the variant in place of the prompt.
+        Rows of the exact evaluation; the prompt names the variant.
     """
     before = trained[BEFORE].model
     experiment = controls.build_experiment("quick", "a_to_c_alone_equal_tokens")
@@ -59,8 +59,8 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 def part_of(path: str) -> str:
     """Returns the part to which a variable of a GPT belongs.
 
-    The output layer and the last normalisation count as embeddings; those
-    inside a block belong to what reads them.
+    The output layer and the last normalisation count as embeddings. Those
+    inside a block belong to the part that reads them.
     """
     if not path.startswith("block_"):
         return PARTS[0]
@@ -71,7 +71,7 @@ def part_of(path: str) -> str:
 def set_parts(
     model: keras.Model, trained: keras.Model, fresh: tuple[str, ...]
 ) -> None:
-    """Gives a model the weights of a trained one, but for the fresh parts."""
+    """Gives a model the weights of a trained one, except in the fresh parts."""
     # Copies: JAX frees what a model is trained from.
     values = trained.get_weights()
     for variable, value in zip(model.weights, values, strict=True):
@@ -102,14 +102,14 @@ def learn(
 
     Args:
         experiment: what to train on.
-        seed: its seed, also of what is drawn anew.
+        seed: its seed, also for the weights that are drawn anew.
         before: model of the same shape.
         frozen: part that keeps its weights; "" for none.
-        fresh: parts that start anew.
+        fresh: parts that start with new weights.
 
     Returns:
-        The trained model, of which the next call may make another; and its
-        run.
+        The trained model, which the next call may overwrite; and its run
+        setup.
     """
     setup = set_up_run(experiment, seed)
     model, initial = _compiled(experiment, frozen)

@@ -1,8 +1,8 @@
 """Lemma 2 and equation 3: from A to B by a shift delta of the embeddings.
 
-Each A word of a prompt of A->C becomes the B word that translates it, which
-is the prompt of B->C with the same answers: x_BC = x_AC + delta, delta the
-difference of two token embeddings, 0 at all other positions.
+Each A word of a prompt of A->C becomes the B word that translates it. This
+gives the prompt of B->C with the same answers: x_BC = x_AC + delta. At A words
+delta is the difference of two token embeddings, at all other positions 0.
 """
 
 import dataclasses
@@ -68,17 +68,21 @@ MODELS = {
 def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
     """Trains the models of lemma 2, and shifts A's embeddings in them.
 
-    Rows: tier a model of `MODELS` or "gpt", the trained run. Of each model of
-    `MODELS`, "accuracy_teacher_forced" of the three mappings, unseen
-    sentences. Of one-layer LSA, prompt "matched" or "shuffled" (B words that
-    do not correspond): "residual", of equation 3 relative to its terms;
-    "residual_over_f"; the same "..._answers", where an answer is given;
-    "output_difference" of what attention adds there, relative to it. Of these
-    and of "gpt", prompt "2_demonstrations" or "0_demonstrations": "greedy_..."
-    accuracy of A->C with nothing added ("none"), the exact delta of each
-    word ("exact"), that of another word ("other_word"), one vector, the mean
-    over the other words ("mean"), the same with its coordinates shuffled
-    ("shuffled"), the solution of equation 3 of the same length ("solved").
+    The tier is a model of `MODELS` or "gpt", the trained run. There are three
+    groups of rows:
+
+    - Each model of `MODELS` has "accuracy_teacher_forced" of the three
+      mappings, on unseen sentences.
+    - One-layer LSA has rows of the prompts "matched" and "shuffled" (B words
+      that do not correspond): "residual", of equation 3 relative to its terms;
+      "residual_over_f"; the same where an answer is given, "..._answers"; and
+      "output_difference", of what attention adds there, relative to it.
+    - One-layer LSA and "gpt" have "greedy_..." accuracy of A->C, for the
+      prompts "2_demonstrations" and "0_demonstrations". The name says what is
+      added: nothing ("none"); the exact delta of each word ("exact"); that of
+      another word ("other_word"); one vector, the mean over the other words
+      ("mean"); the same with its coordinates shuffled ("shuffled"); the
+      solution of equation 3 of the same length ("solved").
 
     Args:
         trained: runs of `NEEDS`.
@@ -116,7 +120,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 
 
 def _balanced(stream: Stream, rng: np.random.Generator) -> Stream:
-    """Draws a stream with as many A->C pairs as of the largest mapping."""
+    """Draws a stream with as many A->C pairs as the largest mapping has."""
     mixture = stream.mixture
     number = max(c.num_pairs for c in mixture.components)
     components = tuple(
@@ -203,12 +207,12 @@ def shift_rows(
         tier: name of the model.
         forward: the model.
         table: its token embeddings, shape (V, D).
-        stream: what it has read.
+        stream: the text that it has read.
         rng: source of randomness.
         solved: a solution of equation 3, shape (D,).
 
     Returns:
-        Rows of greedy accuracy, as `measure` says.
+        Rows of greedy accuracy, see `measure`.
     """
     all_shifts = word_shifts(table, stream)
     words = np.arange(len(all_shifts))

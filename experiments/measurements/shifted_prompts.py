@@ -1,4 +1,4 @@
-"""Prompts of A->C whose A words are shifted, and models that answer them."""
+"""Prompts of A->C with shifted A words, and models that answer them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of A->C, and what becomes of them with B words.
+    """Prompts of A->C, with the places of their A words.
 
     Attributes:
-        tokens: demonstrations, question and right answers but the last, which
-            is not read, shape (N, T).
-        words: positions in the alphabet of A of the source words, (N, S).
-        places: where they are, shape (S,).
+        tokens: demonstrations, question and right answers without the last
+            token, which is not read, shape (N, T).
+        words: source words as positions in the alphabet of A, (N, S).
+        places: their positions in the prompt, shape (S,).
         target: right answers, shape (N, k).
     """
 
@@ -56,8 +56,8 @@ def draw_prompts(
     """Draws prompts about sentences that training did not show in A->C.
 
     Args:
-        stream: what was read; one token per word.
-        num_sentences: at most.
+        stream: the training text; one token per word.
+        num_sentences: largest number of sentences.
         num_demonstrations: of A->C.
         rng: source of randomness.
 
@@ -87,7 +87,7 @@ def draw_prompts(
 
 
 def word_shifts(table: np.ndarray, stream: Stream) -> np.ndarray:
-    """Returns the embedding of each B word less that of each A word.
+    """Returns the embedding of each B word minus that of each A word.
 
     Args:
         table: token embeddings, shape (V, D).
@@ -113,12 +113,12 @@ def derange(number: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def leave_one_out(exact: np.ndarray) -> np.ndarray:
-    """Returns the mean over all words but one, of each, shape (n, D)."""
+    """Returns, for each word, the mean over all others, shape (n, D)."""
     return (exact.sum(axis=0) - exact) / (len(exact) - 1)
 
 
 def place(of_words: np.ndarray, prompts: Prompts) -> np.ndarray:
-    """Puts a delta of each A word where it stands, shape (N, T, D)."""
+    """Puts a delta of each A word at its position, shape (N, T, D)."""
     delta = np.zeros((*prompts.tokens.shape, of_words.shape[-1]))
     delta[:, prompts.places] = of_words[prompts.words]
     return delta
