@@ -1,1 +1,1 @@
-"""One script per comparison, one table out."""
+"""Benchmarks: one script per comparison, one table out."""

@@ -42,7 +42,7 @@ TINY = Experiment(
 
 
 def with_task(experiment, **changes):
-    """Returns an experiment whose task has other fields."""
+    """Returns an experiment with some fields of its task changed."""
     task = dataclasses.replace(experiment.task, **changes)
     return dataclasses.replace(experiment, task=task)
 

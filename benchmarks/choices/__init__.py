@@ -1,1 +1,1 @@
-"""Measurements behind a choice that was made."""
+"""Measurements on which a choice was based."""

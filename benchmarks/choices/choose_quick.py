@@ -1,4 +1,4 @@
-"""Chooses the quick preset, without looking at A->C.
+"""The choice of the quick preset, made without looking at A->C.
 
 Candidates differ in window, batch size and learning rate. Each is trained on
 `no_a_to_c`, whose stream holds no A->C at all, with seeds that are not among
@@ -87,7 +87,7 @@ def four_languages_without_sparse_pairs() -> Experiment:
 
 
 def settled_at(metrics: pd.DataFrame) -> int | None:
-    """Returns the first epoch from which the worst seed and mapping stays."""
+    """Returns the epoch from which the worst seed and mapping stay high."""
     is_sample = metrics["tier"] == "all"
     accuracy = metrics[is_sample & (metrics["metric"] == "accuracy_aligned")]
     worst = accuracy.groupby("epoch")["value"].min()
@@ -98,7 +98,7 @@ def settled_at(metrics: pd.DataFrame) -> int | None:
 
 
 def epoch_seconds(experiments: list[Experiment]) -> list[float]:
-    """Returns seconds per epoch, from steps measured in turn."""
+    """Returns seconds per epoch, from training steps measured in turn."""
     trainers = []
     step_s: list[list[float]] = [[] for _ in experiments]
     for experiment in experiments:
@@ -163,7 +163,7 @@ def choose(folder: Path) -> pd.DataFrame:
 
 
 def main(folder: Path) -> None:
-    """Makes what is missing in a folder, and prints it."""
+    """Makes what is missing in a folder, and prints the table."""
     folder.mkdir(parents=True, exist_ok=True)
     table_path = folder / "candidates.csv"
     if not table_path.exists():

@@ -1,19 +1,21 @@
-"""How well drops of a loss and jumps of an accuracy are found.
+"""The detection of drops of a loss and jumps of an accuracy, compared.
 
 Question  Which rule finds drops of known size, how late, and how often does
           it find one where there is none?
 Run       python -m benchmarks.choices.detection docs/runs/detection
 Time      about 2 minutes on one CPU core
 
-Compared: `ChangeDetector`; the plain threshold, `find_loss_drops`, over 5
-epochs and over 1; and optimal segmentation with the library ruptures
-(Truong et al. 2020; Killick et al. 2012; Arlot et al. 2019), which is given
-the whole curve and so sees the future.
+Three methods are compared: `ChangeDetector`; the plain threshold,
+`find_loss_drops`, over 5 epochs and over 1; and optimal segmentation with the
+library ruptures (Truong et al. 2020; Killick et al. 2012; Arlot et al. 2019),
+which is given the whole curve and therefore sees the future.
 
-Curves: losses that decay exponentially, as a power of the epoch, or are
-flat, with up to 3 sigmoid drops of 0.05 to 1 nats over 1 to 10 epochs, normal
-noise of sd 0.001 to 0.1, independent or autoregressive (0.5); accuracies of
-5, 64 or 256 sentences, flat, with at most one jump; 15, 100 and 400 epochs.
+The curves are losses and accuracies of 15, 100 and 400 epochs. Losses decay
+exponentially, as a power of the epoch, or are flat. They have up to 3 sigmoid
+drops of 0.05 to 1 nats over 1 to 10 epochs, and normal noise of sd 0.001 to
+0.1, independent or autoregressive (0.5). Accuracies are of 5, 64 or 256
+sentences and flat, with at most one jump.
+
 A drop lasts from 1.2 % to 98.8 % of its sigmoid. It is found if a change is
 reported from one epoch before its start to 5 epochs after its end; each
 report counts for one drop. A report on a curve without a drop is a false
@@ -118,7 +120,7 @@ def alarm_rate(quiet: pd.DataFrame) -> float:
 def calibrate(
     curves: Sequence[Curve],
 ) -> tuple[pd.DataFrame, dict[str, Finder]]:
-    """Applies the rule above to each method that has something to choose."""
+    """Applies the module's rule to each method that has a choice."""
     grids: dict[str, dict[str, Finder]] = {
         DETECTOR: {
             f"h = {h:g}, k = {k:g}": by_detector(h, k)
@@ -210,7 +212,7 @@ def measure(
 
 
 def find_in_published(finders: dict[str, Finder]) -> pd.DataFrame:
-    """Returns what each method finds in the published curves."""
+    """Returns the events that each method finds in the published curves."""
     rows = []
     for (condition, metric), values in read_published().items():
         direction = "fall" if metric == "loss" else "rise"

@@ -28,7 +28,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Curve:
-    """A simulated curve and what is in it."""
+    """A simulated curve, with its drops."""
 
     kind: str
     direction: str

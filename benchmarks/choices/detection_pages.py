@@ -1,4 +1,4 @@
-"""The table and the figure that people read."""
+"""The tables and the figure of the detection benchmark."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def write_table(
     detection: pd.DataFrame,
     published: pd.DataFrame,
 ) -> None:
-    """Writes the tables that people read."""
+    """Writes the tables as Markdown."""
     rows = []
     for method in alarms["method"].unique():
         quiet = alarms[alarms["method"] == method].set_index("kind")

@@ -1,4 +1,4 @@
-"""How often intervals over a handful of seeds hold the true mean.
+"""The coverage of intervals over a few seeds: how often they are right.
 
 Question  Student's t or the percentile bootstrap, for 5 to 20 seeds whose
           accuracies may fall into two groups?
@@ -6,7 +6,8 @@ Run       python -m benchmarks.choices.interval_coverage
           docs/runs/interval_coverage
 Time      about a minute
 
-Decisions use the one that covers better (`analysis.statistics.t_interval`).
+A right interval holds the true mean. Decisions use the kind that covers better
+(`analysis.statistics.t_interval`).
 """
 
 import json

@@ -1,27 +1,28 @@
-"""What a sweep saves that runs its seeds where success begins.
+"""Savings of an adaptive sweep, which runs its seeds where success begins.
 
 Question  How many runs does `sweep.adaptive` need for thresholds as good as
-          those of a full grid, beside the same number spread evenly?
+          those of a full grid, against the same number spread evenly?
 Run       python -m benchmarks.choices.sweep_adaptive runs.csv
           docs/sweep_adaptive
 Time      about a minute for 50 rows of 10 values and 10 seeds
 
-`runs.csv` is a finished full grid (`collect.collect_runs`). Each row of it,
-all axes but the first of numbers fixed, is replayed with its seeds in several
-random orders: adaptively, one run at a time, and evenly, k seeds at every
-value. Both feed the same posterior (`analysis.psi`). Compared are, at the
-same number of runs,
+`runs.csv` is a finished full grid (`collect.collect_runs`). Each of its rows,
+with all axes but the first numeric one fixed, is replayed with its seeds in
+several random orders: adaptively, one run at a time, and evenly, k seeds at
+every value. Both feed the same posterior (`analysis.psi`). They are compared
+at the same number of runs:
 
     error   |ln (threshold / that of the full grid)|, median over replays
     width   ln (high / low) of the credible interval, median over replays
     holds   share of replays whose interval has the full grid's threshold
 
-and "needs" is the median number of adaptive runs until the interval is first
-as narrow as that of k seeds everywhere (all runs, if it never is), "saving" 1
-less its share of those.
-The full grid has the replayed runs in it, so that errors shrink to 0 for
-both. Rows whose threshold lies outside the grid have no such numbers and are
-counted apart.
+"needs" is the median number of adaptive runs until the interval is first as
+narrow as that of k seeds everywhere (all runs, if it never is). "saving" is 1
+minus its share of those.
+
+The full grid contains the replayed runs, so errors shrink to 0 for both. Rows
+whose threshold is outside the grid have no such numbers and are counted
+apart.
 """
 
 import argparse
@@ -53,14 +54,14 @@ def read_rows(runs: pd.DataFrame, axis: str) -> dict[tuple[Any, ...], Outcomes]:
 
     Args:
         runs: columns of axes, then `RUN_COLUMNS`.
-        axis: the first axis of numbers; values above 0 are used.
+        axis: the first numeric axis; values above 0 are used.
 
     Returns:
         For each row the seeds that are known at every value.
 
     Raises:
-        ValueError: if the axis is no column, or no row has two values and a
-            seed that is known at all of them.
+        ValueError: if the axis is not a column, or no row has two values and
+            a seed that is known at all of them.
     """
     if axis not in runs:
         raise ValueError(
@@ -169,7 +170,7 @@ def compare(
 
 
 def tabulate(records: pd.DataFrame) -> pd.DataFrame:
-    """Returns a row per k: both rules at as many runs, and the saving."""
+    """Returns a row per k: both rules at equally many runs, and the saving."""
     table = []
     for k, group in records[records["k"] > 0].groupby("k"):
         row: dict[str, Any] = {"seeds": k, "runs": group["runs"].median()}

@@ -1,1 +1,1 @@
-"""Faults that are injected, and what survives."""
+"""Fault injection: what survives killed processes and damaged files."""

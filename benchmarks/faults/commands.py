@@ -1,4 +1,4 @@
-"""In the process of the benchmark: starts commands, and ends them."""
+"""The benchmark's side of a trial: starts commands, and ends them."""
 
 import json
 import multiprocessing
@@ -19,10 +19,10 @@ HANGS = 99  # exit code of a command that came to no end
 
 
 class Commands:
-    """Starts commands of one backend, forked from a process that has imported.
+    """Starts commands of one backend, forked from a process with all imports.
 
     Args:
-        folder: where logs of the commands and compiled programs go.
+        folder: where logs of the commands and compiled programs are written.
     """
 
     def __init__(self, folder: Path):
@@ -70,7 +70,7 @@ class Commands:
 
 
 class Command:
-    """A command that runs; the fault's signal is sent by `end`."""
+    """A running command; `end` sends the fault's signal."""
 
     def __init__(self, process: Any, reader: Any, output: Path, fault: Fault):
         self._process, self._reader = process, reader
@@ -113,7 +113,7 @@ class Command:
             os.kill(self._process.pid, number)
 
     def _read(self, timeout_s: float = DEADLINE_S) -> bool:
-        """Reads what the command says; False at its end."""
+        """Reads the messages of the command; False at their end."""
         if not self._reader.poll(max(0.0, timeout_s)):
             return False
         data = os.read(self._reader.fileno(), 2**16)

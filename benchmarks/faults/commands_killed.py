@@ -1,31 +1,34 @@
-"""What survives when a command is killed, stopped, or finds damaged files.
+"""Killed commands: what survives kills, stops, errors and damaged files.
 
 Question  Does the same command, started again, end with the same bytes as one
           that was never stopped?
 Run       python -m benchmarks.faults.commands_killed docs/runs/faults
 Time      13 minutes on 2 CPU cores, shared with other work
 
-The real command line, `python -m experiments triangle`, on a miniature of two
-conditions, two seeds and `NUM_EPOCHS` epochs, saved after each. It says
-through a pipe what it is about to do; that is where it is killed, stopped,
-or given an error. Then the same command is started again. Survived means:
-exit code 0, the bytes of `metrics.csv`, `events.csv` and the logs and the hash
-of the weights of every run are those of a command never stopped, the saved
-weights have that hash, and no other file is left over. Detected means: the
-command said what was wrong, or a damaged file was set aside or written anew;
-empty where there is nothing to detect. Lost is what did not survive, was not
-detected, or left a file with its final name that is not whole.
+The benchmark runs the real command line, `python -m experiments triangle`, on
+a miniature of two conditions, two seeds and `NUM_EPOCHS` epochs, saved after
+each. The command announces each step through a pipe. There it is killed,
+stopped, or given an error. Then the same command is started again.
 
-Kills are SIGKILL at a random moment of each phase; in the phase "writing" the
+- Survived: the exit code is 0; the bytes of `metrics.csv`, `events.csv` and
+  the logs, and the hash of the weights of every run, are those of a command
+  that was never stopped; the saved weights have that hash; and no other file
+  is left over.
+- Detected: the command said what was wrong, or a damaged file was set aside or
+  written again; empty if there is nothing to detect.
+- Lost: it did not survive, was not detected, or left a file with its final
+  name that is not whole.
+
+Kills are SIGKILL at a random moment of each phase. In the phase "writing" the
 process is held between two system calls while it is killed. A few are killed
-again in the next attempt. A full disk is an injected ENOSPC at each
-kind of write, and a limit on the size of files, which cuts a write in the
-middle. Damaged weights are found by who loads them; then the files of their
-run are removed, and it is trained again.
+again in the next attempt. A full disk is an injected ENOSPC at each kind of
+write, and a limit on the size of files, which cuts a write in the middle.
+Damaged weights are found by the command that loads them. Then the files of
+their run are removed, and it is trained again.
 
-`fit` has no compiled programs to keep, and is slow to start; so its command
-finds three of the four runs finished, as if it had been killed before. The
-command line uses `fit` on TensorFlow alone; on JAX it is put in place of the
+`fit` has no compiled programs to keep, and is slow to start. Its command
+therefore finds three of the four runs finished, as if it had been killed
+before. The command line uses `fit` on TensorFlow alone; on JAX it replaces the
 compiled path.
 """
 

@@ -1,4 +1,4 @@
-"""Draws when a fault happens, from what a command did undisturbed."""
+"""The moment of a fault, drawn from the steps of an undisturbed command."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ def draw_fault(
     rng: np.random.Generator,
     moment: str = "",
 ) -> Fault:
-    """Draws when a signal comes, from what a command did undisturbed.
+    """Draws the moment of a signal from the steps of an undisturbed command.
 
     Args:
-        steps: what it did.
+        steps: its steps.
         action: the signal.
-        phase: where it is to come.
+        phase: phase of the signal.
         rng: source of randomness.
         moment: beginning of the names to choose from, in "writing".
     """
@@ -41,7 +41,7 @@ def draw_fault(
 
 
 def steps_of_last_seed(steps: Sequence[Step], i: int) -> tuple[Step, ...]:
-    """Returns what a command does for the last seed of a condition alone."""
+    """Returns the steps of a command for the last seed of a condition alone."""
     starts = [
         place
         for place, step in enumerate(steps)

@@ -1,4 +1,4 @@
-"""What happens to a command, and what it was doing."""
+"""Faults, the steps at which they happen, and how a command ended."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ PHASES = ("compiling", "stepping", "evaluating", "writing")
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a command, and when.
+    """A fault of a command, and its moment.
 
     Attributes:
         action: "kill", "SIGINT", "SIGTERM", or the name of an error, such as
@@ -28,19 +28,19 @@ class Fault:
     largest_file: int | None = None
 
     def is_at(self, phase: str, name: str) -> bool:
-        """Tells whether a step is of the kind at which it happens."""
+        """Tells whether the fault can happen at such a step."""
         return phase == self.phase and self.name in (None, name)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a command was about to do.
+    """A step that a command announced before it did it.
 
     Attributes:
-        at_s: when, in seconds of its clock.
+        at_s: time in seconds of its clock.
         thread: which of its threads.
         phase: one of `PHASES`.
-        name: what, e.g. "renaming metrics.csv".
+        name: e.g. "renaming metrics.csv".
     """
 
     at_s: float
@@ -54,9 +54,9 @@ class Ended:
     """How a command ended.
 
     Attributes:
-        code: its exit code; that of a killed one is negative.
+        code: its exit code; negative if it was killed.
         output: what it printed.
-        steps: what it did.
+        steps: its steps.
     """
 
     code: int

@@ -1,4 +1,4 @@
-"""What a command leaves in its folder, and how that is damaged."""
+"""The folder of a command: its results, and ways to damage them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command leaves.
+    """The files of a finished command.
 
     Attributes:
         frames: bytes of the frames and of the logs of each run, by name.
         hashes: SHA-256 of the weights of each run, by its record.
-        names: files, but those that were set aside.
+        names: files, except those that were set aside.
     """
 
     frames: dict[str, bytes]
@@ -21,7 +21,7 @@ class Result:
 
 
 def read_result(folder: Path) -> Result:
-    """Reads what a finished command left."""
+    """Reads the files of a finished command."""
     from tiny_gpt.runtime.files import unseal
 
     names = {

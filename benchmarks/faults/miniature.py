@@ -1,4 +1,4 @@
-"""In the process of a command: the command itself, on tiny runs."""
+"""The command's side of a trial: the command line, on tiny runs."""
 
 import dataclasses
 import faulthandler
@@ -28,7 +28,7 @@ NUM_EPOCHS = 4
 def shrink(
     build_experiment: Callable[[str, str], Any], preset: str, condition: str
 ) -> Any:
-    """Returns a condition that trains in no time."""
+    """Returns a condition that trains in almost no time."""
     from tiny_gpt.tasks.translation.mixture import Component, Mixture
 
     experiment = build_experiment(preset, condition)

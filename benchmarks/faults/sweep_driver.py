@@ -1,4 +1,4 @@
-"""A tiny sweep that is driven, disturbed and read in trials of faults."""
+"""A tiny sweep that trials of faults drive, disturb and read."""
 
 import dataclasses
 import errno
@@ -45,7 +45,8 @@ def drive(folder: Path, path: str, num_writes: int | None = None) -> None:
     Args:
         folder: of the store.
         path: "threads" or "processes".
-        num_writes: of this process, before the disk is full; None for all.
+        num_writes: writes of this process until the disk is full; None for no
+            full disk.
     """
     if num_writes is not None:
         left, sync = itertools.count(-num_writes), os.fsync
@@ -69,11 +70,11 @@ def damage(path: Path, how: str) -> str:
 
     Args:
         path: the file.
-        how: one of `DAMAGES`; "another's" cuts it where no other run is
+        how: one of `DAMAGES`; "another's" cuts the file if no other run is
             finished.
 
     Returns:
-        What was done.
+        A description of the damage.
     """
     data = path.read_bytes()
     others = sorted(set(path.parent.parent.glob("*/*.json")) - {path})
@@ -95,7 +96,7 @@ def damage(path: Path, how: str) -> str:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Returns what does not depend on when and where a run was made."""
+    """Returns the content of a store, without when and where runs were made."""
     found = {}
     for path in (folder / "cells").glob("*/*.json"):
         cell = unseal(path)

@@ -1,31 +1,34 @@
-"""What a sweep loses when its processes are killed at random moments.
+"""Killed sweeps: what is lost when processes die at random moments.
 
 Question  Is every run there once, with the bytes of a sweep that was never
           disturbed, whatever was killed before?
 Run       python -m benchmarks.faults.sweeps_killed docs/runs/sweeps 200
-Time      half a minute a trial on 2 CPU cores, beside other work
+Time      half a minute a trial on 2 CPU cores, shared with other work
 
 A trial drives a tiny sweep into a new store, and one of these happens:
 
-- killed at task: by one driver or by two at one time, in threads or in
-  processes. Whoever is alive is drawn and killed by SIGKILL, one to three
-  times, at moments drawn from the time that an undisturbed driver takes from
-  its first finished run on: a driver, or a worker. Drivers that are left go
-  on for a moment drawn from the same time, and are killed as well.
+- killed at task: one driver works, or two at once, in threads or in processes.
+  A living process, a driver or a worker, is drawn and killed by SIGKILL, one to
+  three times. The moments are drawn from the time that an undisturbed driver
+  takes from its first finished run on. The remaining drivers continue for a
+  moment drawn from the same time, and are killed as well.
 - killed while starting: the same, with moments drawn from the time until the
-  first finished run, so that stores are made, grids planned, programs
-  compiled and first records saved meanwhile.
-- full disk: from a write on that is drawn among the first, every write of a
-  driver in threads fails with ENOSPC; it must end with that error.
+  first finished run. Stores are made, grids planned, programs compiled and
+  first records saved meanwhile.
+- full disk: from a write that is drawn among the first, every write of a
+  driver in threads fails with ENOSPC; the driver must end with that error.
 - damaged: a driver in threads is killed at task, and a finished file is cut,
   flipped, emptied, or replaced by that of another run.
 
-Then one driver in this process makes what is missing. Survived means: it ends
-without an error, every run has one file and its content is that of the
-undisturbed sweep (all but the seconds and where it was made), what it made
-itself is what was missing or damaged, and nothing is left over: no record, no
-half-written file, no lease; a damaged file has been set aside, and is the only
-one.
+Then one driver in this process makes what is missing. A trial has survived if
+all of these hold:
+
+- The driver ends without an error.
+- Every run has one file, and its content is that of the undisturbed sweep, but
+  for the seconds and where it was made.
+- The driver itself has made what was missing or damaged, and nothing else.
+- Nothing is left over: no record, no half-written file, no lease. A damaged
+  file has been set aside, and is the only one.
 """
 
 import dataclasses
@@ -68,7 +71,7 @@ class Trials:
     """Kills drivers and workers.
 
     Args:
-        folder: where stores go.
+        folder: where stores are made.
 
     Attributes:
         rows: one dictionary per trial.
@@ -123,7 +126,7 @@ class Trials:
         """Makes one trial.
 
         Args:
-            seed: of what is drawn.
+            seed: seed of all draws.
             event: one of `EVENTS`; None for the next in turn.
         """
         start = time.perf_counter()
@@ -181,7 +184,7 @@ class Trials:
     def _kill(
         self, folder: Path, paths: list[str], at_work: bool, rng: Any
     ) -> str:
-        """Starts drivers, kills them and theirs, and says whom."""
+        """Starts drivers, kills them and their workers, and says which."""
         drivers = [self._start(folder, each) for each in paths]
         if at_work:
             self._wait_for_run(folder, drivers)

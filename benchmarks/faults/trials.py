@@ -1,4 +1,4 @@
-"""Injects faults into one path, and sees what survives."""
+"""Trials of one path: faults are injected, and results compared."""
 
 import dataclasses
 import functools
@@ -30,11 +30,11 @@ class Trials:
     Args:
         path: one of `PATHS`.
         commands: starts commands.
-        folder: where results folders go.
+        folder: where results folders are made.
 
     Attributes:
-        reference: what a command that was never stopped leaves.
-        steps: what it did.
+        reference: results of a command that was never stopped.
+        steps: steps of that command.
         num_epochs: epochs that the last command trained.
         rows: one dictionary per fault, with the keys `COLUMNS`.
     """
@@ -67,7 +67,7 @@ class Trials:
         return self._commands.run(self.path, folder, fault)
 
     def _start_folder(self, run: str | None) -> Path:
-        """Returns a new folder, or one in which all runs but one are done."""
+        """Returns a new folder, or one in which only one run is unfinished."""
         from tiny_gpt.runtime.results_folder import (
             read_manifest,
             write_manifest,
@@ -88,7 +88,7 @@ class Trials:
         return folder
 
     def _finish(self, folder: Path) -> bool:
-        """Starts the command until it ends, and compares what it left."""
+        """Starts the command until it ends, and compares its results."""
         ended = self._run(folder)
         self.num_epochs = sum(
             (step.phase, step.name) == ("evaluating", "epoch")
@@ -135,7 +135,7 @@ class Trials:
         """Kills or stops the command, and starts it again.
 
         Returns:
-            Whether nothing is lost, as all that follow.
+            Whether nothing is lost, as all methods below return.
         """
         rng = np.random.default_rng(seed)
         for _ in range(5):  # until it comes before the end
@@ -169,7 +169,7 @@ class Trials:
 
         Args:
             error: name of the error, e.g. "ENOSPC".
-            name: what fails: a moment and the end of a file's name.
+            name: the write: a moment and the end of a file's name.
             seed: chooses the occurrence.
         """
         start = time.perf_counter()
@@ -188,7 +188,7 @@ class Trials:
         return self._refuse(kinds[error], fault, seed, run, start)
 
     def limit(self, seed: int, largest_file: int) -> bool:
-        """Lets every write fail that makes a file too large."""
+        """Makes every write fail that would make a file too large."""
         start = time.perf_counter()
         run, _ = self._starts[seed % len(self._starts)]
         name = f"files of {largest_file} bytes at most"
@@ -228,13 +228,13 @@ class Trials:
     def damage(
         self, names: Sequence[str], how: str, is_finished: bool, seed: int
     ) -> bool:
-        """Damages files that a command left.
+        """Damages files of a command.
 
         Args:
             names: paths inside the results folder; "run" stands for a run.
             how: one of `DAMAGES`.
-            is_finished: whether the command had come to its end; if not, the
-                run has saved three times.
+            is_finished: whether the command had ended; if not, the run has
+                saved three times.
             seed: of the row.
         """
         start = time.perf_counter()
@@ -260,7 +260,7 @@ class Trials:
         return self._add(kind, fault, seed, survived, detected, start)
 
     def _is_right(self, folder: Path, name: str) -> bool:
-        """Tells whether a damaged file was set aside or written anew."""
+        """Tells whether a damaged file was set aside or written again."""
         path, whole = folder / name, self._whole / name
         if list(path.parent.glob(f"{path.name}.damaged*")):
             return True
@@ -294,7 +294,7 @@ class Trials:
         return self._add("race", fault, seed, survived, detected, start)
 
     def repeat(self, seed: int) -> bool:
-        """Runs the command anew, undisturbed."""
+        """Runs the command again, undisturbed."""
         start = time.perf_counter()
         survived = self._finish(self._new_folder())
         return self._add("repeated", Fault(), seed, survived, None, start)

@@ -1,4 +1,4 @@
-"""In the process of a command: says what it does, and lets it fail."""
+"""The watch in the process of a command: announces steps, injects faults."""
 
 import builtins
 import errno
@@ -17,12 +17,12 @@ HELD_S = 600.0
 
 
 class Watch:
-    """Says what a command is about to do, and lets a fault happen there.
+    """Announces each step of a command, and lets a fault happen there.
 
     Args:
-        fault: what is to happen.
+        fault: the fault.
         folder: results folder; files elsewhere are not watched.
-        pipe: descriptor that is written to.
+        pipe: descriptor for the announcements.
     """
 
     def __init__(self, fault: Fault, folder: Path, pipe: int):
@@ -31,7 +31,7 @@ class Watch:
         self._lock = threading.Lock()
 
     def step(self, phase: str, name: str) -> None:
-        """Says what comes next; an error is raised, a kill waited for."""
+        """Announces a step; raises the fault's error, or waits to be killed."""
         fault, is_here = self._fault, False
         line = json.dumps(
             [time.perf_counter(), threading.get_ident(), phase, name]
@@ -50,7 +50,7 @@ class Watch:
             raise OSError(number, os.strerror(number), name)
 
     def write(self, moment: str, path: Any) -> None:
-        """Says what is done to a file, or its descriptor."""
+        """Announces an operation on a file or its descriptor."""
         if isinstance(path, int):
             path = os.path.realpath(f"/proc/self/fd/{path}")
         path = Path(path)
@@ -58,7 +58,7 @@ class Watch:
             self.step("writing", f"{moment} {path.name}")
 
     def watch(self) -> None:
-        """Puts itself between the command and what it calls."""
+        """Wraps the functions that the command calls."""
         import keras
 
         from tiny_gpt.callbacks import recorder

@@ -1,1 +1,1 @@
-"""Tables and figures of the documentation."""
+"""Tables and figures for the documentation."""

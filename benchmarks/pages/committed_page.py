@@ -1,15 +1,15 @@
 """The page of a committed reproduction, made again from its frames.
 
 Question  What does today's report show of runs whose frames are committed,
-          with the theory and the maps of the sweeps beside them?
+          with the theory and the maps of the sweeps?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.committed_page \
               docs/runs/reproduce_quick docs/runs/theory docs/runs/sweeps
 Time      a minute
 
-Verdicts and numbers are those of claims.json; the logs of each run are read
-back from metrics.csv.gz, six digits each, and its events are found in them:
-events.csv, which the runs wrote, is older than some of their kinds, and stays.
-Nothing is trained.
+Verdicts and numbers are those of claims.json. The logs of each run are read
+from metrics.csv.gz, six digits each, and its events are found in them again:
+events.csv, which the runs wrote, is older than some kinds of events. That file
+is not changed, and nothing is trained.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Runs `device_worker.py` on both backends."""
+"""The cases of `device_worker.py`, trained on both backends."""
 
 import os
 import subprocess

@@ -1,9 +1,9 @@
-"""Trains on virtual devices of a CPU, in a process of its own.
+"""A worker process that trains on virtual devices of a CPU.
 
 Usage: device_worker.py FILE ACTION:NUM_DEVICES ...
 
-Losses and logits of each case go into FILE. A run has 20 updates of 6 windows,
-the last of an epoch of 3, and its gradients are clipped hard.
+FILE receives losses and logits of each case. A run has 20 updates of 6
+windows, the last of an epoch of 3. Its gradients are clipped hard.
 """
 
 import contextlib
@@ -75,7 +75,7 @@ def results(runs) -> dict[str, np.ndarray]:
 
 
 def train_seeds(num_seeds: int, placement: Placement) -> dict[str, np.ndarray]:
-    """Trains seeds by the compiled program, and notes where it runs."""
+    """Trains seeds by the compiled program, and records where it runs."""
     from tiny_gpt.training import compiled_runs, epoch_program, many_seeds
 
     used: set[Any] = set()
@@ -134,7 +134,7 @@ ACTIONS = {
 
 
 def main(path: str, actions: list[str]) -> None:
-    """Divides the CPU, trains, and saves what came out."""
+    """Divides the CPU, trains, and saves the results."""
     cases = [action.rsplit(":", 1) for action in actions]
     divide_the_cpu(max(int(number) for _, number in cases))
     set_precision("float32")

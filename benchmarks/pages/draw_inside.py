@@ -1,8 +1,8 @@
-"""What A->B's residual stream does to A->C's answer, place by place.
+"""Figure of patching A->B's residual stream into A->C, place by place.
 
 Question  Which positions and layers carry the answer?
 Run       python -m benchmarks.pages.draw_inside docs/runs/theory
-Time      seconds; it draws what `experiments/measurements/inside.py` left
+Time      seconds; it draws the rows of `experiments/measurements/inside.py`
 """
 
 import sys

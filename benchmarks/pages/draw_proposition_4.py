@@ -1,4 +1,4 @@
-"""The bound of proposition 4, as printed, corrected and exact.
+"""Figure of the bound of proposition 4: as printed, corrected and exact.
 
 Question  How many test sentences make 60 % unlikely to be memorisation?
 Run       python -m benchmarks.pages.draw_proposition_4 docs/runs/theory

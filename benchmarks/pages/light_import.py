@@ -3,12 +3,12 @@
 Run       python -m benchmarks.pages.light_import docs/runs/callbacks
 Time      about 10 minutes on 2 CPU cores, beside other work
 
-For each backend: a fresh environment that holds Keras, NumPy, the backend and
-the wheel of this checkout, nothing else. There, seconds and peak memory of
-`import keras` and of `import keras, tiny_gpt.callbacks`, in turn, each in a
-process of its own. Then, with what they need, the tests of the callbacks and
-examples/digits.py. `--tests-only` leaves the measurements out, and ends in
-twenty minutes at the latest (`make test-callbacks`).
+Each backend gets a fresh environment with Keras, NumPy, the backend and the
+wheel of this checkout, and nothing else. There the script measures seconds and
+peak memory of `import keras` and of `import keras, tiny_gpt.callbacks`, in
+turn, each in a process of its own. Then it installs what the tests of the
+callbacks and examples/digits.py need, and runs them. `--tests-only` leaves the
+measurements out, and ends after at most twenty minutes (`make test-callbacks`).
 """
 
 import argparse
@@ -63,9 +63,9 @@ class Place:
     """A fresh environment for one backend.
 
     Args:
-        folder: where it goes.
+        folder: where it is made.
         backend: of Keras.
-        wheel: what is installed beside it.
+        wheel: installed together with it.
         end: time on the monotonic clock by which all is done; None for none.
 
     Raises:
@@ -92,11 +92,11 @@ class Place:
         self.install(*packages)
 
     def install(self, *packages: str) -> None:
-        """Installs packages; what is imported is compiled later."""
+        """Installs packages; bytecode is compiled at the first import."""
         self.run("-m", "pip", "install", "--quiet", "--no-compile", *packages)
 
     def run(self, *arguments: str) -> str:
-        """Runs its Python outside the checkout, and returns what it says."""
+        """Runs its Python outside the checkout, and returns the output."""
         return self._call(self.python, "-I", *arguments)
 
     def _call(self, *command: str) -> str:
@@ -115,7 +115,7 @@ class Place:
         return done.stdout
 
     def versions(self) -> list[str]:
-        """Returns what is installed, "name==version"."""
+        """Returns the installed packages, "name==version"."""
         return self.run("-m", "pip", "list", "--format=freeze").split()
 
     def measure(self) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ class Place:
         ]
 
     def test(self) -> str:
-        """Runs the callbacks' tests; returns the last line, how many passed."""
+        """Runs the callbacks' tests; returns their last line with the count."""
         tests = self.folder / "tests"
         tests.mkdir()
         for path in (ROOT / "tests" / "callbacks").glob("test_*.py"):
@@ -188,12 +188,12 @@ def check(
 
     Args:
         backend: of Keras.
-        wheel: what is tested.
-        end: see `Place`; nothing is measured if there is one.
+        wheel: the wheel to test.
+        end: see `Place`; if there is one, nothing is measured.
 
     Returns:
-        What was installed beside the callbacks, how many tests passed, and
-        the rows of the table.
+        The installed packages, how many tests passed, and the rows of the
+        table.
     """
     start = time.monotonic()
     place = Place(wheel.parent / backend, backend, wheel, end)

@@ -1,12 +1,12 @@
-"""How far several virtual devices differ from one, after 20 updates.
+"""Differences between one device and several virtual ones, after 20 updates.
 
 Question  Does the number of devices change anything but rounding?
 Run       python -m benchmarks.pages.many_devices docs/runs/devices
 Time      two minutes on 2 CPU cores
 
 The cases are those of `tests/training/test_many_devices.py`, which compares
-them with limits; here is what was found. Gradients are clipped hard, so that
-where they are clipped can be seen.
+them with limits; this script writes the differences. Gradients are clipped
+hard, so that it shows where they are clipped.
 """
 
 import sys

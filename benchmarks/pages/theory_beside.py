@@ -1,13 +1,14 @@
-"""What the frames of the theory say that no rule asks.
+"""Further numbers from the frames of the theory, which no rule reads.
 
 Question  What else is to be said of section 2, after the verdicts?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.theory_beside
           docs/runs/theory
 Time      half a minute; nothing is trained
 
-Asked after the verdicts were known: descriptions, not tests. Intervals are of
-the level of the rules (99.91 %), so that they compare with theirs. Into
-`beside.csv`: topic, what, value, low, high, and, of counts, no interval.
+The questions came after the verdicts were known: these are descriptions, not
+tests. Intervals have the level of the rules (99.91 %), so that they compare
+with theirs. `beside.csv` has the columns topic, what, value, low and high;
+counts have no interval.
 """
 
 import json
@@ -60,7 +61,7 @@ class Beside(Rows):
         yield from self.lemmas()
 
     def order(self) -> Iterator[Row]:
-        """Proposition 1: the lag by pairs, and who never learns."""
+        """Proposition 1: the lag by pairs, and the seeds that never learn."""
         topic = "order"
         lags = {}
         for kind in ("count", "balanced"):
@@ -109,7 +110,7 @@ class Beside(Rows):
                 yield "gradients", what, *alone(sum(led))
 
     def losses(self) -> Iterator[Row]:
-        """Proposition 1: what is left of the gap above the floors."""
+        """Proposition 1: the remaining gap above the floors."""
         last = {
             (place, m): {
                 s: float(v[-1])
@@ -179,7 +180,7 @@ class Beside(Rows):
         return math.log(2 * counts[-1]) if math.isinf(time) else time
 
     def contexts(self) -> Iterator[Row]:
-        """Assumption 1 and proposition 2: mixed, true and false prompts."""
+        """Assumption 1, proposition 2: mixed, true and false prompts."""
         word = {"mapping": "A->C", "tier": "sparse_a_to_c:word_1"}
         for prompt in (
             "A->B_then_A->C",
@@ -215,7 +216,7 @@ class Beside(Rows):
             yield self.row("prior", f"share_of_windows, {n} pairs", found)
 
     def inside(self) -> Iterator[Row]:
-        """Where B is: lens, heads, patches; alignment of other networks."""
+        """Inside: lens, heads and patches of B; alignment of other networks."""
         conditions = ("sparse_a_to_c", "scrambled_a_to_c", "no_route_to_c")
         for condition in conditions:
             for metric in ("lens_found", "lens_probability"):
@@ -280,7 +281,7 @@ class Beside(Rows):
             yield self.row("alignment", f"A->C and A->C, {tier}", found)
 
     def lemmas(self) -> Iterator[Row]:
-        """Softmax in logits; deltas against none; softmax alone."""
+        """Lemmas: softmax in its logits; deltas against none; softmax alone."""
         for tier in LOGITS:
             both = (
                 self.of("perturbation", tier=tier, metric=metric)

@@ -29,7 +29,7 @@ class Rows:
         return by_seed(self.evidence.rows(f"theory/{place}", **columns))
 
     def row(self, topic: str, what: str, values: BySeed) -> Row:
-        """Returns a mean with its interval, in [0, 1] if it is of shares."""
+        """Returns a mean with its interval, within [0, 1] for shares."""
         is_share = topic in SHARES and not re.search(
             " - |nats|cosine|loss", what
         )
@@ -70,7 +70,7 @@ def by_seed_max(rows: pd.DataFrame) -> BySeed:
 
 
 def never(times: BySeed, place: str) -> int:
-    """Returns how many seeds ended without having learned."""
+    """Returns the number of seeds that ended without having learned."""
     experiment = theory.build_experiment("quick", place)
     last = updates_per_epoch(experiment) * experiment.train.num_epochs
     return sum(time >= last for time in times.values())

@@ -1,7 +1,7 @@
-"""What people would train the same network with, each in its own process.
+"""Contenders: other ways to train the same network, each in its own process.
 
-`python -m benchmarks.speed.contenders NAME SIZE WEIGHTS` builds one contender,
-and then answers each line on standard input, a number of updates, with a line
+`python -m benchmarks.speed.contenders NAME SIZE WEIGHTS` builds one contender.
+It then answers each line on standard input, a number of updates, with a line
 of JSON: the seconds that they took. All read the same batches, start from the
 same weights and make the same update: Adam, each variable's gradient clipped.
 """
@@ -102,7 +102,7 @@ def ours(size: str, weights: dict[str, np.ndarray], num_seeds: int):
 
 
 def fit(model, size: str) -> Contender:
-    """The same through `model.fit`."""
+    """Our model trained through `model.fit`."""
     inputs, targets = batches(sizes(size))
     first = float(model.evaluate(inputs[0], targets[0], verbose=0))
 
@@ -359,7 +359,7 @@ def torch_loop(
 
 
 def product_rate(package: str) -> Contender:
-    """Products of 1024 x 1024 matrices; an update is one of them."""
+    """Products of 1024 x 1024 matrices; one product counts as an update."""
     a = np.random.default_rng(0).normal(size=(1024, 1024)).astype("float32")
     if package == "numpy":
 

@@ -1,15 +1,16 @@
-"""What an evaluation costs: every sentence, against 15 as published.
+"""The cost of an evaluation: every sentence, against 15 as published.
 
 Run       KERAS_BACKEND=tensorflow python -m benchmarks.speed.evaluation FOLDER
           KERAS_BACKEND=jax python -m benchmarks.speed.evaluation FOLDER
 Time      about 3 minutes on 2 CPU cores
 
-Ours asks all 1680 sentences of three mappings, greedy and teacher-forced,
-with an untrained network, so that nothing is right and every answer is
-generated. "As published" asks 5 sentences of each mapping, one by one, each
-of 8 tokens by a call of `model.predict` over the window (Corpus2GPT,
-inference/inference.py). Beside them one epoch of training. On TensorFlow, the
-backend of the published code, only what it did is measured.
+Ours asks all 1680 sentences of three mappings, greedy and teacher-forced. The
+network is untrained, so that nothing is right and every answer is generated.
+"As published" asks 5 sentences of each mapping, one by one, each of 8 tokens
+by a call of `model.predict` over the window (Corpus2GPT,
+inference/inference.py). One epoch of training is measured for comparison. On
+TensorFlow, the backend of the published code, only the published way is
+measured.
 """
 
 import sys

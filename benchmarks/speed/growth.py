@@ -1,12 +1,12 @@
-"""How time and memory grow with seeds, width, window, batch and sentences.
+"""Growth of time and memory with seeds, width, window, batch and sentences.
 
 Run       python -m benchmarks.speed.growth docs/runs/growth
 Time      about 6 minutes on 2 CPU cores
 
-The quick size of `triangle`'s `sparse_a_to_c`, one thing changed at a time;
-training alone, compilation left out. "seeds" are spread over the cores, as
-`many_seeds` does on a CPU; "batched_seeds" are one batch of a program. Each
-row is a process of its own, for the sake of its peak memory.
+The base is the quick size of `triangle`'s `sparse_a_to_c`; one number is
+changed at a time. Only training is measured, without compilation. "seeds" are
+spread over the cores, as `many_seeds` does on a CPU; "batched_seeds" are one
+batch of a program. Each row has a process of its own, for its peak memory.
 """
 
 import dataclasses

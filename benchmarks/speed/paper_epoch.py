@@ -1,6 +1,6 @@
-"""Measures one training epoch of each experiment at the paper's size.
+"""The time of one training epoch of each experiment at the paper's size.
 
-What a user must expect of `PRESET=paper` on this machine, without waiting for
+It tells what to expect of `PRESET=paper` on this machine, without waiting for
 100 or 200 epochs. Evaluation is left out; compilation is in the first update.
 
 Run: KERAS_BACKEND=tensorflow

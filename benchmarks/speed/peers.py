@@ -1,14 +1,14 @@
-"""Ours against what people would pick instead: `make bench`.
+"""Peers: our training compared with its alternatives (`make bench`).
 
 Question  How many tokens a second does each of them train, on this machine?
 Run       python -m benchmarks.speed.peers docs/runs/bench
 Time      about 15 minutes on 2 CPU cores
 
 All contenders run in processes of their own and are measured in turn, round
-after round, so that each sees the same machine; medians, and lowest and
-highest round. Peers that train one seed at a time are measured as one
-process with all cores and as one process per core, and train many seeds at
-the better of both rates.
+after round, so that each sees the same machine. The table has the median, and
+the lowest and highest round. Peers that train one seed at a time are measured
+as one process with all cores and as one process per core. Their rate for many
+seeds is the better of both.
 """
 
 import json
@@ -40,7 +40,7 @@ class Entry:
 
     Attributes:
         name: name in `contenders.build`.
-        label: what the table says.
+        label: name in the table.
         backend: Keras backend of its processes.
         num_processes: 1 with all cores, or one per core.
         num_seeds: seeds that one process trains at once.
@@ -153,7 +153,7 @@ class Workers:
 
 
 def save_weights(size: str, path: Path) -> None:
-    """Draws the weights from which everyone starts."""
+    """Draws the weights from which all contenders start."""
     from experiments import triangle
     from tiny_gpt.models.initial_weights import initialise_weights
 

@@ -1,11 +1,11 @@
-"""Where one update spends its time, in the plain form and in ours.
+"""The profile of one update, in the plain form and in the fast one.
 
 Run       python -m benchmarks.speed.profile_update docs/runs/profile
 Time      about 3 minutes on 2 CPU cores
 
-Every operation that XLA runs is timed by JAX's profiler. Operations are
-grouped by kind and by the shape of what they write; where several run at
-once, each gets its share. "products" are matrix products, fused or not.
+JAX's profiler times every operation that XLA runs. Operations are grouped by
+kind and by the shape of their output. If several run at once, each gets its
+share of the time. "products" are matrix products, fused or not.
 """
 
 import collections

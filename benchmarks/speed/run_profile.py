@@ -1,12 +1,12 @@
-"""Where the seconds of a whole run go: updates, questions, exact evaluation.
+"""The profile of a whole run: updates, questions, exact evaluation.
 
 Run       python -m benchmarks.speed.run_profile docs/run_profile
 Time      about 4 minutes on 2 CPU cores
 
-Two controls of the quick preset, one that is asked after every prompt and one
-of the curve, which is asked after the main one only. All seeds run as in an
-experiment, spread over the cores, so a second of a thread is about half a
-second of the machine. A first run, with all compilation, is left out.
+The script measures two controls of the quick preset: one is asked after every
+prompt; the other, one of the curve, after the main prompt only. All seeds run
+as in an experiment, spread over the cores, so a second of a thread is about
+half a second of the machine. A first run, with all compilation, is left out.
 """
 
 import sys
@@ -43,7 +43,7 @@ PARTS: dict[str, tuple[Any, str]] = {
 def watch(
     seconds: dict[str, float], name: str, owner: Any, attribute: str
 ) -> None:
-    """Adds up the seconds that a function takes, over all threads."""
+    """Adds up the seconds that a function takes, in all threads."""
     original: Callable[..., Any] = getattr(owner, attribute)
     lock = threading.Lock()
 

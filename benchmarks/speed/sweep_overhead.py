@@ -1,4 +1,4 @@
-"""What a sweep costs beside its runs.
+r"""The overhead of a sweep over its runs.
 
 Question  How long until 1000 cells are planned, how long to open, collect and
           draw them when they are finished, what does the store add to a run,
@@ -7,9 +7,9 @@ Run       KERAS_BACKEND=jax python -m benchmarks.speed.sweep_overhead \
               docs/runs/sweeps/overhead 3
 Time      eight minutes a round on 2 CPU cores, otherwise idle
 
-CompiledPrograms have one thread each, as those of `experiments sweep`. The 1000
-finished cells are copies of one real run of the quick experiment, under the
-names and contents of the others: their numbers are not looked at.
+Compiled programs have one thread each, like those of `experiments sweep`. The
+1000 finished cells are copies of one real run of the quick experiment, under
+the names and contents of the others; their numbers are not read.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ def _fill(sweep: Sweep, store: Store, task) -> None:
 def time_store(folder: Path, times: dict[str, list[float]], step: int) -> None:
     """Times runs in a store against the same runs without one.
 
-    Each compiles; who comes first changes from round to round.
+    Both compile; which comes first changes from round to round.
     """
     sweep = grid([50], [2500], list(range(NUM_RUNS)))
     experiment = sweep.cells[0].experiment
