@@ -1,4 +1,4 @@
-"""Functions that a test lets workers call."""
+"""Functions that tests call in workers."""
 
 import os
 import signal

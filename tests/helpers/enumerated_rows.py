@@ -1,4 +1,4 @@
-"""Every row of a small stream, and random ones, with their mappings."""
+"""Rows of a small stream with their mappings: all of them, or random ones."""
 
 import itertools
 from collections import defaultdict

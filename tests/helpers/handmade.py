@@ -1,24 +1,24 @@
 """Two networks built by hand that translate A->C, one of them by way of B.
 
-Text: "| a a a . c c c", positions 0 to 6 (the last c is never read). The
+The text is "| a a a . c c c", positions 0 to 6 (the last c is never read). The
 token after positions 4, 5 and 6 is the translation of positions 1, 2 and 3.
 
-The residual stream is (u, -u): u has a coordinate for each token id and one
-for each position, and the mirror image keeps its mean at 0, so that a norm
-only divides it by its root mean square, |u| sqrt(2/D) = |u| / sqrt(22). A
-word and its position alone are |u| = sqrt(2).
+The residual stream is (u, -u), where u has a coordinate for each token id and
+one for each position. The mirror image keeps the mean at 0. A norm therefore
+only divides the stream by its root mean square, |u| sqrt(2/D) = |u| / sqrt(22).
+A word and its position alone have |u| = sqrt(2).
 
-In both networks head 0 of each block looks three positions back from where an
-answer is given, else at position 0; head 1 does nothing. Weights on any other
-key underflow to 0. What is looked at is a word at its own position, normed to
-coordinates of sqrt(22/2) = sqrt(11).
+In both networks head 0 of each block attends three positions back from where
+an answer is given, else to position 0; head 1 does nothing. Weights on any
+other key underflow to 0. The attended key is a word at its own position,
+normed to coordinates of sqrt(22/2) = sqrt(11).
 
 - "composed": block 0 writes 2 times the B word of an A word (or the B word
   itself), the feed-forward layer of block 1 writes the C word of a B word.
 - "direct": block 0 writes 6 times the C word of an A word, and block 1 that
   of a B word. An A word never becomes a B word.
 
-So both also translate B->C.
+Both networks therefore also translate B->C.
 """
 
 from itertools import permutations

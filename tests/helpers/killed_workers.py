@@ -1,4 +1,4 @@
-"""Processes that are killed, and those that they leave."""
+"""Killed processes, and the processes that they leave behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Small models for tests of the probes, and what is read of them."""
+"""Small models for tests of the probes, with their readings."""
 
 from dataclasses import dataclass
 

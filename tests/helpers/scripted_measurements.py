@@ -1,4 +1,4 @@
-"""Evidence that says what a test wants the measurements to have shown."""
+"""Scripted measurements: evidence with the values that a test needs."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""A cluster that does each task in this process, when it is waited for."""
+"""A scripted cluster of Ray, which does each task here when it is awaited."""
 
 import types
 from dataclasses import dataclass

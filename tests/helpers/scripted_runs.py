@@ -1,4 +1,4 @@
-"""Metrics frames that say what a test wants the runs to have shown."""
+"""Scripted runs: metrics frames with the values that a test needs."""
 
 import itertools
 import math

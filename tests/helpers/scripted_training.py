@@ -1,4 +1,4 @@
-"""Training that takes no time, in place of `tasks._train`."""
+"""Scripted training that takes no time, in place of `tasks._train`."""
 
 from pathlib import Path
 
