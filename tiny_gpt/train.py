@@ -53,8 +53,8 @@ def run(
         experiment: what to run.
         seed: a non-negative integer.
         record: path of the files that hold progress (`Record`), without
-            suffix. If they exist, the run continues from there. None for no
-            files.
+            suffix. If they exist, the run continues from there; a damaged
+            one is set aside, with a warning. None for no files.
         callbacks: further callbacks; they see accuracies in `logs`. Keys that
             they write become rows of the metrics frame, by their
             `log_columns`.
@@ -72,9 +72,9 @@ def run(
 
     Raises:
         ValueError: if `seed` is negative; if `record` holds another
-            experiment or a finished run, or is damaged; if the devices cannot
-            clip as the experiment says; or if a callback writes a key that it
-            does not declare in `log_columns`.
+            experiment or a finished run; if the devices cannot clip as the
+            experiment says; or if a callback writes a key that it does not
+            declare in `log_columns`.
     """
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)

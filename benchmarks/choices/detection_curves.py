@@ -1,4 +1,4 @@
-"""Simulated curves whose drops and jumps are known, and the published ones."""
+"""Simulated curves with known drops and jumps, and the published curves."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What the callbacks cost a project that has Keras already.
 
 Run       python -m benchmarks.pages.light_import docs/runs/callbacks
-Time      about 10 minutes on 2 CPU cores, beside other work
+Time      about 10 minutes on 2 CPU cores, shared with other work
 
 Each backend gets a fresh environment with Keras, NumPy, the backend and the
 wheel of this checkout, and nothing else. There the script measures seconds and

@@ -96,7 +96,8 @@ def mass_on(probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
 def point_masses(ids: np.ndarray, size: int) -> np.ndarray:
     """Returns distributions that are certain of one word each.
 
-    Pr(y|theta_i, x) is one for an answer whose source word was shown.
+    Pr(y|theta_i, x) is such a distribution if y is an answer word whose
+    source word was shown.
 
     Args:
         ids: the words, any shape.

@@ -54,8 +54,8 @@ class EvaluationConfig:
             leaves this evaluation out.
         every: epochs between evaluations; the last epoch always has one.
         num_loss_windows: windows per mapping whose loss is measured, by
-            mapping and kind of word: so many of the training text and as many
-            fresh ones; 0 leaves this out.
+            mapping and kind of word: this number from the training text, and
+            the same number of fresh ones; 0 leaves this out.
         exact_demonstrations: numbers of demonstrations before every sentence
             at the end, decoded "aligned". Each mapping is asked after the
             first number; where two mappings start from one language, after

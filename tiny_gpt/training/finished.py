@@ -77,7 +77,7 @@ class Trained:
         experiment: what was run.
         seed: its seed.
         model: the trained model.
-        data: what it has read, `Data`.
+        data: the text that it has read, `Data`.
     """
 
     experiment: Experiment
@@ -95,7 +95,7 @@ class Trained:
             record: path of its files, without suffix.
 
         Raises:
-            ValueError: as `train.load_model`.
+            ValueError: as `load_model`.
         """
         model = load_model(experiment, seed, record)
         data = draw_phases(experiment, seed)[-1]
