@@ -62,7 +62,7 @@ def small(variant):
 
 @dataclass(frozen=True)
 class Case:
-    """A model, two arrays of token ids, and their readings."""
+    """A model, two arrays of token ids, and what was read of them."""
 
     reader: Reader
     tokens: np.ndarray

@@ -11,7 +11,7 @@ class LostWorkerError(Exception):
 
 @dataclass(frozen=True)
 class Put:
-    """A reference to a value that exists already."""
+    """A reference to what is there already."""
 
     value: Any
 

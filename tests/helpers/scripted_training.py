@@ -8,7 +8,7 @@ EXACT = [["A->C", "unseen_sentences", "1_demonstrations", "accuracy", 0.5]]
 
 
 def write_record(record, logs=({"loss": 2.0},)):
-    """Writes the files of a finished run, without its weights."""
+    """Writes what a finished run leaves, but its weights."""
     record.parent.mkdir(parents=True, exist_ok=True)
     saved = {
         "config": {},

@@ -20,7 +20,7 @@ def build_wheel(folder):
 
 
 def install(wheel, target):
-    """Installs a wheel without its dependencies, and returns the folder."""
+    """Installs a wheel without what it needs, and returns the folder."""
     run_pip("install", "--target", target, wheel)
     return target
 
