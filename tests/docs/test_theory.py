@@ -1,4 +1,4 @@
-"""docs/theory.md says what the committed frame says by the rules."""
+"""The pages of the theory say what the frame says by the rules."""
 
 import json
 import re
@@ -15,7 +15,8 @@ from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.reporting.verdicts import verdict_table
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "theory.md").read_text()
+PAGES = ("theory.md", "theory_details.md")
+PAGE = "\n".join((DOCS / name).read_text() for name in PAGES)
 FOLDERS = ("theory", "theory_fresh")
 LEDGERS = {
     name: json.loads((DOCS / "runs" / name / "claims.json").read_text())

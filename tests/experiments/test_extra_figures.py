@@ -62,7 +62,8 @@ def test_what_was_not_measured_is_not_drawn():
 
 
 def test_the_page_says_what_its_frame_holds():
-    page = (DOCS / "theory.md").read_text()
+    pages = ("theory.md", "theory_details.md")
+    page = "\n".join((DOCS / name).read_text() for name in pages)
     frame = pd.read_csv(DOCS / "runs" / "theory_fresh" / "metrics.csv.gz")
     frame = frame[frame["condition"] == contexts_by_epoch.NAME]
     seeds = sorted(set(frame["seed"]))
