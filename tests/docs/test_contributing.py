@@ -1,0 +1,66 @@
+"""The examples of CONTRIBUTING are what they say."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tests.claims.test_families import CLAIMS
+from tiny_gpt.claims.claim import decide_all
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.models.initial_weights import initialise_weights
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+EXPERIMENT, NETWORK, CALLBACK, CLAIM = re.findall(
+    r"^```python\n(.*?)^```", PAGE, re.M | re.S
+)
+
+
+def names_of(code):
+    names = {"__name__": "example"}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    return names
+
+
+def test_the_experiment_builds():
+    study = names_of(EXPERIMENT)["STUDY"]
+    experiment = study.build("quick", "sparse_12")
+    assert experiment.task.eval_mappings == ("A->B", "B->A")
+    assert experiment.condition == "sparse_12"
+
+
+def test_the_network_gives_logits():
+    model = names_of(NETWORK)["GRUConfig"](7, 5, 4).build()
+    initialise_weights(model, np.random.default_rng(0))
+    assert model(np.zeros((2, 5), "int32")).shape == (2, 5, 8)
+
+
+def test_the_callback_writes_its_key():
+    callback = names_of(CALLBACK)["LargestWeight"]()
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.set_weights([np.array([[0.5], [-3.0]]), np.zeros(1)])
+    callback.set_model(model)
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert logs == {"largest_weight": 3.0}
+    assert set(callback.log_columns) == set(logs)
+
+
+def test_the_claim_is_decided():
+    names = names_of(CLAIM)
+    (claim,) = names["FAMILY"].ordered(names["CLAIMS"])
+    assert claim.name not in {each.name for each in CLAIMS}
+    folder = ROOT / "docs" / "runs" / "reproduce_quick"
+    evidence = Evidence(
+        pd.read_csv(folder / "metrics.csv.gz", low_memory=False),
+        tuple(range(10)),
+        None,
+        pd.DataFrame(),
+        names["FAMILY"].interval_level,
+    )
+    (decided,) = decide_all([claim], evidence, "")
+    assert decided["verdict"] == "reproduced"
+    assert decided["because"].startswith("99.7 % (")
