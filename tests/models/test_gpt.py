@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.helpers.forward import forward
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.initial_weights import initialise_weights
 
@@ -102,7 +103,7 @@ def test_the_network_is_the_published_function(variant):
     for v in model.variables:  # biases too
         if v.name in ("kernel", "bias"):
             v.assign(rng.normal(scale=0.3, size=v.shape))
-    logits = ops.convert_to_numpy(model(TOKENS))
+    logits = forward(model, TOKENS)
     expected = reference_logits(model, config, TOKENS)
     assert logits.shape == (2, 7, 11 + config.num_unused_classes)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
@@ -113,16 +114,16 @@ def test_a_later_token_changes_no_earlier_logit(variant):
     model, _ = small(**VARIANTS[variant])
     changed = TOKENS.copy()
     changed[:, 4] = (changed[:, 4] + 1) % 11
-    before = ops.convert_to_numpy(model(TOKENS))
-    after = ops.convert_to_numpy(model(changed))
+    before = forward(model, TOKENS)
+    after = forward(model, changed)
     np.testing.assert_array_equal(before[:, :4], after[:, :4])
     assert np.abs(before[:, 4:] - after[:, 4:]).max() > 1e-4  # it can fail
 
 
 def test_a_shorter_input_gives_the_same_logits():
     model, _ = small()
-    whole = ops.convert_to_numpy(model(TOKENS))
-    part = ops.convert_to_numpy(model(TOKENS[:, :3]))
+    whole = forward(model, TOKENS)
+    part = forward(model, TOKENS[:, :3])
     np.testing.assert_allclose(part, whole[:, :3], rtol=1e-5, atol=1e-6)
 
 
@@ -192,7 +193,7 @@ def test_dropout_follows_the_seed():
     a = ops.convert_to_numpy(one(TOKENS, training=True))
     b = ops.convert_to_numpy(again(TOKENS, training=True))
     np.testing.assert_array_equal(a, b)
-    assert np.abs(a - ops.convert_to_numpy(one(TOKENS))).max() > 1e-4
+    assert np.abs(a - forward(one, TOKENS)).max() > 1e-4
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -201,8 +202,8 @@ def test_a_saved_model_loads_equal(variant, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(loaded(TOKENS)),
-        ops.convert_to_numpy(model(TOKENS)),
+        forward(loaded, TOKENS),
+        forward(model, TOKENS),
     )
 
 
