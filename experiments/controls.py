@@ -39,6 +39,12 @@ GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")
 MAPPINGS = (*GIVEN, "A->C")  # in corpus order
 MAJORITY = 2500
 CURVE = (4, 8, 12, 16, 25, 50)
+# In the words of the figure, by kind.
+TITLES = {
+    "real": "real: A → C is B → C after A → B",
+    "scrambled": "scrambled: A → C disagrees with that on every word",
+    "no route": "no route: D → C in place of B → C",
+}
 
 
 @dataclass(frozen=True)
@@ -243,7 +249,7 @@ def _draw(evidence: Evidence, title: str) -> Figure | None:
     except MissingRunsError:
         return None
     return plot_against_pairs(
-        curve["series"],
+        [{**item, "label": TITLES[item["label"]]} for item in curve["series"]],
         curve["lines"],
         curve["axis"],
         f"{title}; band: {LEVEL:.0%} interval of the mean",

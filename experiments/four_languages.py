@@ -22,7 +22,7 @@ from tiny_gpt.tasks.translation.mixture import (
     Component,
     Mixture,
 )
-from tiny_gpt.tasks.translation.task import Translation
+from tiny_gpt.tasks.translation.task import CHANCE_LABEL, Translation
 
 NAME = "four_languages"
 MAPPINGS = ("A->B", "A->C", "A->D", "D->B", "D->C", "B->C")  # table 1
@@ -85,6 +85,8 @@ STUDY = Study(
     },
     build_experiment=build_experiment,
     sparse=("D->B", "D->C", "B->C"),
+    titles={"sparse_pairs": "100 D → B, 200 D → C and 300 B → C pairs"},
+    chance=CHANCE_LABEL,
     # Final accuracy (table 1).
     paper_accuracy={
         "sparse_pairs": {

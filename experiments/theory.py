@@ -19,6 +19,7 @@ from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
+from tiny_gpt.tasks.translation.task import CHANCE_LABEL
 
 NAME = "theory"
 COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs
@@ -88,5 +89,12 @@ STUDY = Study(
     },
     build_experiment=build_experiment,
     sparse=("A->C",),
+    titles={
+        **{f"count_{n}": f"{n} A → C pairs" for n in COUNTS},
+        **{f"balanced_{n}": f"{n} A → C pairs, balanced" for n in COUNTS[1:]},
+        **{f"alone_{n}": f"{n} A → C pairs alone" for n in ALONE},
+        "long_window": f"50 A → C pairs, windows of {LONG_WINDOW} tokens",
+    },
+    chance=CHANCE_LABEL,
     presets=("quick",),
 )

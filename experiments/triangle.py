@@ -19,7 +19,7 @@ from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
-from tiny_gpt.tasks.translation.task import Translation
+from tiny_gpt.tasks.translation.task import CHANCE_LABEL, Translation
 
 NAME = "triangle"
 MAPPINGS = ("A->B", "B->C", "A->C")
@@ -28,6 +28,11 @@ NUM_PAIRS = {
     "a_to_c_alone": (0, 0, 50),  # sec. 3.1.1
     "no_a_to_c": (2500, 2500, 0),  # sec. 3.1.2
     "sparse_a_to_c": (2500, 2500, 50),  # sec. 3.1.3
+}
+TITLES = {
+    "a_to_c_alone": "50 A → C pairs alone",
+    "no_a_to_c": "A → B and B → C, no A → C",
+    "sparse_a_to_c": "A → B, B → C and 50 A → C pairs",
 }
 
 
@@ -71,6 +76,8 @@ STUDY = Study(
     conditions={condition: _says(condition) for condition in NUM_PAIRS},
     build_experiment=build_experiment,
     sparse=("A->C",),
+    titles=TITLES,
+    chance=CHANCE_LABEL,
     paper_accuracy={"sparse_a_to_c": {"A->C": 0.65}},  # fig. 2c and abstract
     published=Path(__file__).parent / "published" / "triangle.csv",
     figure="figure_2",

@@ -17,7 +17,7 @@ from tiny_gpt.training import many_seeds
 
 pytestmark = pytest.mark.backend
 
-CONDITIONS = ["sparse_a_to_c", "a_to_c_alone"]
+CONDITIONS = ["a_to_c_alone", "sparse_a_to_c"]  # in the study's order
 build_experiment = triangle.build_experiment
 
 
@@ -45,7 +45,7 @@ def arguments(tmp_path, monkeypatch):
     study = dataclasses.replace(triangle.STUDY, build_experiment=miniature)
     monkeypatch.setattr(triangle, "STUDY", study)
     out = ["--seeds", "1", "--first-seed", "3", "--out", str(tmp_path / "out")]
-    return ["triangle", "--conditions", *CONDITIONS, *out]
+    return ["triangle", "--conditions", *reversed(CONDITIONS), *out]
 
 
 def test_one_command_leaves_frames_summary_manifest_and_figure(
@@ -63,12 +63,15 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
         lambda p: precisions.append(p) or set_precision(p),
     )
     assert main(arguments) == 0
-    _, metric, mappings, baselines, published, paper, _ = drawn[0]
+    _, metric, mappings, baselines, published, paper, _, titles = drawn[0]
     assert (metric, mappings) == ("accuracy_aligned", ("A->B", "B->C", "A->C"))
     # 10 draws of 1680 sentences, and guesses among 8 words.
     assert list(baselines["sparse_a_to_c"].values()) == pytest.approx(
         [1 / 8, 1 - 7 / 8 * (1679 / 1680) ** 10]
     )
+    assert titles == {c: triangle.TITLES[c] for c in CONDITIONS}
+    assert list(titles) == CONDITIONS
+    assert "chance, target language known" in baselines["sparse_a_to_c"]
     assert len(published) == 1200
     assert paper["sparse_a_to_c"] == {"A->C": 0.65}
     assert precisions == ["float32"]

@@ -42,6 +42,7 @@ def test_what_it_builds_is_its_own(built):
         ({"build_experiment": TINY}, "is a Callable"),
         ({"draw": 3}, "`draw` of a Study is a Callable or NoneType"),
         ({"paper_accuracy": {"two": {}}}, "is that of its conditions"),
+        ({"titles": {"two": "words"}}, "`titles` of a study is that of its"),
         ({"published": "curves.csv"}, "`published` of a Study is a Path"),
     ],
 )

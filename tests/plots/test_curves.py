@@ -8,6 +8,7 @@ import pytest
 
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.plots.curves import (
+    MOST_COLUMNS,
     plot_accuracy,
     plot_against_pairs,
     plot_conditions,
@@ -74,8 +75,66 @@ def test_a_longer_published_run_is_stretched_over_ours():
     # Epoch 6 of 6 falls on our epoch 3 of 3.
     assert max(x for line in dashed for x in line.get_xdata()) == 3.0
     assert not [line for line in two.lines if line.get_linestyle() == "--"]
-    assert one.get_ylabel() == "Accuracy (fraction of words)"
+    assert one.get_ylabel() == "Accuracy\n(fraction of words)"
     assert [ax.get_title() for ax in figure.axes[:2]] == ["one", "two"]
+    # Its own epochs stand above the panels of its condition, and only there.
+    (upper,) = figure.axes[0].child_axes
+    assert upper.get_xlabel() == "Epoch of the published run"
+    figure.draw_without_rendering()
+    assert upper.get_xlim()[1] == pytest.approx(2 * one.get_xlim()[1])
+    assert not figure.axes[1].child_axes
+    assert "published run (upper axis)" in legend_of(figure)
+    # With as many epochs as ours it needs no axis of its own.
+    figure = plot_conditions(
+        frame(), "accuracy", ["A->C"], published=published.head(3)
+    )
+    assert not figure.axes[0].child_axes
+    assert "published run" in legend_of(figure)
+
+
+def legend_of(figure):
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_panels_have_the_words_and_the_order_that_are_given():
+    metrics = frame(("one", "two"))
+    titles = {"two": "50 pairs alone", "missing": "", "one": "no pairs"}
+    figure = plot_conditions(metrics, "accuracy", ["A->C"], titles=titles)
+    found = [ax.get_title() for ax in figure.axes]
+    assert found == ["50 pairs alone", "no pairs", "", ""]
+
+
+def test_panels_share_their_axes():
+    metrics = frame(("one", "two"))
+    is_short = (metrics["condition"] == "two") & (metrics["epoch"] > 2)
+    higher = metrics["value"] + 5 * (metrics["metric"] == "loss")
+    metrics["value"] = higher.where(metrics["condition"] == "two", other=1.0)
+    figure = plot_conditions(metrics[~is_short], "accuracy", ["A->C"])
+    one, two, below_one, below_two = figure.axes
+    assert one.get_ylim() == two.get_ylim()
+    assert one.get_ylim()[1] > 7
+    assert below_one.get_ylim() == below_two.get_ylim() == (-0.03, 1.03)
+    # The epochs of a condition are its own.
+    assert one.get_xlim() == below_one.get_xlim() == (0, 1.03 * 3)
+    assert two.get_xlim() == below_two.get_xlim() == (0, 1.03 * 2)
+    assert [bool(ax.get_ylabel()) for ax in figure.axes] == [True, False] * 2
+    shown = [ax.yaxis.get_tick_params()["labelleft"] for ax in figure.axes]
+    assert shown == [True, False] * 2
+
+
+def test_many_conditions_go_below_each_other():
+    names = [f"condition_{n}" for n in range(MOST_COLUMNS + 1)]
+    metrics = frame(names)
+    metrics.loc[metrics["condition"] == names[-1], "value"] += 5
+    figure = plot_conditions(metrics, "accuracy", ["A->C"])
+    assert [ax.get_title() for ax in figure.axes if ax.get_title()] == names
+    assert len(figure.axes) == 2 * len(names)
+    first, last = figure.axes[0], figure.axes[-2]
+    assert last.get_title() == names[-1]
+    assert first.get_ylim() == last.get_ylim() == (0, pytest.approx(7.35))
+    figure.draw_without_rendering()
+    assert first.get_position().x0 == pytest.approx(last.get_position().x0)
 
 
 def test_the_published_loss_and_the_printed_accuracy_are_in_sight():

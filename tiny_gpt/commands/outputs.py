@@ -1,6 +1,7 @@
 """Outputs of one experiment: its figure and its table."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,9 +15,20 @@ from tiny_gpt.plots.curves import plot_conditions
 from tiny_gpt.runtime import results_folder
 
 
-def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
-    """Draws the figure and the table of a plan into its folder."""
+def draw(
+    plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]
+) -> Path | None:
+    """Draws the figure and the table of a plan into its folder.
+
+    Returns:
+        Path of the figure; None if a condition that it needs is missing.
+    """
     study, first = plan.study, plan.experiments[0]
+    titles = {
+        e.condition: study.titles.get(e.condition, e.condition)
+        for e in plan.experiments
+    }
+    memorised = f"sparse mapping{'s' * (len(study.sparse) > 1)}"
     lines, memoriser, chance = {}, {}, {}
     for e in plan.experiments:
         baselines = e.task.baselines()
@@ -25,11 +37,12 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         lines[e.condition] = {
             name: max(baselines[kind][m] for m in study.sparse)
             for name, kind in (
-                ("chance, target language known", "chance"),
-                ("memoriser of the sparse pairs", "memoriser"),
+                (study.chance, "chance"),
+                (f"memoriser of the {memorised}", "memoriser"),
             )
         }
-    title = f"{study.name}, preset {plan.preset}, {count_seeds(plan.seeds)}"
+    name = study.name.replace("_", " ")
+    title = f"{name}, {plan.preset} preset, {count_seeds(plan.seeds)}"
     if study.draw is not None:
         figure = study.draw(evidence_of([plan], metrics), title)
     else:
@@ -40,13 +53,9 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
             lines,
             None if study.published is None else pd.read_csv(study.published),
             study.paper_accuracy,
-            f"{title}; thick: mean over seeds",
+            f"{title}{'; thick: mean over seeds' * (len(plan.seeds) > 1)}",
+            titles,
         )
-    name = f"{study.figure}.png"
-    if figure is not None:
-        figure.savefig(plan.folder / f"{name}.tmp", dpi=150, format="png")
-        (plan.folder / f"{name}.tmp").replace(plan.folder / name)
-        plt.close(figure)
     table = accuracy_table(
         summary,
         {
@@ -56,6 +65,13 @@ def draw(plan: Plan, metrics: pd.DataFrame, summary: dict[str, Any]) -> None:
         },
     )
     results_folder.write_text(plan.folder / "table_1.md", table)
+    if figure is None:
+        return None
+    path = plan.folder / f"{study.figure}.png"
+    figure.savefig(f"{path}.tmp", dpi=150, format="png")
+    Path(f"{path}.tmp").replace(path)
+    plt.close(figure)
+    return path
 
 
 def evidence_of(

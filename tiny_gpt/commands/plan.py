@@ -13,6 +13,7 @@ import keras
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime import results_folder
+from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.devices import (
     Placement,
     choose_devices,
@@ -98,11 +99,14 @@ class Plan:
             )
         _check_backend(options)
         folder = options.out or Path("results") / study.name
-        names = tuple(dict.fromkeys(options.conditions or study.conditions))
+        asked = options.conditions or tuple(study.conditions)
+        for name in asked:
+            check_choice("condition", name, tuple(study.conditions))
         first = options.first_seed
         experiments = tuple(
             _clipped(study.build(options.preset, name), options)
-            for name in names
+            for name in study.conditions  # in this order everywhere
+            if name in asked
         )
         if placement is not None:
             for experiment in experiments:

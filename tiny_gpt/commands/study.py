@@ -33,6 +33,9 @@ class Study:
         presets: names of the sizes in which it can be built.
         paper_accuracy: accuracy that a paper prints, as a fraction, by
             condition and mapping; figure and table show it.
+        titles: conditions in the words of a figure, by name; one that has
+            none is called by its name.
+        chance: what the figure calls the accuracy of guessing.
         published: CSV file of published curves, which the figure shows as
             well: condition, epoch, task, metric, value.
         figure: name of the figure's file, without suffix.
@@ -54,6 +57,8 @@ class Study:
     paper_accuracy: Mapping[str, Mapping[str, float]] = field(
         default_factory=dict
     )
+    titles: Mapping[str, str] = field(default_factory=dict)
+    chance: str = "chance"
     published: Path | None = None
     figure: str = "curves"
     draw: Callable[[Evidence, str], Any] | None = None
@@ -67,12 +72,13 @@ class Study:
                     f"`{name}` of a study names at least one. "
                     f"Received: {name}={getattr(self, name)!r}"
                 )
-        unknown = sorted(set(self.paper_accuracy) - set(self.conditions))
-        if unknown:
-            raise ValueError(
-                "`paper_accuracy` of a study is that of its conditions. "
-                f"Received: {unknown}, of {list(self.conditions)}"
-            )
+        for name in ("paper_accuracy", "titles"):
+            unknown = sorted(set(getattr(self, name)) - set(self.conditions))
+            if unknown:
+                raise ValueError(
+                    f"`{name}` of a study is that of its conditions. "
+                    f"Received: {unknown}, of {list(self.conditions)}"
+                )
         if self.published is not None and not self.published.exists():
             raise ValueError(
                 "`published` of a study is a file. "

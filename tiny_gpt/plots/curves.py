@@ -1,5 +1,6 @@
 """Curves from the metrics frame; nothing here trains or decodes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#777777"
+MOST_COLUMNS = 4  # conditions side by side; more go below
+LEGEND_ROWS = 3
 
 
 def plot_accuracy(
@@ -46,7 +49,7 @@ def plot_accuracy(
         (baselines or {}).items(), (":", "-."), strict=False
     ):
         ax.axhline(value, color=GREY, linestyle=style, linewidth=1, label=name)
-    ax.set(xlabel="Epoch", ylabel="Accuracy (fraction of words)")
+    ax.set(xlabel="Epoch", ylabel="Accuracy\n(fraction of words)")
     ax.set_ylim(-0.03, 1.03)
     return ax
 
@@ -64,7 +67,7 @@ def plot_loss(metrics: pd.DataFrame, ax: plt.Axes | None = None) -> plt.Axes:
     if ax is None:
         _, ax = plt.subplots()
     _plot_seeds(ax, metrics[metrics["metric"] == "loss"], "black", "loss")
-    ax.set(xlabel="Epoch", ylabel="Training loss (nats per token)")
+    ax.set(xlabel="Epoch", ylabel="Training loss\n(nats per token)")
     return ax
 
 
@@ -76,12 +79,14 @@ def plot_conditions(
     published: pd.DataFrame | None = None,
     paper_accuracy: Mapping[str, Mapping[str, float]] | None = None,
     title: str = "",
+    titles: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draws loss and accuracy of each condition side by side (fig. 2).
 
-    The published run is drawn behind ours, thin and dashed. If it has another
-    number of epochs, it is stretched over the same width, with its own epochs
-    on the upper axis.
+    All losses have one axis, all accuracies one, and the loss and accuracy of
+    a condition one of epochs. The published run is drawn behind ours, thin
+    and dashed. If it has another number of epochs, it is stretched over the
+    same width, with its own epochs on the upper axis.
 
     Args:
         metrics: metrics frame, all conditions and seeds.
@@ -93,53 +98,37 @@ def plot_conditions(
         paper_accuracy: final accuracy that the paper prints, a fraction, by
             mapping, by condition; marked with a star at the last epoch.
         title: heading of the figure.
+        titles: headings of the panels by condition, in their order; by
+            default the conditions as they are.
 
     Returns:
         The figure.
     """
-    conditions = list(dict.fromkeys(metrics["condition"]))
-    width = 1.5 + 3.6 * len(conditions)
-    figure, axes = plt.subplots(
-        2,
-        len(conditions),
-        figsize=(max(width, 7.5), 7.0),
-        squeeze=False,
-        sharey="row",
-        layout="constrained",
-        height_ratios=(1, 2),
-    )
-    for column, condition in zip(axes.T, conditions, strict=True):
+    found = list(dict.fromkeys(metrics["condition"]))
+    titles = titles or dict(zip(found, found, strict=True))
+    conditions = [condition for condition in titles if condition in found]
+    figure, panels = _make_panels(len(conditions))
+    for (above, below), condition in zip(panels, conditions, strict=True):
         rows = metrics[metrics["condition"] == condition]
+        last = rows["epoch"].max()
+        plot_loss(rows, above)
         lines = (baselines or {}).get(condition)
-        plot_loss(rows, column[0])
-        plot_accuracy(rows, metric, mappings, lines, column[1])
+        plot_accuracy(rows, metric, mappings, lines, below)
         if published is not None:
             known = published[published["condition"] == condition]
-            _plot_published(column, known, mappings, rows["epoch"].max())
+            _plot_published(above, below, known, mappings, last)
         printed = (paper_accuracy or {}).get(condition, {})
-        _mark_printed(column[1], printed, mappings, rows["epoch"].max())
-        column[0].set_title(condition, fontsize=11)
-        column[0].set_xlabel("")
-    for row in axes:
-        for ax in row[1:]:
-            ax.set_ylabel("")
-    highest = max(
-        max(line.get_ydata(), default=0.0)
-        for ax in axes[0]
-        for line in ax.lines
-    )
-    axes[0, 0].set_ylim(0, 1.05 * highest)  # shared by the row
-    entries: dict[str, Artist] = {}
-    for ax in axes[1]:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-    )
+        _mark_printed(below, printed, mappings, last)
+        above.set_title(titles[condition], fontsize=11)
+        above.set_xlim(0, 1.03 * last)
+    for number, (above, below) in enumerate(panels):
+        above.set(xlabel="", ylim=(0, None))
+        above.tick_params(labelbottom=False)
+        if number % MOST_COLUMNS:
+            for ax in (above, below):
+                ax.set_ylabel("")
+                ax.tick_params(labelleft=False)
+    _add_legend(figure, [below for _, below in panels])
     figure.suptitle(title, fontsize=12)
     return figure
 
@@ -164,7 +153,7 @@ def plot_against_pairs(
     Returns:
         The figure.
     """
-    figure, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    figure, ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")
     ax.set_xscale("log")
     for item, colour in zip(series, COLOURS, strict=False):
         for x, values in zip(item["x"], item["values"], strict=True):
@@ -189,8 +178,55 @@ def plot_against_pairs(
     ax.set(xlabel="A → C sentence pairs", ylabel=axis.replace("->", " → "))
     ax.set_ylim(-0.03, 1.03)
     ax.set_title(title, fontsize=11)
-    ax.legend(frameon=False)
+    _add_legend(figure, [ax])
     return figure
+
+
+def _make_panels(
+    num_conditions: int,
+) -> tuple[Figure, list[tuple[plt.Axes, plt.Axes]]]:
+    """Returns a figure with two axes for each condition, one above another."""
+    num_columns = min(num_conditions, MOST_COLUMNS)
+    num_bands = math.ceil(num_conditions / num_columns)
+    figure, axes = plt.subplots(
+        2 * num_bands,
+        num_columns,
+        figsize=(max(1.5 + 3.6 * num_columns, 7.5), 1.2 + 5.8 * num_bands),
+        squeeze=False,
+        layout="constrained",
+        height_ratios=(1, 2) * num_bands,
+    )
+    pairs = [
+        pair
+        for band in range(num_bands)
+        for pair in zip(axes[2 * band], axes[2 * band + 1], strict=True)
+    ]
+    for above, below in pairs[num_conditions:]:
+        above.remove()
+        below.remove()
+    pairs = pairs[:num_conditions]
+    for above, below in pairs:
+        below.sharex(above)
+    for above, below in pairs[1:]:
+        above.sharey(pairs[0][0])
+        below.sharey(pairs[0][1])
+    return figure, pairs
+
+
+def _add_legend(figure: Figure, axes: Sequence[plt.Axes]) -> None:
+    """Adds one legend for all axes, column after column."""
+    entries: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=math.ceil(len(entries) / LEGEND_ROWS),
+        fontsize=9,
+        frameon=False,
+    )
 
 
 def _plot_seeds(ax, rows: pd.DataFrame, colour: str, label: str) -> None:
@@ -233,22 +269,25 @@ def _mark_printed(ax, printed, mappings, epoch) -> None:
         )
 
 
-def _plot_published(column, published, mappings, num_epochs) -> None:
+def _plot_published(above, below, published, mappings, num_epochs) -> None:
     if published.empty:
         return
     stretch = num_epochs / published["epoch"].max()
-    loss = published[published["metric"] == "loss"]
     style = {"linestyle": "--", "linewidth": 0.8, "alpha": 0.7, "zorder": 1}
-    column[0].plot(loss["epoch"] * stretch, loss["value"], color=GREY, **style)
-    accuracy = published[published["metric"] == "accuracy"]
-    column[1].plot([], [], color=GREY, label="published run", **style)
+    loss = published[published["metric"] == "loss"]
+    above.plot(loss["epoch"] * stretch, loss["value"], color=GREY, **style)
     for mapping, colour in zip(mappings, COLOURS, strict=False):
-        rows = accuracy[accuracy["task"] == mapping]
-        x = rows["epoch"] * stretch
-        column[1].plot(x, rows["value"], color=colour, **style)
+        rows = published[published["task"] == mapping]
+        rows = rows[rows["metric"] == "accuracy"]
+        below.plot(
+            rows["epoch"] * stretch, rows["value"], color=colour, **style
+        )
+    label = "published run"
     if stretch != 1:
-        upper = column[1].secondary_xaxis(
+        label += " (upper axis)"
+        upper = above.secondary_xaxis(
             "top", functions=(lambda x: x / stretch, lambda x: x * stretch)
         )
-        upper.set_xlabel("Epoch of the published run", color=GREY, fontsize=8)
-        upper.tick_params(colors=GREY, labelsize=8)
+        upper.set_xlabel("Epoch of the published run", color=GREY, fontsize=9)
+        upper.tick_params(colors=GREY, labelsize=9)
+    below.plot([], [], color=GREY, label=label, **style)

@@ -20,6 +20,9 @@ from tiny_gpt.tasks.translation.vocabulary import (
     vocabulary_size,
 )
 
+# Of a word: one of the target language's, all equally likely.
+CHANCE_LABEL = "chance, target language known"
+
 
 @dataclass(frozen=True)
 class Translation:
