@@ -230,7 +230,8 @@ def _figures(
         for found in fitted["thresholds"]
     }
     name = sweep.name.replace("_", " ")
-    title = f"{name}: {sweep.success.mapping}, {len(sweep.seeds)} seeds"
+    mapping = sweep.success.mapping.replace("->", " → ")
+    title = f"{name}: {mapping}, {len(sweep.seeds)} seeds"
     figures = {
         "map": plot_maps(cells, x, y, facets, lines, title),
         "regimes": plot_regimes(cells, x, y, facets, title),
