@@ -270,6 +270,24 @@ def test_help_explains_every_option(capsys):
         assert option in text
 
 
+@pytest.mark.parametrize(
+    ("command", "shown", "hidden"),
+    [
+        ("run", ["--conditions", "results/EXPERIMENT"], []),
+        ("reproduce", ["--seeds", "results/reproduce"], ["--conditions"]),
+        ("report", ["--out", "--backend"], ["--seeds", "--jobs", "--preset"]),
+    ],
+)
+def test_help_leaves_out_what_a_command_does_not_take(
+    command, shown, hidden, capsys
+):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in shown)
+    assert not any(word in text for word in hidden)
+
+
 def test_used_up_memory_is_explained(monkeypatch, capsys):
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes\nmore")

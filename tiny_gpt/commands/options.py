@@ -7,11 +7,25 @@ from pathlib import Path
 ACTIONS = ("run", "status", "collect", "plot")
 EXECUTORS = ("threads", "processes", "ray")
 COMMANDS = {
-    "run": "run one experiment",
-    "reproduce": "run all experiments, decide every claim and report",
-    "theory": "run what tests the theory, into the same folder and report",
-    "report": "write report.html anew, from the runs that are there",
-    "sweep": "run a grid of experiments, and draw where success begins",
+    "run": "train one experiment; leaves a table and a figure",
+    "reproduce": "train all experiments and judge every claim of the paper; "
+    "leaves report.html",
+    "theory": "train and measure what tests the theory of the paper; adds its "
+    "claims to report.html",
+    "report": "write report.html from finished runs; trains nothing",
+    "sweep": "train a grid of experiments; leaves maps of where they succeed",
+}
+
+# Accepted, as `make` passes the same options to all, and without effect or
+# refused: help leaves them out.
+HIDDEN = {
+    "reproduce": ("conditions",),
+    "theory": ("conditions",),
+    "report": (
+        *("preset", "seeds", "first_seed", "jobs", "distributed", "clipping"),
+        *("checkpoints", "overwrite", "precision", "devices", "num_devices"),
+        *("tpu", "seeds_per_batch"),
+    ),
 }
 
 
@@ -19,14 +33,16 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
     """Returns the parser of every command; "" is the parser of them all."""
     main = argparse.ArgumentParser(
         prog="tiny-gpt",
-        description="Trains tiny GPTs on every condition of an experiment, "
-        "with several seeds, and writes metrics, summary, figure and report. "
-        "The same command continues what was interrupted.",
+        description="Trains tiny GPTs on invented languages and shows what "
+        "they learn. A command that was interrupted continues when it is run "
+        "again.",
+        epilog="In a checkout start with `tiny-gpt run triangle`; `tiny-gpt "
+        "run --help` explains its options.",
     )
     main.add_argument(
         "--print-completion",
         choices=("bash", "zsh", "tcsh"),
-        help="print a completion for this shell, and end",
+        help="print the completion script of this shell",
     )
     commands = main.add_subparsers(dest="command", metavar="COMMAND")
     parsers = {"": main}
@@ -39,25 +55,30 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
             "--experiments",
             type=Path,
             metavar="PATH",
-            help="folder in which experiments are found by name, and claims "
-            "(default: experiments)",
+            help="folder in which experiments are found by name (default: "
+            "experiments)",
         )
     parsers["run"].add_argument(
-        "experiment", help="path of its file, or its name in the folder"
+        "experiment",
+        help="its name in the folder, e.g. triangle, or the path of its file, "
+        "e.g. mine.py",
     )
     parsers["report"].add_argument(
         "folder",
         nargs="?",
         type=Path,
         metavar="DIR",
-        help="folder of a reproduction or of one experiment (default: "
-        "results/reproduce)",
+        help="results folder of one experiment or of a reproduction "
+        "(default: results/reproduce)",
     )
     for name in ("run", "reproduce", "theory", "report"):
-        _add_runs(parsers[name], 5 if name == "run" else 10)
+        _add_runs(parsers[name], name)
     _add_sweep(parsers["sweep"])
     for name in parsers.keys() - {""}:
         _add_where(parsers[name])
+        for action in parsers[name]._actions:
+            if action.dest in HIDDEN.get(name, ()):
+                action.help = argparse.SUPPRESS
     return parsers
 
 
@@ -76,8 +97,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
+def _add_runs(parser: argparse.ArgumentParser, command: str) -> None:
     """Adds the options of presets, seeds and results."""
+    num_seeds = 5 if command == "run" else 10
+    folder = "EXPERIMENT" if command == "run" else "reproduce"
     parser.add_argument(
         "--preset",
         default="quick",
@@ -89,7 +112,7 @@ def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
         "--conditions",
         nargs="+",
         metavar="NAME",
-        help="run these conditions only (default: all)",
+        help="only these conditions (default: all)",
     )
     parser.add_argument(
         "--seeds",
@@ -109,41 +132,39 @@ def _add_runs(parser: argparse.ArgumentParser, num_seeds: int) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder of the results (default: results/EXPERIMENT; "
-        "results/reproduce for reproduce, theory and report)",
+        help=f"folder of the results (default: results/{folder})",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         metavar="N",
-        help="runs at once: threads of one process on JAX (default: one per "
-        "core, or fewer if the model is large), processes that share the "
-        "cores on TensorFlow (default: 1)",
+        help="runs at once; on JAX as threads (default: one per core, fewer "
+        "if the model is large), on TensorFlow as processes (default: 1)",
     )
     parser.add_argument(
         "--distributed",
         action="store_true",
-        help="JAX: join the processes of several hosts, in each of which this "
-        "command runs; batches are divided among all their devices",
+        help="JAX: train on the devices of several hosts; run this command on "
+        "each of them",
     )
     parser.add_argument(
         "--clipping",
         choices=("global", "per_replica"),
         default="global",
-        help="global: clip gradients of the whole batch; per_replica: of "
-        "each device before they are summed, as published in sec. 3.2; "
-        "several devices on TensorFlow only (default: global)",
+        help="global: clip the gradients of the whole batch; per_replica: "
+        "clip those of each device before they are summed, as in sec. 3.2 of "
+        "the paper; needs several devices on TensorFlow (default: global)",
     )
     parser.add_argument(
         "--checkpoints",
         action="store_true",
-        help="keep the weights of some epochs, ever fewer, and of all around "
-        "an event, in runs/CONDITION/seed_N_weights",
+        help="keep weights in runs/CONDITION/seed_N_weights: of all epochs "
+        "around an event, and of ever fewer of the others",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace results of another config in the same folder",
+        help="replace results of another configuration in the same folder",
     )
 
 
@@ -152,8 +173,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         default=os.environ.get("KERAS_BACKEND", "jax"),
-        help="Keras backend, jax or tensorflow (default: KERAS_BACKEND, or "
-        "else jax)",
+        help="Keras backend, jax or tensorflow (default: the environment "
+        "variable KERAS_BACKEND, or jax)",
     )
     parser.add_argument(
         "--precision",
@@ -161,36 +182,37 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="float32: true float32 products; default: what the backend "
         "prefers, TF32 on recent GPUs; mixed_bfloat16: layers compute in "
-        "bfloat16, weights, logits and loss in float32 (default: float32)",
+        "bfloat16; weights, logits and loss stay in float32 (default: "
+        "float32)",
     )
     parser.add_argument(
         "--devices",
         choices=("auto", "cpu", "gpu", "tpu"),
         default="auto",
-        help="auto: what the backend offers first; a kind that is asked for "
-        "is used or refused, never replaced (default: auto)",
+        help="auto: what the backend offers first; a kind that is missing is "
+        "an error (default: auto)",
     )
     parser.add_argument(
         "--num-devices",
         type=int,
         metavar="N",
-        help="devices to use (default: all of the kind); they change the "
-        "time, not the results",
+        help="devices to use; changes the time, not the results (default: "
+        "all of the kind)",
     )
     parser.add_argument(
         "--tpu",
         metavar="WHICH",
-        help="TensorFlow: local, or the name or host:port of a TPU (default: "
-        "local, with --devices tpu)",
+        help="TensorFlow: local, or the name or host:port of a TPU (default "
+        "with --devices tpu: local)",
     )
     parser.add_argument(
         "--seeds-per-batch",
         "--pack-size",  # its name until version 0.2
         type=int,
         metavar="N",
-        help="JAX: seeds in one batch of a program; fewer need less memory "
-        "(default: 1 on a CPU, else an even share of each device, or as many "
-        "as fit)",
+        help="JAX: seeds that are trained as one batch; fewer need less "
+        "memory (default: 1 on a CPU, else as many as fit, shared evenly among "
+        "devices)",
     )
 
 
@@ -200,22 +222,23 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "action",
         nargs="?",
         choices=ACTIONS,
-        help="run: what is not finished; status: what is; collect: frames "
-        "and thresholds from the runs that are there; plot: maps from what "
-        "was collected (default: run, collect and plot)",
+        help="run: train what is not finished; status: count finished runs; "
+        "collect: write frames and thresholds of finished runs; plot: draw "
+        "maps of what was collected (default: run, collect and plot)",
     )
     parser.add_argument(
         "file",
         type=Path,
-        help="the sweep, a TOML file; see experiments/sweeps",
+        help="the sweep, a TOML file, e.g. "
+        "experiments/sweeps/samples_by_majority.toml",
     )
     parser.add_argument(
         "--store",
         type=Path,
         default=Path("results") / "store",
         metavar="DIR",
-        help="folder of the runs, which any sweeps and any commands at one "
-        "time may share (default: results/store)",
+        help="folder of the runs; several sweeps and commands may share it at "
+        "once (default: results/store)",
     )
     parser.add_argument(
         "--out",
@@ -226,16 +249,15 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         action="store_true",
-        help="collect writes metrics.csv.gz, too: every metric of every run, "
-        "with a column per axis; a later collection without it removes the "
-        "file",
+        help="also collect every metric of every run, into metrics.csv.gz; a "
+        "later collection without this option removes the file",
     )
     parser.add_argument(
         "--executor",
         choices=EXECUTORS,
-        help="processes: of this machine; threads: of this process, which "
-        "share compiled programs; ray: a cluster, see --address (default: "
-        "processes on a CPU, else threads)",
+        help="where runs are trained; processes: one run each; threads: of "
+        "one process, with shared compiled programs; ray: a cluster, see "
+        "--address (default: processes on a CPU, else threads)",
     )
     parser.add_argument(
         "--jobs",
@@ -248,26 +270,25 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "--shard",
         default="0/1",
         metavar="I/N",
-        help="only the runs that fall to I of N commands, counted from 0, "
-        "e.g. of a SLURM array (default: 0/1)",
+        help="train part I of N of the runs, counted from 0, e.g. in a SLURM "
+        "array (default: 0/1)",
     )
     parser.add_argument(
         "--address",
         metavar="ADDRESS",
-        help="of a Ray cluster, e.g. ray://host:10001 or auto (default: a "
-        "new one on this machine)",
+        help="address of a Ray cluster, e.g. ray://host:10001 or auto "
+        "(default: a new one on this machine)",
     )
     parser.add_argument(
         "--shared",
         metavar="URL",
-        help="a second place for finished runs, of any file system of "
-        "fsspec, e.g. s3://bucket/store: those that are there are fetched, "
-        "those that are made are sent",
+        help="a second store, on any file system of fsspec, e.g. "
+        "s3://bucket/store; its finished runs are fetched, ours are sent",
     )
     parser.add_argument(
         "--adaptive",
         type=int,
         metavar="N",
-        help="spend at most N runs on each row of the map, where its "
-        "threshold is least certain (default: every cell, every seed)",
+        help="train at most N runs per row of the map, where its threshold is "
+        "least certain (default: every seed of every cell)",
     )
