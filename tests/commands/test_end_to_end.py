@@ -130,7 +130,11 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert (out / "figure_2.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
     assert "sparse_a_to_c" in printed
-    assert "epoch 2/2" in printed
+    first, *_, last = printed.splitlines()
+    assert first.startswith(f"Training 2 runs into {out}.")
+    assert "seed 3  epoch 2/2  loss " in printed
+    assert "accuracy A->B 0." in printed
+    assert last == f"Figure: {out / 'figure_2.png'}"
 
     # Again: nothing is trained, all is drawn anew, and the same.
     monkeypatch.setattr(train, "set_up_run", None)
@@ -142,6 +146,10 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert (out / "metrics.csv").read_bytes() == before
     assert (out / "manifest.json").read_bytes() == before_manifest
     assert (out / "figure_2.png").exists()
+    printed = capsys.readouterr().out
+    assert "Training" not in printed
+    assert "a_to_c_alone  seed 3 was finished before\n" in printed
+    assert printed.splitlines()[-1] == f"Figure: {out / 'figure_2.png'}"
 
     # Another config in the same folder is refused.
     assert main([*arguments, "--preset", "paper"]) == 2

@@ -64,6 +64,8 @@ def test_it_runs_draws_and_reports(tiny_gpt):
     done = tiny_gpt("run", "mine.py", "--seeds", "1")
     assert done.returncode == 0, done.stderr
     out = tiny_gpt.folder / "results" / "ring"
+    last = done.stdout.splitlines()[-1]
+    assert last == "Figure: results/ring/curves.png"
     assert (out / "curves.png").stat().st_size > 10_000
     metrics = pd.read_csv(out / "metrics.csv")
     assert tuple(metrics.columns) == COLUMNS
@@ -75,6 +77,7 @@ def test_it_runs_draws_and_reports(tiny_gpt):
 
     done = tiny_gpt("report", "results/ring")
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "Open in a browser: results/ring/report.html\n"
     page = (out / "report.html").read_text().replace("\u00a0", " ")
     assert "<h1>ring</h1>" in page
     assert "12 E → A pairs, 1000 of each other mapping" in page

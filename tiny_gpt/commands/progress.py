@@ -9,13 +9,28 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
 )
 
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.report.typeset import format_duration
 
 LOG_EVERY_S = 60.0
+
+
+def time_left(num_done: int, num_left: int, seconds: float) -> str:
+    """Returns the time left in words, e.g. "2 min 5 s left".
+
+    Args:
+        num_done: parts that were done, one as long as another.
+        num_left: parts that are left.
+        seconds: time that those took that were done.
+    """
+    if not num_left:
+        return "done"
+    if not num_done:
+        return "time left unknown"
+    return f"{format_duration(seconds / num_done * num_left)} left"
 
 
 class Reporter:
@@ -28,15 +43,18 @@ class Reporter:
     def __init__(self, console: Console):
         self.console = console
         self.is_live = console.is_terminal and not console.is_jupyter
+        self._lines: list[Line] = []
+        self._num_done = 0  # epochs since the start
+        self._start: float | None = None  # that of the second epoch
         is_wide = console.width >= 120
         self._live = Progress(
             TextColumn("{task.description}"),
             *(BarColumn(bar_width=16), MofNCompleteColumn())[not is_wide :],
-            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[state]}"),
             console=console,
             disable=not self.is_live,
         )
+        self._all = self._live.add_task("all epochs", state="")
 
     def __enter__(self) -> "Reporter":
         self._live.start()
@@ -49,13 +67,32 @@ class Reporter:
         """Starts the line of one condition."""
         total = num_seeds * experiment.train.num_epochs
         task = self._live.add_task(experiment.condition, total=total, state="")
-        return Line(self, self._live, task, experiment)
+        self._lines.append(Line(self, self._live, task, experiment, total))
+        self.count(0)
+        return self._lines[-1]
+
+    def count(self, num_epochs: int) -> str:
+        """Counts epochs that were trained; returns the time left in words."""
+        completed = sum(line.num_completed for line in self._lines)
+        total = sum(line.total for line in self._lines)
+        now = time.perf_counter()
+        if self._start is not None:
+            self._num_done += num_epochs
+        elif num_epochs:  # the first, before which programs were compiled
+            self._start = now
+        seconds = now - (self._start or now)
+        left = time_left(self._num_done, total - completed, seconds)
+        self._live.update(
+            self._all, completed=completed, total=total, state=left
+        )
+        return left
 
 
 class Line:
     """The line of one condition."""
 
-    def __init__(self, reporter, live, task, experiment):
+    def __init__(self, reporter, live, task, experiment, total):
+        self.total = total
         self._reporter = reporter
         self._scores: dict[int, dict[str, float]] = {}  # by seed
         self._epochs: dict[int, int] = {}  # done, by seed
@@ -64,23 +101,33 @@ class Line:
         self._experiment = experiment
         self._logged = time.perf_counter()
 
-    def finish(self, seed: int, state: str) -> None:
-        """Shows that a run is finished whose epochs were not shown."""
-        self._update(
-            seed,
-            self._experiment.train.num_epochs,
-            f"seed {seed} {state}",
-        )
+    @property
+    def num_completed(self) -> int:
+        """Epochs that are there, of all seeds."""
+        return sum(self._epochs.values())
+
+    def finish(self, seed: int, was_there: bool = False) -> None:
+        """Shows that a run is finished that was not shown by epochs.
+
+        Args:
+            seed: of the run.
+            was_there: whether an earlier command has trained it.
+        """
+        how = "was finished before" if was_there else "finished"
+        state = f"seed {seed} {how}"
+        num_epochs = self._experiment.train.num_epochs
+        self._update(seed, num_epochs, state)
+        left = self._reporter.count(0 if was_there else num_epochs)
         if not self._reporter.is_live:
             name = self._experiment.condition
-            self._reporter.console.print(
-                f"{name}  seed {seed} {state}", highlight=False
-            )
+            self._log(f"{name}  {state}{'' if was_there else f'  {left}'}")
 
     def _update(self, seed: int, epoch: int, state: str) -> None:
         self._epochs[seed] = epoch
-        completed = sum(self._epochs.values())
-        self._live.update(self._task, completed=completed, state=state)
+        self._live.update(self._task, completed=self.num_completed, state=state)
+
+    def _log(self, text: str) -> None:
+        self._reporter.console.print(text, soft_wrap=True, highlight=False)
 
     def show(self, seed: int, epoch: int, logs: dict[str, float]) -> None:
         """Shows an epoch, counted from 1; any thread may call it."""
@@ -90,18 +137,17 @@ class Line:
             if not math.isnan(score):  # NaN: not evaluated in this epoch
                 self._scores.setdefault(seed, {})[label] = score
         found = self._scores.get(seed, {})
-        scores = (f"{label} {x:.2f}" for label, x in found.items())
-        state = f"seed {seed} loss {logs['loss']:.3f} {' '.join(scores)}"
-        self._update(seed, epoch, state)
+        scores = " ".join(f"{label} {x:.2f}" for label, x in found.items())
+        state = f"loss {logs['loss']:.3f}  accuracy {scores or 'not yet'}"
+        self._update(seed, epoch, f"seed {seed}  {state}")
+        left = self._reporter.count(1)
         if self._reporter.is_live:
             return
         num_epochs = self._experiment.train.num_epochs
         now = time.perf_counter()
         if epoch == num_epochs or now - self._logged >= LOG_EVERY_S:
             self._logged = now
-            self._reporter.console.print(
-                f"{self._experiment.condition}  epoch {epoch}/{num_epochs}  "
-                f"{state}",
-                soft_wrap=True,
-                highlight=False,
+            self._log(
+                f"{self._experiment.condition}  seed {seed}  "
+                f"epoch {epoch}/{num_epochs}  {state}  {left}"
             )

@@ -14,6 +14,7 @@ from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.progress import Reporter
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.metrics.summary import summarise
+from tiny_gpt.report.typeset import format_duration
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.environment import (
@@ -62,12 +63,12 @@ def run_plan(
     with Reporter(console) as reporter:
         seed_batches = train_missing(plan, reporter)
     done = read_runs(plan)
-    _write(plan, pd.concat(done.metrics), pd.concat(done.events))
+    figure = _write(plan, pd.concat(done.metrics), pd.concat(done.events))
     # Drawing anew leaves the manifest of the runs as it is.
     if seed_batches is not None or not results_folder.is_finished(plan.folder):
         _write_manifest(plan, done.wall_s, seed_batches)
     if is_shown:
-        _show(plan, console, time.perf_counter() - start)
+        _show(plan, console, figure, time.perf_counter() - start)
     return done
 
 
@@ -86,9 +87,16 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
                 jobs.append(plan.job(experiment, seed))
             else:
                 _write_log(experiment, seed, record)
-                line.finish(seed, "already there")
+                line.finish(seed, was_there=True)
     if not jobs:
         return None
+    num_runs = f"{len(jobs)} run{'s' * (len(jobs) > 1)}"
+    reporter.console.print(
+        f"Training {num_runs} into {plan.folder}. The first epoch takes "
+        "longest: programs are compiled.",
+        highlight=False,
+        soft_wrap=True,
+    )
     seed_batches: SeedBatches | None = None
 
     def start(found: SeedBatches) -> None:
@@ -96,9 +104,8 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
         seed_batches = found
         if seed_batches.is_split:
             reporter.console.print(
-                "The memory of the device holds "
-                f"{max(seed_batches.sizes)} runs at once: "
-                f"{len(seed_batches.sizes)} seed batches."
+                f"{max(seed_batches.sizes)} runs fit the memory of the device "
+                f"at once; training {len(seed_batches.sizes)} seed batches."
             )
 
     for job, done in run_all(
@@ -112,7 +119,7 @@ def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
         placement=plan.placement or choose_devices(),
     ):
         if done is None:  # in another process, without a line by epoch
-            lines[job.experiment.condition].finish(job.seed, "finished")
+            lines[job.experiment.condition].finish(job.seed)
     return seed_batches
 
 
@@ -142,13 +149,16 @@ def read_runs(plan: Plan) -> RunFrames:
     return done
 
 
-def _write(plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame) -> None:
+def _write(
+    plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame
+) -> Path | None:
+    """Writes frames, summary, table and figure; returns that of the figure."""
     results_folder.write_frame(plan.folder / "metrics.csv", metrics)
     results_folder.write_frame(plan.folder / "events.csv", events)
     metric = plan.experiments[0].evaluation.accuracy
     summary = summarise(metrics, metric, plan.preset)
     results_folder.write_json(plan.folder / "summary.json", summary)
-    draw(plan, metrics, summary)
+    return draw(plan, metrics, summary)
 
 
 def _write_manifest(
@@ -173,10 +183,22 @@ def _write_manifest(
     results_folder.write_manifest(plan.folder, manifest)
 
 
-def _show(plan: Plan, console: Console, seconds: float) -> None:
-    table = (plan.folder / "table_1.md").read_text()
-    console.print(Markdown(table))
-    console.print(
-        f"{count_seeds(plan.seeds)}, preset {plan.preset}, {seconds:.0f} s. "
-        f"Accuracy in percent: mean (lowest to highest seed). See {plan.folder}"
+def _show(
+    plan: Plan, console: Console, figure: Path | None, seconds: float
+) -> None:
+    """Shows the table, and last of all which figure to open."""
+    table = plan.folder / "table_1.md"
+    console.print(Markdown(table.read_text()))
+    last = (
+        "No figure: it needs conditions that were not trained."
+        if figure is None
+        else f"Figure: {figure}"
     )
+    for line in (
+        "Accuracy in percent: mean over seeds (lowest–highest seed).",
+        f"{count_seeds(plan.seeds)}, {plan.preset} preset, "
+        f"{format_duration(seconds)}.",
+        f"Table: {table}",
+        last,
+    ):
+        console.print(line, highlight=False, soft_wrap=True)

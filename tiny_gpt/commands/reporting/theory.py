@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tiny_gpt.commands.plan import Plan
-from tiny_gpt.commands.progress import Reporter
+from tiny_gpt.commands.progress import Reporter, time_left
 from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
 from tiny_gpt.commands.reporting.protocol import Reproduction
 from tiny_gpt.commands.runner import (
@@ -61,11 +61,18 @@ def run_theory(
         return Trained.load(experiment, seed, owner.record(experiment, seed))
 
     start = time.perf_counter()
+    num_done, num_left = 0, len(measurements) * len(plan.seeds)
 
     def show(name: str, seed: int, was_there: bool) -> None:
-        state = "already there" if was_there else "measured"
-        seconds = time.perf_counter() - start
-        console.print(f"{name}: seed {seed} {state}, {seconds:.0f} s")
+        nonlocal num_done, num_left
+        num_done, num_left = num_done + (not was_there), num_left - 1
+        state = "was measured before" if was_there else "measured"
+        left = time_left(num_done, num_left, time.perf_counter() - start)
+        console.print(
+            f"{name}: seed {seed} {state}, {left}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     for line in measure_all(
         measurements, plan.seeds, _folder(plan), load, show

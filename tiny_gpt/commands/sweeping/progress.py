@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from tiny_gpt.report.typeset import format_duration
+from tiny_gpt.commands.progress import time_left
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
 LINES = 20  # of the log of a sweep, in all
@@ -50,7 +50,7 @@ class SweepReporter:
         if self._most is None:
             self._total = self._made + left
             if not self._console.is_terminal:
-                self._console.print(f"{left} runs to do", highlight=False)
+                self._console.print(f"{left} runs to train", highlight=False)
         self._bar.update(self._task, total=self._total)
 
     def done(self, done: TaskResult) -> None:
@@ -71,6 +71,4 @@ class SweepReporter:
     def _time_left(self) -> str:
         # Over all runs: they may take minutes each.
         left = max(self._total - self._made, 0)
-        seconds = time.perf_counter() - self._start
-        each = seconds / self._made if self._made else 0.0
-        return f"{format_duration(left * each)} left" if each else ""
+        return time_left(self._made, left, time.perf_counter() - self._start)
