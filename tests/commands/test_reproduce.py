@@ -134,7 +134,8 @@ def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
     printed = capsys.readouterr().out  # the verdicts
     assert "reproduced" in printed
     assert "not tested at this" in printed
-    assert "report.html" in printed
+    last = printed.splitlines()[-1]
+    assert last == f"Open in a browser: {finished / 'report.html'}"
 
 
 def test_a_partial_report_says_what_is_missing(tmp_path):
@@ -161,6 +162,7 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
     [
         (["reproduce", "--conditions", "sparse_a_to_c"], "claims need all"),
         (["report"], "needs the folder of a reproduction"),
+        (["report"], "`tiny-gpt run` and `tiny-gpt reproduce` make one"),
         (["reproduce", "--preset", "huge"], "preset='huge'"),
         (["theory", "--experiments", "docs"], "--experiments PATH"),
     ],

@@ -89,12 +89,13 @@ def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     (made_on,) = manifest["made_on"]
     assert "jax" in made_on
     said = capsys.readouterr().out
-    assert "4 runs made here" in said
-    assert "4 of 4 runs" in said
+    assert "4 runs trained by this command" in said
+    assert "4 of 4 runs collected" in said
+    assert said.splitlines()[-1] == f"Figure: {tmp_path / 'out/map.png'}"
     # Once more: nothing is left to run, and all is the same.
     before = (tmp_path / "out/runs.csv").read_bytes()
     assert sweep() == 0
-    assert "0 runs made here" in capsys.readouterr().out
+    assert "0 runs trained by this command" in capsys.readouterr().out
     assert (tmp_path / "out/runs.csv").read_bytes() == before
 
 
@@ -163,16 +164,16 @@ def test_adaptive_runs_no_more_than_its_budget(sweep, tmp_path, capsys):
     assert "stopped by" in said
     assert len(pd.read_csv(tmp_path / "out/runs.csv")) <= 2
     assert sweep("--adaptive", "2") == 0
-    assert "0 runs made here" in capsys.readouterr().out
+    assert "0 runs trained by this command" in capsys.readouterr().out
 
 
 def test_finished_runs_are_shared(sweep, tmp_path, capsys):
     url = f"file://{tmp_path}/shared"
     assert sweep("--shared", url, action="run") == 0
-    assert "4 runs made here" in capsys.readouterr().out
+    assert "4 runs trained by this command" in capsys.readouterr().out
     other = "--store", tmp_path / "elsewhere"
     assert sweep("--shared", url, *map(str, other)) == 0
-    assert "0 runs made here" in capsys.readouterr().out
+    assert "0 runs trained by this command" in capsys.readouterr().out
     assert len(pd.read_csv(tmp_path / "out/runs.csv")) == 4
 
 
@@ -211,7 +212,7 @@ def test_other_results_are_not_replaced(sweep, tmp_path, capsys):
     assert sweep() == 2
     said = capsys.readouterr()
     assert "holds other files" in said.err
-    assert "made here" not in said.out  # before anything is trained
+    assert "trained by" not in said.out  # before anything is trained
     assert files(tmp_path / "out") == {"notes.txt"}
 
 
@@ -293,7 +294,7 @@ def test_what_others_made_is_fetched_before_it_is_collected(sweep, tmp_path):
 def test_time_left_stands_in_a_log(sweep, capsys):
     assert sweep(action="run") == 0
     said = capsys.readouterr().out
-    assert "4 runs to do" in said
+    assert "4 runs to train" in said
     assert "1 of 4 runs, " in said
     assert " left" in said
 

@@ -62,7 +62,7 @@ def main(
     except KeyboardInterrupt:
         sys.stderr.write(
             "Interrupted. The same command continues from the last saved "
-            f"epoch: {shlex.join(command)}\n"
+            f"epoch:\n  {shlex.join(command)}\n"
         )
         return 130
     except ValueError as error:
@@ -70,8 +70,8 @@ def main(
         return 2
     except OSError as error:  # a full disk, a folder taken away
         sys.stderr.write(
-            f"error: {error}\nWhat was saved before is kept; the same command "
-            f"continues from it: {shlex.join(command)}\n"
+            f"error: {error}\nWhat was saved before is kept. The same command "
+            f"continues from there:\n  {shlex.join(command)}\n"
         )
         return 1
     except Exception as error:
@@ -109,12 +109,12 @@ def _explain_memory(error: Exception) -> str | None:
         return None
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return (
-        "error: The memory of the device is used up. Reduce what is in it at "
-        "once: seeds per batch (--seeds-per-batch 1, on JAX), runs side by "
-        "side (--jobs 1), windows per device (more of them: --num-devices; or "
-        "a smaller batch_size in the preset), or the model (--preset quick). "
-        f"Received: {lines[0][:300]}\nWhat was saved before is kept; the "
-        "same command with fewer goes on from it.\n"
+        "error: The device is out of memory. Reduce one of these: seeds per "
+        "batch (--seeds-per-batch 1, on JAX), runs at once (--jobs 1), windows "
+        "per device (more devices with --num-devices, or a smaller batch_size "
+        "in the preset), the model (--preset quick). "
+        f"Received: {lines[0][:300]}\nWhat was saved before is kept. The same "
+        "command with smaller numbers continues from there.\n"
     )
 
 

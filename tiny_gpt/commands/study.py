@@ -155,8 +155,9 @@ def load_study(experiment: str, folder: Path | None = None) -> Study:
     ]
     if experiment not in names:
         raise ValueError(
-            f"`experiment` must be one of {tuple(names)} in {folder} "
-            "(--experiments PATH), or the path of a file, as mine.py. "
+            f"`experiment` must be one of {tuple(names)} in {folder}, or the "
+            "path of a file, e.g. mine.py; --experiments PATH names another "
+            "folder. "
             f"Received: experiment={experiment!r}"
         )
     return load(folder / f"{experiment}.py", "STUDY", Study)
@@ -176,8 +177,8 @@ def load(path: Path, name: str, kind: type) -> Any:
     except Exception as error:  # whatever the file does
         reason = str(error).strip().splitlines() or [""]
         raise ValueError(
-            "The file of an experiment must be there and run. Received: "
-            f"{path}: {type(error).__name__}: {reason[0]}"
+            "The file of an experiment must exist and run without an error. "
+            f"Received: {path}: {type(error).__name__}: {reason[0]}"
         ) from error
     found = getattr(module, name, None)
     if not isinstance(found, kind):

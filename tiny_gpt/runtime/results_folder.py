@@ -121,16 +121,17 @@ def _reserve(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
         )
         if not grows and not overwrite:
             raise ValueError(
-                "A folder holds the results of one config; choose another "
-                "folder or allow overwriting. Received: "
-                f"folder={folder}, which differs in "
+                "A folder holds the results of one configuration. Choose "
+                "another folder (--out) or replace them (--overwrite). "
+                f"Received: folder={folder}, whose configuration differs: "
                 f"{_difference(manifest, config)}"
             )
         if not grows:
             _remove_own(folder)
     elif not manifest_path.with_name("runs").exists() and _has_files(folder):
         raise ValueError(
-            f"Results go into a new or empty folder, or one with {MANIFEST}. "
+            "Results go into a new or empty folder, or one that already holds "
+            f"results ({MANIFEST}). Choose another folder (--out). "
             f"Received: folder={folder}, which holds other files"
         )
     folder.mkdir(parents=True, exist_ok=True)

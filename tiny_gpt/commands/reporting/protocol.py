@@ -78,7 +78,8 @@ def load_reproduction(folder: Path | None = None) -> Reproduction:
     path = (folder or EXPERIMENTS) / FILE
     if not path.exists():
         raise ValueError(
-            "A reproduction needs a folder of experiments that has "
-            f"{FILE}: --experiments PATH. Received: {path.parent}, without it"
+            f"A reproduction needs a folder of experiments with {FILE}; "
+            "--experiments PATH names it. "
+            f"Received: {path.parent}, which has none"
         )
     return load(path, "REPRODUCTION", Reproduction)

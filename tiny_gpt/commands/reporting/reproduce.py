@@ -74,7 +74,7 @@ class ReproductionPlan:
         """
         if options.conditions:
             raise ValueError(
-                "`--conditions` belongs to one experiment; claims need all. "
+                "`--conditions` is an option of `run`; claims need all. "
                 f"Received: {options.command} --conditions "
                 f"{' '.join(options.conditions)}"
             )
@@ -180,7 +180,7 @@ class ReproductionPlan:
         page = render_report(ledger, metrics, events, manifest, maps)
         results_folder.write_text(self.folder / "report.html", page)
         show(console, ledger)
-        console.print(f"See {self.folder / 'report.html'}")
+        show_page(console, self.folder / "report.html")
 
     def _manifest(self, ledger: dict[str, Any]):
         first = self.plans[0]
@@ -250,7 +250,12 @@ def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
     }
     page = render_report(ledger, metrics, events, manifest)
     results_folder.write_text(plan.folder / "report.html", page)
-    Console().print(f"See {plan.folder / 'report.html'}", soft_wrap=True)
+    show_page(Console(), plan.folder / "report.html")
+
+
+def show_page(console: Console, path: Path) -> None:
+    """Says which page to open, in one line however long."""
+    console.print(f"Open in a browser: {path}", soft_wrap=True, highlight=False)
 
 
 def check_finished(metrics: Sequence[pd.DataFrame], folder: Path) -> None:
@@ -264,9 +269,10 @@ def check_finished(metrics: Sequence[pd.DataFrame], folder: Path) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     """Returns the manifest of a folder that can be reported."""
     what = "A report needs the folder of a reproduction or of an experiment"
+    hint = "`tiny-gpt run` and `tiny-gpt reproduce` make one"
     if not (folder / results_folder.MANIFEST).exists():
         raise ValueError(
-            f"{what}. Received: {folder}, which has no "
+            f"{what}; {hint}. Received: {folder}, which has no "
             f"{results_folder.MANIFEST}"
         )
     manifest = results_folder.read_manifest(folder)

@@ -63,7 +63,8 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     )
     if options.metrics and not is_collected:
         raise ValueError(
-            "`--metrics` is of what is collected. Received: --metrics with "
+            "`--metrics` belongs to `collect`, which other actions and shards "
+            "leave out. Received: --metrics with "
             f"{options.action or 'a shard'}"
         )
     if is_collected:
@@ -131,7 +132,7 @@ def _check_numbers(options: argparse.Namespace) -> None:
                 )
     if options.adaptive is not None and options.shard != "0/1":
         raise ValueError(
-            "`--adaptive` chooses each run by all that came before, so that "
+            "`--adaptive` chooses each run by all runs before it, so that "
             f"it cannot be dealt out. Received: --shard {options.shard}"
         )
 
@@ -206,7 +207,9 @@ def _count_rows(sweep: Sweep) -> int:
 
 
 def _tell(outcome: Outcome, console: Console) -> None:
-    console.print(f"{outcome.finished} runs made here.", highlight=False)
+    console.print(
+        f"{outcome.finished} runs trained by this command.", highlight=False
+    )
     if not outcome.failed:
         return
     shown = [
@@ -214,6 +217,8 @@ def _tell(outcome: Outcome, console: Console) -> None:
         for (key, seed), error in list(outcome.failed.items())[:MOST_SHOWN]
     ]
     sys.stderr.write(
-        f"error: {len(outcome.failed)} runs have failed; all others are kept, "
-        "and the same command tries them again:\n" + "\n".join(shown) + "\n"
+        f"error: {len(outcome.failed)} runs have failed. All others are kept; "
+        "the same command tries the failed ones again:\n"
+        + "\n".join(shown)
+        + "\n"
     )

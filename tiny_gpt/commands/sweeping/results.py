@@ -106,7 +106,9 @@ def write_frames(
         console.print(line, highlight=False, soft_wrap=True)
     wanted = len(sweep.cells) * len(sweep.seeds)
     console.print(
-        f"{len(runs)} of {wanted} runs. See {folder}", highlight=False
+        f"{len(runs)} of {wanted} runs collected. Frames: {folder}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -203,16 +205,18 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
     if not (folder / THRESHOLDS).exists() or asked != _collected(folder):
         raise ValueError(
             "Maps are drawn from what was collected of the same sweep; "
-            f"collect it first. Received: {folder}, without it"
+            "collect it first: sweep collect FILE. "
+            f"Received: {folder}, which has none of it"
         )
     cells = pd.read_csv(folder / CELLS)
     fitted = json.loads((folder / THRESHOLDS).read_text())
     figures = _figures(sweep, cells, fitted)
     for name in FIGURES.keys() - figures.keys():  # of an earlier collection
         (folder / f"{name}.png").unlink(missing_ok=True)
-    for name, figure in figures.items():
-        _save(figure, folder / f"{name}.png")
-        console.print(f"See {folder / name}.png", highlight=False)
+    for name, figure in reversed(figures.items()):  # the map last of all
+        path = folder / f"{name}.png"
+        _save(figure, path)
+        console.print(f"Figure: {path}", highlight=False, soft_wrap=True)
 
 
 def _figures(

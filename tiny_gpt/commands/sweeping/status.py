@@ -14,7 +14,7 @@ def show_status(sweep: Sweep, store: Store, console: Console) -> None:
     """Shows how many runs of a sweep are finished, begun and missing."""
     found = _count(sweep, store)
     table = Table(title=f"{sweep.name}: {len(sweep.cells)} cells")
-    for column in ("runs", "finished", "running", "begun", "not begun"):
+    for column in found:
         table.add_column(column, justify="right")
     table.add_row(*(str(n) for n in found.values()))
     console.print(table)
@@ -59,6 +59,6 @@ def _count(sweep: Sweep, store: Store) -> dict[str, int]:
         "runs": total,
         "finished": num_finished,
         "running": num_running,
-        "begun": len(begun) - num_running,
-        "not begun": total - num_finished - len(begun),
+        "interrupted": len(begun) - num_running,
+        "not started": total - num_finished - len(begun),
     }
