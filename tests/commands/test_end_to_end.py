@@ -157,6 +157,15 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert "preset: quick, now paper" in capsys.readouterr().err
 
 
+def test_a_command_without_a_figure_says_why(arguments, monkeypatch, capsys):
+    study = dataclasses.replace(triangle.STUDY, draw=lambda *_: None)
+    monkeypatch.setattr(triangle, "STUDY", study)
+    assert main([*arguments, "--conditions", CONDITIONS[0]]) == 0
+    *_, table, last = capsys.readouterr().out.splitlines()
+    assert table.startswith("Table: ")
+    assert last == "No figure: it needs conditions that were not trained."
+
+
 def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -166,4 +175,6 @@ def test_ctrl_c_says_how_to_continue(arguments, monkeypatch, capsys):
     assert main(arguments) == 130
     error = capsys.readouterr().err
     assert "The same command continues" in error
+    last = error.splitlines()[-1]  # to be copied
+    assert last.startswith("  python -m experiments triangle --conditions ")
     assert "--first-seed 3" in error

@@ -68,8 +68,9 @@ def draw(
     if figure is None:
         return None
     path = plan.folder / f"{study.figure}.png"
-    figure.savefig(f"{path}.tmp", dpi=150, format="png")
-    Path(f"{path}.tmp").replace(path)
+    saving = path.with_name(f"{path.name}.tmp")
+    figure.savefig(saving, dpi=150, format="png")
+    saving.replace(path)
     plt.close(figure)
     return path
 
