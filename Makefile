@@ -16,6 +16,9 @@ FILE ?= experiments/sweeps/samples_by_majority.toml
 TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 # Programs that one of them compiles, the others read (JAX).
 KEPT_PROGRAMS = JAX_COMPILATION_CACHE_DIR="$(abspath $(VENV))/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
+# Of test and test-slow: their programs are tiny, and take longer to compile
+# than to run. All other targets compile as users do.
+UNOPTIMISED = XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 VENV ?= .venv
 # Versions are those of constraints.txt; with NEWEST=1, the newest ones.
 NEWEST ?=
@@ -40,7 +43,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,9 +71,13 @@ sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/sampl
 	@$(if $(or $(SEEDS),$(filter-out quick,$(PRESET))),echo 'error: seeds and preset of a sweep stand in FILE'; exit 2)
 	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-test: $(VENV)/test  ## all tests, on both backends
-	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(BIN)/python -m pytest $(TEST_WORKERS)
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(TEST_WORKERS) -m backend
+test: $(VENV)/test  ## the tests, on both backends
+	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS)
+	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and not slow'
+
+test-slow: $(VENV)/test  ## those that take long: whole commands, processes that are killed
+	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m slow
+	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and slow'
 
 test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends
 	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py
@@ -95,6 +102,7 @@ test-newest:  ## a few tests and one run, with the newest versions
 	rm -rf $(NEWEST_VENV)
 	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/test
 	for each in jax tensorflow; do KERAS_BACKEND=$$each $(NEWEST_VENV)/bin/python -m pytest -m backend tests/models/test_gpt.py || exit 1; done
+	KERAS_BACKEND=jax $(NEWEST_VENV)/bin/python -m pytest tests/models/test_fast_cpu.py
 	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --out $(NEWEST_VENV)/triangle
 
 lock:  ## constraints.txt anew: the newest versions that PYTHON can have

@@ -48,6 +48,7 @@ def arguments(tmp_path, monkeypatch):
     return ["triangle", "--conditions", *reversed(CONDITIONS), *out]
 
 
+@pytest.mark.slow
 def test_one_command_leaves_frames_summary_manifest_and_figure(
     arguments, tmp_path, monkeypatch, capsys
 ):
@@ -157,6 +158,7 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
     assert "preset: quick, now paper" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_command_without_a_figure_says_why(arguments, monkeypatch, capsys):
     study = dataclasses.replace(triangle.STUDY, draw=lambda *_: None)
     monkeypatch.setattr(triangle, "STUDY", study)

@@ -65,6 +65,7 @@ def reproduce_options(folder):
     return parse_arguments(arguments("reproduce", folder))
 
 
+@pytest.mark.slow
 def test_it_leaves_everything_that_a_reader_needs(finished):
     ours = {p.name for p in finished.iterdir() if p.is_file()}
     assert ours == {
@@ -93,6 +94,7 @@ def test_it_leaves_everything_that_a_reader_needs(finished):
     assert manifest["versions"]["keras"]
 
 
+@pytest.mark.slow
 def test_the_report_shows_every_claim_and_condition(finished):
     page = (finished / "report.html").read_text()
     for each in CLAIMS:
@@ -102,6 +104,7 @@ def test_the_report_shows_every_claim_and_condition(finished):
         assert condition["condition"] in page
 
 
+@pytest.mark.slow
 def test_the_verdict_table_sets_runs_side_by_side(finished):
     found = json.loads((finished / "claims.json").read_text())
     alone = (finished / "verdicts.md").read_text()
@@ -120,12 +123,14 @@ def test_the_verdict_table_sets_runs_side_by_side(finished):
     assert f"| {fig_2c['verdict']} | undecided |" in both
 
 
+@pytest.mark.slow
 def test_a_second_command_trains_nothing_and_says_the_same(finished):
     before = json.loads((finished / "claims.json").read_text())
     assert main(arguments("reproduce", finished)) == 0
     assert json.loads((finished / "claims.json").read_text()) == before
 
 
+@pytest.mark.slow
 def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
     before = json.loads((finished / "claims.json").read_text())
     assert main(["report", "--out", str(finished)]) == 0
@@ -138,6 +143,7 @@ def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
     assert last == f"Open in a browser: {finished / 'report.html'}"
 
 
+@pytest.mark.slow
 def test_a_partial_report_says_what_is_missing(tmp_path):
     claim(tmp_path)
     skip = {("controls/no_route_to_c", 1), ("triangle/no_a_to_c", 2)}
@@ -199,6 +205,7 @@ def test_a_report_of_something_else_is_refused(change, rule, tmp_path, capsys):
     assert rule in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_preset_does_not_take_the_folder(finished, capsys):
     command = [*arguments("reproduce", finished), "--preset", "paper"]
     assert main(command) == 2

@@ -60,6 +60,7 @@ def test_the_example_is_short():
     assert {"Question", "Run"} <= set(docstring.value.value.split())
 
 
+@pytest.mark.slow
 def test_it_runs_draws_and_reports(tiny_gpt):
     done = tiny_gpt("run", "mine.py", "--seeds", "1")
     assert done.returncode == 0, done.stderr
@@ -88,6 +89,7 @@ def test_it_runs_draws_and_reports(tiny_gpt):
     assert manifest["file"] == "mine.py"
 
 
+@pytest.mark.slow
 def test_a_reproduction_needs_a_folder_of_experiments(tiny_gpt):
     done = tiny_gpt("reproduce")
     assert done.returncode == 2
@@ -95,6 +97,7 @@ def test_a_reproduction_needs_a_folder_of_experiments(tiny_gpt):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_missing_constant_is_refused_before_the_training(tiny_gpt):
     without = SMALL.replace('    sparse=("E->A",),\n', "")
     assert without != SMALL

@@ -57,6 +57,7 @@ def tiny_plan(study, folder, conditions):
     )
 
 
+@pytest.mark.slow
 def test_it_runs_what_is_measured_and_no_more(tmp_path):
     ours = tiny_plan(theory.STUDY, tmp_path, ("count_50",))
     names = ("sparse_a_to_c", "a_to_c_alone_equal_tokens", "held_out_1")
@@ -114,6 +115,7 @@ def reproduced(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_theory_joins_the_report_when_it_is_there(reproduced):
     for name in ("triangle", "controls", "four_languages"):
         write_manifest(reproduced / name, {"format": FORMAT, "config": {}})
@@ -136,6 +138,7 @@ def test_the_theory_joins_the_report_when_it_is_there(reproduced):
     assert any("theory/pivot" in line for line in found["missing"])
 
 
+@pytest.mark.slow
 def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[-1])

@@ -34,6 +34,7 @@ def trained(tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["published", "usual"])
 def test_twenty_steps_agree(trained, network):
     one, other = (np.load(trained[b] / "arrays.npz") for b in BACKENDS)
@@ -43,6 +44,7 @@ def test_twenty_steps_agree(trained, network):
     assert one[losses][0] - one[losses][-1] > 0.01  # it trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved_by", BACKENDS)
 def test_a_saved_model_loads_on_the_other_backend(trained, saved_by, tmp_path):
     (reader,) = set(BACKENDS) - {saved_by}

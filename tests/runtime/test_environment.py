@@ -74,6 +74,7 @@ def test_in_mixed_precision_layers_compute_in_bfloat16_alone():
     assert abs(logits[0] - logits[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_run_trains_in_mixed_precision_and_float32_stays_what_it_was():
     def losses(precision):
         set_precision(precision)

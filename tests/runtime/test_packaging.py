@@ -34,6 +34,7 @@ def test_the_wheel_holds_tiny_gpt_alone(wheel):
     assert {t for t in tops if not t.endswith(".dist-info")} == {"tiny_gpt"}
 
 
+@pytest.mark.slow
 def test_the_wheel_installs_and_the_callbacks_import(wheel, tmp_path):
     target = install(wheel, tmp_path / "site")
     code = (

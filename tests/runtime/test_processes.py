@@ -25,6 +25,7 @@ def test_cores_are_shared_evenly(monkeypatch):
     assert all(share_cores(6))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity"), reason="needs affinity"
 )
@@ -39,6 +40,7 @@ def test_each_worker_has_its_cores_and_the_threads_of_all(monkeypatch):
     assert {threads for _, threads in found.values()} == {expected}
 
 
+@pytest.mark.slow
 def test_a_call_whose_worker_was_killed_is_made_again(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
     with ProcessPool(1) as pool:
@@ -49,6 +51,7 @@ def test_a_call_whose_worker_was_killed_is_made_again(tmp_path):
     assert found[paths[1]] == worker != os.getpid()
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_are_an_error():
     with (
         ProcessPool(1) as pool,
@@ -57,6 +60,7 @@ def test_workers_that_die_again_and_again_are_an_error():
         list(pool.map(str, [Fatal()]))
 
 
+@pytest.mark.slow
 def test_what_a_call_raises_stops_the_others(tmp_path):
     told = tmp_path / "told"
     with ProcessPool(2) as pool:

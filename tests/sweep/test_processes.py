@@ -78,6 +78,7 @@ def workers_of(pid):
     return [p for p in children_of(pid) if "spawn_main" in command_of(p)]
 
 
+@pytest.mark.slow
 def test_processes_make_what_threads_make_and_survive_a_kill(
     undisturbed, tmp_path
 ):
@@ -99,6 +100,7 @@ def test_processes_make_what_threads_make_and_survive_a_kill(
     assert list(store.partial()) == []
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_driver_that_is_killed(undisturbed, tmp_path):
     store = Store(tmp_path / "store")
     driver = subprocess.Popen(
@@ -115,6 +117,7 @@ def test_workers_end_with_a_driver_that_is_killed(undisturbed, tmp_path):
     assert contents(store) == undisturbed
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
     store = Store(tmp_path / "store")
     tasks = [SweepTask("0" * 64, Fatal(), (1,))]
@@ -124,6 +127,7 @@ def test_workers_that_die_again_and_again_end_the_sweep(tmp_path):
         list(in_pool(store, tasks, 0))
 
 
+@pytest.mark.slow
 def test_processes_stay_until_they_are_closed(tmp_path):
     store = Store(tmp_path / "store")
     sweep = tiny_sweep({"sparse_pairs": [4]}, fixed={"epochs": 1})

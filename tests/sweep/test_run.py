@@ -234,6 +234,7 @@ def test_cells_of_a_shape_share_their_programs(trained, store, monkeypatch):
     assert contents(store) == contents(trained)  # one thread, or two
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_a_run_that_was_stopped_goes_on_from_what_it_saved(
     trained, store, monkeypatch

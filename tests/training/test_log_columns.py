@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.tiny_runs import TINY
+from tests.helpers.shared_runs import tiny_folder, tiny_run
 from tiny_gpt.callbacks import WeightNorms
 from tiny_gpt.metrics.frames import columns_of
 from tiny_gpt.sweep.cell import unlabelled
@@ -61,13 +62,17 @@ def test_what_a_new_callback_writes_is_in_the_frame(path, tmp_path):
     metrics, events, _ = load_finished(TINY, 1, record)
     pd.testing.assert_frame_equal(metrics, found.metrics)
     pd.testing.assert_frame_equal(events, found.events)
-    plain = run_on(path, [], tmp_path / "plain")
+    if path == "fit":
+        plain, saved = tiny_run(1), tiny_folder(1) / "seed_1.json"
+    else:
+        saved = tmp_path / "plain.json"
+        plain = run_on(path, [], tmp_path / "plain")
     pd.testing.assert_frame_equal(
         found.metrics[~is_new].reset_index(drop=True), plain.metrics
     )
     logged = (tmp_path / "one.jsonl").read_text().splitlines()
     assert all('"noise": ' in line for line in logged)
-    assert '"columns"' not in (tmp_path / "plain.json").read_text()
+    assert '"columns"' not in saved.read_text()
 
 
 def test_a_checkpoint_keeps_the_places(tmp_path):

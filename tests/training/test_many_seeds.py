@@ -70,6 +70,7 @@ def test_each_run_is_the_one_that_fit_gives(options, alone):
     assert abs(losses[0].to_numpy() - losses[1].to_numpy()).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_runs_with_and_without_weight_decay_do_not_share_an_update(alone):
     decayed = dataclasses.replace(
         WIDE, train=dataclasses.replace(WIDE.train, weight_decay=3.0)
@@ -85,6 +86,7 @@ def test_runs_with_and_without_weight_decay_do_not_share_an_update(alone):
     assert norms[1] < 0.9 * norms[0]
 
 
+@pytest.mark.slow
 def test_conditions_and_learning_rates_share_a_program(monkeypatch):
     made = []
     original = compiled_runs.EpochProgram
@@ -190,6 +192,7 @@ def test_an_error_in_a_run_is_raised():
         run_seeds(TINY, [0, 1, 2], on_epoch=fail)
 
 
+@pytest.mark.slow
 def test_in_float64_the_two_ways_are_one():
     jax.config.update("jax_enable_x64", True)  # in the workers' threads, too
     keras.config.set_floatx("float64")

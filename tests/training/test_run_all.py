@@ -67,6 +67,7 @@ def assert_same(found, expected):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [None, 2])
 def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
     jobs, told, epochs = jobs_in(tmp_path), [], []
@@ -96,6 +97,7 @@ def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_goes_on(alone, tmp_path):
     jobs, killed = jobs_in(tmp_path), []
 

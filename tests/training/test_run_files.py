@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.tiny_runs import TINY
+from tests.helpers.shared_runs import tiny_folder, tiny_run
 from tiny_gpt.callbacks import read_logs
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime import files
@@ -34,13 +35,13 @@ def files_of(folder):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("uninterrupted")
+def folder():
+    return tiny_folder(1)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(folder):
-    return run(TINY, 1, folder / "seed_1")
+def uninterrupted():
+    return tiny_run(1)
 
 
 def test_a_finished_record_holds_exact_rows_and_weights(uninterrupted, folder):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.tiny_runs import PRETRAINED, TINY, with_task
+from tests.helpers.shared_runs import tiny_run
 from tiny_gpt.evaluation.evaluate import (
     LOSS_KINDS,
     LOSS_TIERS,
@@ -145,7 +146,7 @@ def test_the_class_of_a_network_is_part_of_the_config():
 
 @pytest.fixture(scope="module")
 def uninterrupted():
-    return run(TINY, seed=1)
+    return tiny_run(1)
 
 
 def test_a_run_leaves_a_metrics_frame(uninterrupted):

@@ -74,6 +74,7 @@ def by_key(rows):
     return values
 
 
+@pytest.mark.slow
 def test_the_run_that_is_made_again_is_the_same():
     found = weights()
     assert len(found) == EPOCHS
@@ -90,6 +91,7 @@ def test_the_run_that_is_made_again_is_the_same():
     assert max(moved) > 1e-3
 
 
+@pytest.mark.slow
 def test_another_end_is_an_error():
     model = trained().experiment.model.build()
     others = [weight + 1e-6 for weight in trained().model.get_weights()]
@@ -99,6 +101,7 @@ def test_another_end_is_an_error():
         repeated.weights_by_epoch(other)
 
 
+@pytest.mark.slow
 def test_the_last_epoch_is_what_the_trained_model_shows(monkeypatch):
     monkeypatch.setattr(
         contexts_by_epoch, "weights_by_epoch", lambda trained: weights()
