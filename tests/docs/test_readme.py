@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments import triangle
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
@@ -54,6 +55,12 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_the_model_has_as_many_parameters_as_the_readme_says():
+    config = triangle.build_experiment("quick", "sparse_a_to_c").model
+    said = f"{config.num_layers} layers and {config.build().count_params():,}"
+    assert f"{said} parameters" in README
 
 
 def test_the_readme_is_short_and_every_page_is_listed():
