@@ -55,13 +55,10 @@ def test_differences_below_the_ceiling(seeds):
         )
         assert written(values, 1, "+", 100) in PAGE
     if seeds == "fresh":
-        value, rest = written(
-            found(seeds, "accuracy_aligned, 4 to 25 pairs", "real - scrambled"),
-            1,
-            "+",
-            100,
-        ).split(" ", 1)
-        assert f"by {value.lstrip('−')} points {rest}" in README
+        topic = "accuracy_aligned, 4 to 25 pairs"
+        values = found(seeds, topic, "real - scrambled")
+        head, tail = written(values, 1, "+", 100).split(" ", 1)
+        assert f"is {head} points {tail}" in README
     ranks = found(seeds, "rank, 4 to 25 pairs", "real - scrambled")
     value, low, high = ranks
     assert f"+{value:.2f} ({low:.2f} to {high:.2f})" in PAGE
