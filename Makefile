@@ -86,7 +86,7 @@ test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
 
 test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py tests/benchmarks/test_sweep_faults.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py tests/benchmarks/test_sweep_faults.py tests/training/test_full_disk.py
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py
 
 test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine

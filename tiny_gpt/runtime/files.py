@@ -50,6 +50,31 @@ def write_whole(path: Path, data: bytes, writer: str = "") -> None:
         raise
 
 
+def require_room(path: Path, num_bytes: int) -> None:
+    """Makes sure that a file of some size has room, and leaves none.
+
+    For writers that end the process when a disk is full, as HDF5 does.
+
+    Args:
+        path: where the file will be.
+        num_bytes: how large it will be at most.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    trial = path.with_name(f"room_for_{path.name}")
+    try:
+        with open(trial, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+            else:
+                file.write(bytes(num_bytes))
+                file.flush()
+                os.fsync(file.fileno())
+    finally:
+        trial.unlink(missing_ok=True)
+
+
 def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
     """Returns the SHA-256 of arrays: their types, shapes and values."""
     digest = hashlib.sha256()

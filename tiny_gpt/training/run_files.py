@@ -20,6 +20,7 @@ from tiny_gpt.runtime.files import (
     differences,
     hash_arrays,
     read_checkpoint,
+    require_room,
     seal,
     set_aside,
     unseal,
@@ -27,6 +28,7 @@ from tiny_gpt.runtime.files import (
     write_whole,
 )
 
+PAGE = 4096  # bytes
 State = list[np.ndarray]  # values of a model's variables and its optimizer's
 
 
@@ -162,6 +164,11 @@ class Record:
         weights = Path(f"{self.path}.weights.h5")
         new = weights.with_name(f"saving_{weights.name}")
         try:
+            # Names and shapes of HDF5 take less than a page per variable.
+            weights_of = model.get_weights()
+            pages = 16 + len(weights_of)
+            size = sum(each.nbytes for each in weights_of)
+            require_room(new, size + PAGE * pages)
             model.save_weights(new)
             with open(new, "rb+") as file:
                 os.fsync(file.fileno())
