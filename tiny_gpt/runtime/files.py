@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,17 +63,14 @@ def require_room(path: Path, num_bytes: int) -> None:
     Raises:
         OSError: if there is no room.
     """
-    trial = path.with_name(f"room_for_{path.name}")
-    try:
-        with open(trial, "wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, num_bytes)
-            else:
-                file.write(bytes(num_bytes))
-                file.flush()
-                os.fsync(file.fileno())
-    finally:
-        trial.unlink(missing_ok=True)
+    # Without a name, so that nothing is left of it, whatever happens.
+    with tempfile.TemporaryFile(dir=path.parent) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        else:
+            file.write(bytes(num_bytes))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
