@@ -1,4 +1,4 @@
-"""A model's logits, in one program where that is the quicker way."""
+"""A model's logits, in one program: quicker than one operation at a time."""
 
 import weakref
 
@@ -14,17 +14,20 @@ _PROGRAMS = weakref.WeakKeyDictionary()
 def forward(model, tokens):
     """Returns the logits of token ids as an array.
 
-    JAX compiles each operation by itself when a model is called, for each
-    shape; TensorFlow does not.
-
     Args:
         model: model from token ids to logits.
         tokens: token ids, shape (B, T).
     """
-    tokens = np.asarray(tokens, "int32")
-    if keras.backend.backend() != "jax":
-        return ops.convert_to_numpy(model(tokens))
     if model not in _PROGRAMS:
-        own = weakref.proxy(model)
-        _PROGRAMS[model] = compile_for_model(model, lambda ids: own(ids))
-    return ops.convert_to_numpy(_PROGRAMS[model](model, tokens))
+        _PROGRAMS[model] = _compiled(model)
+    return ops.convert_to_numpy(_PROGRAMS[model](np.asarray(tokens, "int32")))
+
+
+def _compiled(model):
+    own = weakref.proxy(model)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda ids: own(ids), autograph=False)
+    program = compile_for_model(model, lambda ids: own(ids))
+    return lambda ids: program(own, ids)

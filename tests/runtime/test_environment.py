@@ -92,6 +92,7 @@ def test_a_run_trains_in_mixed_precision_and_float32_stays_what_it_was():
     assert 1e-5 < abs(mixed - before).max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="programs are for JAX")
 def test_threads_have_the_precision_of_the_process():
     from tiny_gpt.training.many_seeds import run_seeds

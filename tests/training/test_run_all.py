@@ -141,6 +141,7 @@ def test_every_run_through_fit_has_the_precision_that_was_set(monkeypatch):
     assert found == ["mixed_bfloat16"] * 2
 
 
+@pytest.mark.slow
 def test_callbacks_see_every_epoch():
     seen = []
 

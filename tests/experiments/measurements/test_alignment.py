@@ -69,6 +69,7 @@ def rows():
     return alignment.measure(trained, 0), alignment.measure(trained, 0)
 
 
+@pytest.mark.slow
 def test_rows_are_finite_unique_and_the_same_again(rows):
     first, second = rows
     assert first == second

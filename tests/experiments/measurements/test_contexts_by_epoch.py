@@ -127,6 +127,7 @@ def test_the_last_epoch_is_what_the_trained_model_shows(monkeypatch):
     assert found[1, step // EPOCHS, *key] != found[EPOCHS, step, *key]
 
 
+@pytest.mark.slow
 def test_a_uniform_model_is_as_far_as_the_logarithm_of_its_classes():
     model = trained().experiment.model.build()
     say_always(model, np.full(NUM_CLASSES, 1 / NUM_CLASSES))

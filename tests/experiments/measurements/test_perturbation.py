@@ -80,6 +80,7 @@ def random_gpt():
     return model
 
 
+@pytest.mark.slow
 def test_measures_what_is_known(monkeypatch, stream):
     monkeypatch.setattr(perturbation, "DEPTHS", (1, 2))
     monkeypatch.setattr(perturbation, "NUM_UPDATES", 5)

@@ -280,6 +280,7 @@ def test_places_are_those_of_the_words(preset):
     assert answers[-1] == asked.tokens.shape[1] - 1
 
 
+@pytest.mark.slow
 def test_an_untrained_network_has_no_b(untrained, monkeypatch):
     monkeypatch.setattr(pivot, "NUM_SENTENCES", 16)
     monkeypatch.setattr(pivot, "NUM_PIVOT_SENTENCES", 64)

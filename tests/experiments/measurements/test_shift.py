@@ -198,6 +198,7 @@ def test_nothing_is_unseen_where_all_was_shown():
         draw_prompts(stream, 10, 1, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_measures_a_miniature(monkeypatch, stream):
     models = {
         "lsa": (True, "linear", 1),
