@@ -49,7 +49,8 @@ FITTED = {
     ],
 }
 LINES = [
-    "majority_pairs=100: half of all seeds need 42 sparse_pairs (30 to ∞)",
+    "majority_pairs=100: P(success) reaches one half at 42 sparse_pairs "
+    "(30 to ∞)",
     "majority_pairs=200: threshold above the grid of sparse_pairs (64 to ∞)",
     "success does not rise with sparse_pairs",
     "condition=x: threshold ∝ majority_pairs^-0.5 (-0.75 to -0.25)",
@@ -85,7 +86,7 @@ def test_the_report_shows_what_is_there(folder):
     page = render_report(**scripted_report(), maps=[found])
     assert 'id="page-maps"' in page
     assert f"base64,{figure['data']}" in page
-    assert "half of all seeds need 42 sparse_pairs" in page
+    assert "P(success) reaches one half at 42 sparse_pairs" in page
     assert "python &lt;small&gt;" in page
 
 

@@ -16,7 +16,7 @@ CLOSE = 1e-8  # step of standardised coefficients at which it ends
 
 @dataclass(frozen=True)
 class Threshold:
-    """The number of samples at which half of all seeds succeed.
+    """The number of samples at which P(success) is one half.
 
     Attributes:
         value: samples; 0 if it is below the grid, inf if above, NaN if

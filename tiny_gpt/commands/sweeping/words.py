@@ -56,7 +56,7 @@ def _threshold(found: dict[str, Any], axis: str) -> str:
     )
     if found["censoring"] == "none":
         value = _number(found["value"])
-        return f"half of all seeds need {value} {axis} {interval}"
+        return f"P(success) reaches one half at {value} {axis} {interval}"
     if found["censoring"] == "does not rise":
         return f"success does not rise with {axis}"
     return f"threshold {found['censoring']} the grid of {axis} {interval}"
