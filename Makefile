@@ -43,7 +43,7 @@ tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ theory: $(VENV)/lab-$(EXTRA)  ## what tests the theory of section 2, into the sa
 
 report: $(VENV)/lab-$(EXTRA)  ## verdicts and report.html from the runs that are there
 	@$(RUN) report $(OPTIONS)
+
+paper-campaign: $(VENV)/lab-tf-cpu  ## the published size, one run after the other, for days
+	@$(BIN)/python -m experiments.campaign
 
 sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/samples_by_majority.toml
 	@$(if $(or $(SEEDS),$(filter-out quick,$(PRESET))),echo 'error: seeds and preset of a sweep stand in FILE'; exit 2)
