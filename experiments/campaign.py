@@ -22,6 +22,7 @@ from statistics import mean
 from typing import Any
 
 from experiments.paper_size import NAME
+from tiny_gpt.runtime.checks import check_choice
 
 Cell = tuple[str, int]  # condition, seed
 MAIN = ("sparse", "scrambled", "no_route_54", "sparse_54")
@@ -61,6 +62,7 @@ def go_on(
     kept: Path,
     execute: Callable[[Sequence[str]], None] = run,
     limit_h: float = LIMIT_H,
+    only: Sequence[str] = (),
 ) -> None:
     """Runs what is not kept yet, until the order ends or the hours are spent.
 
@@ -70,10 +72,16 @@ def go_on(
         kept: folder of what they found.
         execute: runs a command, and raises if it fails.
         limit_h: hours of runs after which none is begun.
+        only: conditions that are run now; all if empty.
+
+    Raises:
+        ValueError: if one of them is unknown.
     """
+    for name in only:
+        check_choice("condition", name, tuple(dict(order)))
     for cell in order:
         state = write_state(order, kept)
-        if _place(kept, cell).exists():
+        if _place(kept, cell).exists() or cell[0] not in (only or cell):
             continue
         if state["hours_spent"] >= limit_h:
             break
@@ -125,4 +133,9 @@ def _keep(folder: Path, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    go_on(ORDER, Path("results") / NAME, Path("docs/runs/paper"))
+    go_on(
+        ORDER,
+        Path("results") / NAME,
+        Path("docs/runs/paper"),
+        only=sys.argv[1:],
+    )

@@ -108,3 +108,18 @@ def test_no_run_is_begun_when_the_hours_are_spent(folders):
         limit_h=3.0,
     )
     assert len(made) == 2
+
+
+def test_a_condition_may_be_run_before_its_turn(folders):
+    made = []
+    go_on(
+        CELLS,
+        *folders,
+        lambda c: (made.append(c), leave(c)),
+        only=["scrambled"],
+    )
+    assert len(made) == 1
+    assert "scrambled" in made[0]
+    with pytest.raises(ValueError, match="must be one of"):
+        go_on(CELLS, *folders, made.append, only=["scrambeld"])
+    assert len(made) == 1
