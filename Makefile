@@ -13,7 +13,7 @@ NUM_DEVICES ?=
 # Of make sweep.
 FILE ?= experiments/sweeps/samples_by_majority.toml
 # Of test: processes, each with whole files, whose tests share what is compiled.
-TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Programs that one of them compiles, the others read (JAX).
 KEPT_PROGRAMS = JAX_COMPILATION_CACHE_DIR="$(abspath $(VENV))/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 # Of test and test-slow: their programs are tiny, and take longer to compile

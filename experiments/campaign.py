@@ -11,6 +11,7 @@ what is done, what is left and how many hours that takes. Order, seeds and the
 limit of hours are those of `docs/protocol_paper_size.md`.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -33,7 +34,8 @@ ORDER: tuple[Cell, ...] = (
     *((name, seed) for seed in range(305, 310) for name in MAIN),
 )
 LIMIT_H = 60.0
-KEPT = ("metrics.csv.gz", "events.csv", "manifest.json")
+PACKED = "metrics.csv"
+COPIED = ("events.csv", "manifest.json")
 LOWEST = 19  # of priorities
 
 
@@ -127,8 +129,10 @@ def _keep(folder: Path, place: Path) -> None:
     new = place.with_name(f"new_{place.name}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    for name in KEPT:
+    for name in COPIED:
         shutil.copy(folder / name, new)
+    packed = gzip.compress((folder / PACKED).read_bytes(), mtime=0)
+    (new / f"{PACKED}.gz").write_bytes(packed)
     new.rename(place)
 
 

@@ -1,20 +1,35 @@
 """What all tests share."""
 
 import gc
+import resource
 import sys
 
 import pytest
 
+MOST_BYTES = 2**31  # of one process, before it forgets what it has compiled
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
-    """Frees what a file of tests has compiled, of which others use little."""
+    """Frees what files of tests have compiled, when it is much."""
     yield
+    if _used_bytes() < MOST_BYTES:
+        return
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
-    programs = sys.modules.get("tiny_gpt.training.compiled_runs")
-    if programs:
-        programs.forget_programs()
-    if "jax" in sys.modules:
-        sys.modules["jax"].clear_caches()
+    for name, forget in (
+        ("tiny_gpt.training.compiled_runs", "forget_programs"),
+        ("tiny_gpt.training.compiled_model", "forget_models"),
+        ("jax", "clear_caches"),
+    ):
+        if name in sys.modules:
+            getattr(sys.modules[name], forget)()
     gc.collect()
+
+
+def _used_bytes():
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:  # not on macOS
+        return MOST_BYTES

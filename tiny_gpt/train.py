@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import current_precision, set_up_worker
 from tiny_gpt.runtime.processes import ProcessPool, Stopped, is_told_to_stop
+from tiny_gpt.training.compiled_model import CompiledModel, borrow_model
 from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.many_seeds import (
     Callbacks,
@@ -23,14 +23,19 @@ from tiny_gpt.training.many_seeds import (
 )
 from tiny_gpt.training.replicas import (
     CallbacksOnACopy,
-    copy_weights,
     filled_windows,
     fitting,
 )
 from tiny_gpt.training.run_files import Saving
-from tiny_gpt.training.run_setup import Job, Run, open_record, set_up_run
+from tiny_gpt.training.run_setup import (
+    Job,
+    Run,
+    RunSetup,
+    open_record,
+    set_up_run,
+)
 from tiny_gpt.training.seed_batches import SeedBatches
-from tiny_gpt.training.update import check_clipping, compile_gpt
+from tiny_gpt.training.update import check_clipping
 
 
 def run(
@@ -79,32 +84,30 @@ def run(
     check_clipping(experiment.train, placement)
     setup = set_up_run(experiment, seed, record, save_every_s, keeps_weights)
     callbacks = list(callbacks)
-    is_replicated = placement is not None and placement.is_replicated
-    replicas = placement if is_replicated else None
-    with replicas.scope() if replicas else contextlib.nullcontext():
-        model = experiment.model.build()
-        compile_gpt(model, experiment.train, replicas)
-        setup.start(model)
-    asked = experiment.model.build() if replicas else model
-    compiled = CompiledEvaluation(
-        experiment.evaluation,
-        asked,
-        experiment.model,
-        experiment.task.answer_length,
-    )
-    questions = setup.callbacks(compiled)
+    # Callbacks of others may keep the model, so it trains no other run.
+    with borrow_model(experiment, placement, not callbacks) as compiled:
+        return _fit(setup, compiled, callbacks, on_epoch)
+
+
+def _fit(
+    setup: RunSetup,
+    compiled: CompiledModel,
+    callbacks: list[keras.callbacks.Callback],
+    on_epoch: Callable[[int, dict[str, float]], None] | None,
+) -> Run:
+    compiled.start(setup)
+    replicas, train = compiled.replicas, setup.experiment.train
+    questions = setup.callbacks(compiled.evaluation)
     recorders = setup.recorders([*questions, *callbacks])
     if not setup.record.is_trained:
         windows: Any = setup.windows
         if replicas:
-            questions = [CallbacksOnACopy(questions, asked)]
-            windows = filled_windows(
-                windows, experiment.train.batch_size, replicas
-            )
+            questions = [CallbacksOnACopy(questions, compiled.asked)]
+            windows = filled_windows(windows, train.batch_size, replicas)
         with fitting(replicas) if replicas else contextlib.nullcontext():
-            model.fit(
+            compiled.model.fit(
                 windows,
-                epochs=experiment.train.num_epochs,
+                epochs=train.num_epochs,
                 initial_epoch=len(setup.record.logs),
                 steps_per_epoch=setup.windows.steps_per_epoch,
                 shuffle=False,  # the order is in the windows
@@ -117,9 +120,7 @@ def run(
                 ],
                 verbose=0,
             )
-    if replicas:
-        copy_weights(model, asked)
-    return setup.finish(asked, compiled, asked)
+    return compiled.finish(setup)
 
 
 def run_all(
@@ -238,7 +239,6 @@ def _fit_all(
     callbacks: Callbacks | None,
 ) -> Iterator[tuple[Job, Run]]:
     """Runs jobs one after the other, in this process."""
-    policy = keras.config.dtype_policy()
     for job in jobs:
         done = run(
             job.experiment,
@@ -250,8 +250,6 @@ def _fit_all(
             placement,
             on_epoch and functools.partial(on_epoch, job),
         )
-        keras.utils.clear_session()
-        keras.config.set_dtype_policy(policy)  # which a new session forgets
         yield job, done
 
 

@@ -260,6 +260,7 @@ def test_they_can_be_saved_and_built_again(callback):
     assert type(again) is type(callback)
 
 
+@pytest.mark.slow
 def test_the_import_is_light():
     # Beside what keras imports itself: nothing but ours and the standard
     # library, and of ours only what the callbacks need.

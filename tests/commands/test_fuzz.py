@@ -377,6 +377,7 @@ def test_a_model_that_is_built_has_an_update():
     assert len(updated) > 3
 
 
+@pytest.mark.slow
 def test_runs_that_share_a_program_all_work(tmp_path):
     found = []
 

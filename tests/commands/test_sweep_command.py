@@ -72,6 +72,7 @@ def files(folder):
     return {p.name for p in folder.iterdir()} if folder.exists() else set()
 
 
+@pytest.mark.slow
 def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     assert sweep() == 0
     assert files(tmp_path / "out") >= {*FILES, "map.png"}
@@ -99,6 +100,7 @@ def test_one_command_runs_collects_and_draws(sweep, tmp_path, capsys):
     assert (tmp_path / "out/runs.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["--jobs", "1"], ["--seeds-per-batch", "2"]]
 )

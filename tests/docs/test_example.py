@@ -34,6 +34,7 @@ def run_example(folder, monkeypatch, epochs):
     return runpy.run_path(str(EXAMPLE), run_name="__main__")
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_the_digits_leave_curves_events_and_weights(tmp_path, monkeypatch):
     folder = tmp_path / "run"

@@ -1,5 +1,6 @@
 """Tests for tiny_gpt/evaluation/every_sentence.py."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -34,6 +35,17 @@ ONE = Prompt(1)
 FITS = {"words": 10, "characters": 21}
 
 
+@functools.cache
+def built(kind, sequence_length):
+    """As `build`; nobody may change it."""
+    return build(kind, sequence_length)
+
+
+@functools.cache
+def answers_of(model, num_tokens, sizes):
+    return CompiledAnswers(model, num_tokens, *sizes)
+
+
 def build(kind, sequence_length):
     """A random network far from uniform, whose unused class often wins."""
     rng = np.random.default_rng(0)
@@ -66,7 +78,7 @@ def sizes_of(stream):
 def evaluator_of(model, stream, **options):
     per_word = stream.vocabulary.tokens_per_word
     num_tokens = MIXTURE.sentence_length * per_word
-    compiled = CompiledAnswers(model, num_tokens, *sizes_of(stream))
+    compiled = answers_of(model, num_tokens, sizes_of(stream))
     evaluator = ExactEvaluator(compiled, model, **options)
     return SentenceEvaluator(evaluator, stream)
 
@@ -82,7 +94,7 @@ def questions(evaluator, label="A->C", prompt=ONE):
 
 @pytest.mark.parametrize("kind", FITS)
 def test_greedy_answers_are_those_of_the_decoder(kind):
-    stream, model = build(kind, FITS[kind])
+    stream, model = built(kind, FITS[kind])
     evaluator = evaluator_of(model, stream, batch_size=5)
     answers, prompts = ask(evaluator), questions(evaluator)
     target = answers.target
@@ -115,7 +127,7 @@ def test_greedy_answers_are_those_of_the_decoder(kind):
 
 @pytest.mark.parametrize("kind", FITS)
 def test_probabilities_follow_the_right_answer_so_far(kind):
-    stream, model = build(kind, FITS[kind] + 1)
+    stream, model = built(kind, FITS[kind] + 1)
     evaluator = evaluator_of(model, stream)
     answers = ask(evaluator)
     prompts = questions(evaluator)
@@ -132,7 +144,7 @@ def test_probabilities_follow_the_right_answer_so_far(kind):
 @pytest.mark.parametrize("kind", FITS)
 def test_what_stands_on_the_right_changes_nothing(kind):
     # The same network with positions to spare, and other batches.
-    stream, model = build(kind, FITS[kind])
+    stream, model = built(kind, FITS[kind])
     wide_stream, wide = build(kind, FITS[kind] + 6)
     for one, other in zip(model.variables, wide.variables, strict=True):
         value = ops.convert_to_numpy(one)
@@ -167,7 +179,7 @@ def test_prompts_of_one_length_are_compiled_once(monkeypatch):
 
 
 def test_every_sentence_is_asked_once():
-    stream, model = build("words", FITS["words"])
+    stream, model = built("words", FITS["words"])
     evaluator = evaluator_of(model, stream)
     answers, asked = ask(evaluator), evaluator.sentences()
     sentences = {tuple(row) for row in asked}
@@ -182,7 +194,7 @@ def test_every_sentence_is_asked_once():
 
 @pytest.mark.parametrize("kind", FITS)
 def test_fewer_demonstrations_are_the_last_of_more(kind):
-    stream, model = build(kind, 60)
+    stream, model = built(kind, 60)
     evaluator = evaluator_of(model, stream)
     prompts = [
         questions(evaluator, prompt=Prompt(number)) for number in range(4)
@@ -196,7 +208,7 @@ def test_fewer_demonstrations_are_the_last_of_more(kind):
 
 
 def test_another_mapping_is_demonstrated_with_the_same_sentences():
-    stream, model = build("words", FITS["words"])
+    stream, model = built("words", FITS["words"])
     evaluator = evaluator_of(model, stream)
     own = questions(evaluator, "A->C")
     other = questions(evaluator, "A->C", Prompt(1, "A->B"))
@@ -222,6 +234,6 @@ def test_an_id_beyond_the_vocabulary_is_read_as_unknown():
 
 @pytest.mark.parametrize("kind", FITS)
 def test_what_does_not_fit_is_refused(kind):
-    stream, model = build(kind, FITS[kind] - 1)
+    stream, model = built(kind, FITS[kind] - 1)
     with pytest.raises(ValueError, match=f"- 1 = {FITS[kind]}"):
         ask(evaluator_of(model, stream))

@@ -107,6 +107,7 @@ def gradients_of(done):
     return rows.set_index(keys)["value"].sort_index()
 
 
+@pytest.mark.slow
 def test_a_run_has_them_after_each_epoch():
     found = gradients_of(measured_run())
     assert set(found.index.droplevel("epoch")) == {

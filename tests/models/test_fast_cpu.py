@@ -194,7 +194,9 @@ def both_forms(layer, monkeypatch):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("batch", [32, 128, 19])
+@pytest.mark.parametrize(
+    "batch", [32, pytest.param(128, marks=pytest.mark.slow), 19]
+)
 def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
     layer = LAYERS[name]()
     x = normal(0, batch, 6, 6)

@@ -36,6 +36,7 @@ def small(**changes):
     return model, config
 
 
+@pytest.mark.slow
 def test_published_parameter_counts():
     # Facts of Sinha 2024's code: 4,533,631 (sec. 3.1), 34,196,455 (sec. 3.2).
     assert GPTConfig().build().count_params() == 4_533_631

@@ -52,6 +52,7 @@ def gru():
     return model
 
 
+@pytest.mark.slow
 def test_it_trains_and_is_evaluated_exactly():
     by_fit = run(RECURRENT, 1).metrics
     losses = by_fit.query("metric == 'loss'")["value"].to_numpy()

@@ -22,6 +22,7 @@ def wheel(tmp_path_factory):
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_tiny_gpt_alone(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -149,6 +149,7 @@ def test_processes_stay_until_they_are_closed(tmp_path):
     wait_until(lambda: not is_alive(worker))
 
 
+@pytest.mark.slow
 def test_devices_that_are_not_there_are_named(tmp_path):
     store = Store(tmp_path / "store")
     asked = {"devices": "tpu", "num_devices": 99, "tpu": None}
@@ -156,6 +157,7 @@ def test_devices_that_are_not_there_are_named(tmp_path):
         list(in_pool(store, plan_tasks(SWEEP, store), 1, asked))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [None, "1"])
 def test_workers_have_the_threads_of_their_driver(tmp_path, monkeypatch, given):
     # One core each: with as many threads, large products had other bits.

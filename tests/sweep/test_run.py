@@ -224,6 +224,7 @@ def trained(tmp_path_factory):
     return store
 
 
+@pytest.mark.slow
 def test_cells_of_a_shape_share_their_programs(trained, store, monkeypatch):
     kept = OrderedDict()
     monkeypatch.setattr("tiny_gpt.training.compiled_runs._kept", kept)

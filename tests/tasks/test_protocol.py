@@ -143,6 +143,7 @@ def found():
     return run(SUMS, seed=1)
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_is_learned_and_asked(found):
     frame = found.metrics
     assert set(frame["mapping"]) == {"all", "plus", "minus"}
@@ -161,6 +162,7 @@ def test_a_task_of_ones_own_is_learned_and_asked(found):
         assert loss < value["fresh_windows", "loss_answer_words"]
 
 
+@pytest.mark.slow
 def test_many_seeds_are_trained_as_one(found):
     if keras.backend.backend() != "jax":
         pytest.skip("programs of whole epochs need JAX")

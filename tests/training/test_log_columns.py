@@ -22,6 +22,8 @@ from tiny_gpt.training.run_setup import Job
 
 PLACE = ("A->C", "all", "all", "noise")
 PATHS = ["fit", "compiled"] if keras.backend.backend() == "jax" else ["fit"]
+# `fit` compiles anew for callbacks of others.
+QUICK_PATHS = [pytest.param("fit", marks=pytest.mark.slow), *PATHS[1:]]
 
 
 class Noise(keras.callbacks.Callback):
@@ -49,7 +51,7 @@ def run_on(path, callbacks, record=None, experiment=TINY):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", QUICK_PATHS)
 def test_what_a_new_callback_writes_is_in_the_frame(path, tmp_path):
     record = tmp_path / "one"
     found = run_on(path, [Noise()], record)
@@ -97,7 +99,7 @@ def test_a_store_keeps_the_places(tmp_path):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", QUICK_PATHS)
 def test_a_key_that_nobody_declared_ends_the_first_epoch(path, tmp_path):
     with pytest.raises(ValueError, match=r"`log_columns`\. Received: noise$"):
         run_on(path, [Undeclared()], tmp_path / "one")

@@ -213,6 +213,7 @@ def test_in_float64_the_two_ways_are_one():
         )
 
 
+@pytest.mark.slow
 def test_the_packs_are_told_before_they_train():
     told, trained = [], []
     run_seeds(

@@ -9,16 +9,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
-from tiny_gpt.evaluation.evaluate import CompiledEvaluation
-from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.training.compiled_model import CompiledModel, numerics, shape_of
 from tiny_gpt.training.epoch_program import EpochProgram
-from tiny_gpt.training.run_files import set_state, state_of
+from tiny_gpt.training.run_files import state_of
 from tiny_gpt.training.run_setup import Run, RunSetup
-from tiny_gpt.training.update import compile_gpt
 
 # The number of windows is rounded up, so that programs are shared.
 WINDOWS = 64
@@ -40,15 +37,10 @@ class CompiledPrograms:
     """
 
     def __init__(self, like: RunSetup, devices: Sequence[Any] = ()):
-        self.model = like.experiment.model.build()
-        compile_gpt(self.model, like.experiment.train)
-        self.evaluation = CompiledEvaluation(
-            like.experiment.evaluation,
-            self.model,
-            like.experiment.model,
-            like.experiment.task.answer_length,
-        )
-        self.initial = state_of(self.model)
+        compiled = CompiledModel(like.experiment, None)
+        self.model, self.evaluation = compiled.model, compiled.evaluation
+        self.initial = compiled.initial
+        self._compiled = compiled
         self._lock = threading.Lock()
         self._forward = compile_for_model(
             self.model, lambda x: self.model(x, training=False)
@@ -67,11 +59,8 @@ class CompiledPrograms:
 
     def start(self, setup: RunSetup) -> list[np.ndarray]:
         """Returns the saved state of a run, or else its initial state."""
-        rate = setup.experiment.train.learning_rate
         with self._lock:  # one model, many runs
-            set_state(self.model, self.initial)
-            self.model.optimizer.learning_rate = rate
-            setup.start(self.model)
+            self._compiled.start(setup)
             return state_of(self.model)
 
     def snapshot(self, state: Sequence[Any]) -> Snapshot:
@@ -109,7 +98,7 @@ def programs_for(
         like: one of the runs.
         devices: devices that divide the batches of a run; empty for none.
     """
-    key = shape_of(like.experiment), tuple(devices), _numerics()
+    key = shape_of(like.experiment), tuple(devices), numerics()
     with _lock:
         if key not in _kept:
             _kept[key] = CompiledPrograms(like, devices)
@@ -123,31 +112,6 @@ def forget_programs() -> None:
     """Frees the kept programs."""
     with _lock:
         _kept.clear()
-
-
-def _numerics() -> tuple[Any, ...]:
-    """Returns the number formats and precisions that a program depends on."""
-    import jax
-
-    flags = ("jax_default_matmul_precision", "jax_enable_x64")
-    return (
-        keras.config.floatx(),
-        keras.config.dtype_policy().name,
-        *(getattr(jax.config, flag) for flag in flags),
-    )
-
-
-def shape_of(experiment: Experiment) -> tuple[Any, ...]:
-    """Returns what runs that share programs have in common."""
-    train = experiment.train
-    return (
-        experiment.model,
-        train.batch_size,
-        train.clipnorm,
-        train.weight_decay,
-        experiment.evaluation.decoding,
-        experiment.task.answer_length,
-    )
 
 
 def round_up(number: int, multiple: int) -> int:

@@ -77,6 +77,7 @@ def test_rows_are_finite_unique_and_the_same_again(rows):
     assert all(np.isfinite(row[4]) for row in first)
 
 
+@pytest.mark.slow
 def test_an_untrained_network_already_aligns_its_tasks(rows):
     # The same A words stand there: it takes no training to be alike, and no
     # relation either, since D words are as far apart as A words.

@@ -87,6 +87,7 @@ def test_the_fresh_variant_is_a_run_of_its_own(before):
         )
 
 
+@pytest.mark.slow
 def test_each_variant_is_measured(monkeypatch, before):
     monkeypatch.setattr(
         reuse.controls, "build_experiment", lambda *names: ALONE

@@ -173,6 +173,7 @@ def test_a_derangement_moves_everything():
         assert not np.any(moved == np.arange(4))
 
 
+@pytest.mark.slow
 def test_linear_attention_learns_a_mapping():
     # A positive control of the training: one mapping, sentences not shown.
     rng = np.random.default_rng(0)
