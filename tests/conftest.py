@@ -1,12 +1,24 @@
 """What all tests share."""
 
 import gc
+import os
 import resource
 import sys
 
 import pytest
 
+# Their questions are those of JAX, asked again: `make test-slow`.
+SLOW_ON_TENSORFLOW = ("tests/probes/", "tests/experiments/")
 MOST_BYTES = 2**31  # of one process, before it forgets what it has compiled
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow ones are left out
+def pytest_collection_modifyitems(items):
+    if os.environ.get("KERAS_BACKEND") != "tensorflow":
+        return
+    for item in items:
+        if item.nodeid.startswith(SLOW_ON_TENSORFLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="module")
