@@ -1,6 +1,7 @@
 """The profile of a whole run: updates, questions, exact evaluation.
 
-Run       python -m benchmarks.speed.run_profile docs/run_profile
+Run       KERAS_BACKEND=jax python -m benchmarks.speed.run_profile
+          docs/runs/run_profile
 Time      about 4 minutes on 2 CPU cores
 
 The script measures two controls of the quick preset: one is asked after every

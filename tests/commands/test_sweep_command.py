@@ -349,3 +349,18 @@ def test_the_command_is_the_first_word(capsys):
     error = capsys.readouterr().err
     assert "argument COMMAND: invalid choice: 'jax'" in error
     assert "'sweep'" in error
+
+
+@pytest.mark.slow
+def test_weights_are_kept_and_forgotten(sweep, tmp_path, capsys):
+    assert sweep("--keep-weights", action="run") == 0
+    assert "4 runs trained" in capsys.readouterr().out
+    kept = list((tmp_path / "store").glob("cells/*/seed_*.weights.h5"))
+    assert len(kept) == 4
+    assert sweep(action="forget") == 0
+    assert "Weights of 4 runs removed" in capsys.readouterr().out
+    assert not any(path.exists() for path in kept)
+    assert sweep(action="run") == 0
+    assert "0 runs trained" in capsys.readouterr().out
+    assert sweep("--keep-weights", action="run") == 0
+    assert "4 runs trained" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-ACTIONS = ("run", "status", "collect", "plot")
+ACTIONS = ("run", "status", "collect", "plot", "forget")
 EXECUTORS = ("threads", "processes", "ray")
 COMMANDS = {
     "run": "train one experiment; leaves a table and a figure",
@@ -224,7 +224,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         choices=ACTIONS,
         help="run: train what is not finished; status: count finished runs; "
         "collect: write frames and thresholds of finished runs; plot: draw "
-        "maps of what was collected (default: run, collect and plot)",
+        "maps of what was collected; forget: remove the weights that were "
+        "kept (default: run, collect and plot)",
     )
     parser.add_argument(
         "file",
@@ -239,6 +240,12 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the runs; several sweeps and commands may share it at "
         "once (default: results/store)",
+    )
+    parser.add_argument(
+        "--keep-weights",
+        action="store_true",
+        help="keep the trained weights of each run in the store; runs that "
+        "lack them are trained again",
     )
     parser.add_argument(
         "--out",

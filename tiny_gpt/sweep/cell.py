@@ -19,6 +19,7 @@ from tiny_gpt.training.run_files import columns_in
 
 FORMAT = 1  # to be raised when the same config gives other numbers
 SEED_FILE = re.compile(r"seed_(\d+)\.json")
+RESULTS = ("logs", "exact", "wall_s", "weights_hash")
 CONTENT = ("format", "backend", "precision", "experiment")
 
 
@@ -32,6 +33,7 @@ class Finished:
         wall_s: seconds of training and evaluation, compilation included.
         made_on: host, devices and versions, in a line.
         columns: columns of further keys of the logs (`Record.columns`).
+        weights_hash: SHA-256 of the trained weights (`files.hash_arrays`).
     """
 
     logs: list[dict[str, float]]
@@ -39,6 +41,7 @@ class Finished:
     wall_s: float
     made_on: str = ""
     columns: Mapping[str, Column] = dataclasses.field(default_factory=dict)
+    weights_hash: str = ""
 
 
 def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
@@ -70,6 +73,18 @@ def unlabelled(experiment: Experiment, key: str) -> Experiment:
     cell label it differently.
     """
     return dataclasses.replace(experiment, name="cell", condition=key[:16])
+
+
+def results_in(record: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the record of a finished run says of it.
+
+    Raises:
+        KeyError: if it is not that of a finished run.
+    """
+    results = {name: record[name] for name in RESULTS}
+    if "columns" in record:
+        results["columns"] = record["columns"]
+    return results
 
 
 def read_cell(path: Path, key: str, seed: int) -> Finished:
@@ -112,7 +127,8 @@ def _parse(cell: dict[str, Any]) -> Finished:
     )
     made_on = ", ".join(parts)
     wall_s, columns = float(cell["wall_s"]), columns_in(cell)
-    return Finished(logs, exact, wall_s, made_on, columns)
+    weights_hash = str(cell.get("weights_hash", ""))
+    return Finished(logs, exact, wall_s, made_on, columns, weights_hash)
 
 
 def _number(value: float | str | None) -> float:

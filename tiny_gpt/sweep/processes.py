@@ -10,7 +10,8 @@ from tiny_gpt.runtime.processes import ProcessPool, is_told_to_stop
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult, run_task
 
-Where = tuple[Path, str, str | None]  # folder, precision, shared place
+# Folder, precision, shared place, whether weights are kept.
+Where = tuple[Path, str, str | None, bool]
 
 
 class Pool:
@@ -54,7 +55,7 @@ class Pool:
             RuntimeError: if workers die again and again without a task done.
         """
         url = None if store.shared is None else store.shared.url
-        where = store.folder, store.precision, url
+        where = store.folder, store.precision, url, store.keeps_weights
         do = functools.partial(_do, where, self._asked)
         for _, done in self._processes.map(do, tasks):
             yield done

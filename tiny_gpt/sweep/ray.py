@@ -94,9 +94,15 @@ class Cluster:
             The result of each task, when it is done.
 
         Raises:
-            ValueError: if Ray is not installed or does not find the cluster.
+            ValueError: if Ray is not installed or does not find the cluster,
+                or the store keeps weights.
             OSError: if the store cannot be written.
         """
+        if store.keeps_weights:
+            raise ValueError(
+                "Weights are kept by threads and processes of one machine; "
+                "workers of Ray send none. Received: keeps_weights=True"
+            )
         check_installed("ray")
         import ray
 

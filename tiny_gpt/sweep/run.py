@@ -221,7 +221,7 @@ def _unfinished(store: Store, done: TaskResult) -> list[tuple[str, int]]:
     return [
         (key, seed)
         for seed in done.task.seeds
-        if seed not in done.taken and not store.path(key, seed).exists()
+        if seed not in done.taken and not store.is_finished(key, seed)
     ]
 
 

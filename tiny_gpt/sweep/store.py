@@ -2,12 +2,12 @@
 
     store.json              description of the store
     cells/KEY/seed_3.json   a finished run, one file, written in one move
+    cells/KEY/seed_3.weights.h5   its trained weights, where they are kept
     running/KEY_seed_3.*    a run that is not finished (`Record`)
     leases/KEY_seed_3.lock  held by the process that works on the run
 
 KEY is the SHA-256 of all that the numbers of a run depend on, except its seed.
-Sweeps therefore share the cells that they have in common. Weights are not
-kept.
+Sweeps therefore share the cells that they have in common.
 """
 
 import os
@@ -16,6 +16,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from tiny_gpt.sweep.cell import (
     content_of,
     key_of,
     read_cell,
+    results_in,
 )
 from tiny_gpt.sweep.locks import (
     Lease,
@@ -58,7 +60,10 @@ class Store:
             backend.
         shared: URL at which machines exchange finished runs (`Shared`); None
             for none. Leases are of this folder alone, so two machines may
-            make one run twice, with the same content.
+            make one run twice, with the same content. Weights are not
+            exchanged.
+        keeps_weights: whether the trained weights of runs are kept. A run
+            without them is then not finished, and is made again.
 
     Raises:
         ValueError: if the folder holds something else, a store of another
@@ -70,9 +75,11 @@ class Store:
         folder: Path,
         precision: str = "float32",
         shared: str | None = None,
+        keeps_weights: bool = False,
     ):
         check_choice("precision", precision, PRECISIONS)
         self.folder, self.precision = Path(folder), precision
+        self.keeps_weights = keeps_weights
         self._made_on: dict[str, Any] = {}
         try:
             reserve_folder(self.folder)
@@ -91,6 +98,17 @@ class Store:
         """Returns the file of a finished run."""
         return self.folder / "cells" / key / f"seed_{seed}.json"
 
+    def weights(self, key: str, seed: int) -> Path:
+        """Returns the file of the weights of a finished run."""
+        return self.path(key, seed).with_suffix(".weights.h5")
+
+    def is_finished(self, key: str, seed: int) -> bool:
+        """Tells whether a run is there, with its weights if they are kept."""
+        is_there = self.path(key, seed).exists()
+        return is_there and (
+            not self.keeps_weights or self.weights(key, seed).exists()
+        )
+
     def record(self, key: str, seed: int) -> Path:
         """Returns the path of the record of a run, without suffix."""
         # No folder of a cell, which nobody could remove while others write.
@@ -107,6 +125,8 @@ class Store:
         names = names_in(self.folder / "cells" / key)
         matches = [SEED_FILE.fullmatch(name) for name in names]
         found = {int(match[1]) for match in matches if match}
+        if self.keeps_weights:
+            found = {seed for seed in found if self.is_finished(key, seed)}
         if checks:
             found = {seed for seed in found if self._is_whole(key, seed)}
         return found
@@ -141,9 +161,9 @@ class Store:
         For the holder of the lease: the run is fetched from there. A damaged
         file there does not count, with a warning; `keep` replaces it later.
         """
-        if self.path(key, seed).exists():
+        if self.is_finished(key, seed):
             return True
-        if self.shared is None:
+        if self.shared is None or self.keeps_weights:
             return False
         data = self.shared.fetch(key, seed)
         if data is None:
@@ -158,7 +178,8 @@ class Store:
     def keep(self, key: str, experiment: Experiment, seed: int) -> bool:
         """Turns a finished record into the file of the run, if there is one.
 
-        For the holder of the lease. The record and its weights are removed.
+        For the holder of the lease. The record is removed, and its weights
+        are kept or removed with it.
 
         Returns:
             Whether there was one; a damaged record is left to `Record`.
@@ -169,13 +190,7 @@ class Store:
         record = self.record(key, seed)
         finished = Path(f"{record}.json")
         try:
-            run = unseal(finished)
-            values = {
-                name: run[name]
-                for name in ("logs", "exact", "wall_s", "weights_hash")
-            }
-            if "columns" in run:
-                values["columns"] = run["columns"]
+            values = results_in(unseal(finished))
         except (FileNotFoundError, DamagedFileError, KeyError):
             return False
         content = content_of(experiment, self.precision)
@@ -183,6 +198,11 @@ class Store:
             self._made_on = {**describe_environment(), "host": platform.node()}
         made = {"finished": _now(), **self._made_on}
         cell = {"key": key, "seed": seed, **content, "made": made, **values}
+        if self.keeps_weights:
+            weights = self.weights(key, seed)
+            weights.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # moved by one who was killed
+                os.replace(f"{record}.weights.h5", weights)
         self.put(key, seed, seal(cell))
         self._clear(key, seed)
         self.send(key, seed)
@@ -209,7 +229,7 @@ class Store:
     def tidy(self) -> None:
         """Removes the leftovers of processes killed at the end of a run."""
         for key, seed in self._begun():
-            if self.path(key, seed).exists():
+            if self.is_finished(key, seed):
                 lease = self.lease(key, seed)
                 if lease is not None:
                     self._clear(key, seed)
@@ -286,7 +306,7 @@ class Store:
     def partial(self) -> Iterator[tuple[str, int]]:
         """Yields key and seed of runs that were started but not finished."""
         for key, seed in self._begun():
-            if not self.path(key, seed).exists():
+            if not self.is_finished(key, seed):
                 yield key, seed
 
     def _begun(self) -> list[tuple[str, int]]:

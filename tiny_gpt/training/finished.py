@@ -52,8 +52,24 @@ def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
             f"The run must be finished. Received: record={record}, after "
             f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
         )
-    model = experiment.model.build()
     weights = Path(f"{record}.weights.h5")
+    return read_model(experiment, weights, progress.weights_hash)
+
+
+def read_model(
+    experiment: Experiment, weights: Path, weights_hash: str | None
+) -> keras.Model:
+    """Builds a model with the weights of a file.
+
+    Args:
+        experiment: what was run.
+        weights: the file, "*.weights.h5".
+        weights_hash: SHA-256 of the weights at the end of the run.
+
+    Raises:
+        DamagedFileError: if the weights are not those.
+    """
+    model = experiment.model.build()
     try:
         model.load_weights(weights)
         found = hash_arrays(model.get_weights())
@@ -61,10 +77,10 @@ def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
         raise DamagedFileError(
             f"The weights of a run must be whole. Received: {weights} ({error})"
         ) from error
-    if found != progress.weights_hash:
+    if found != weights_hash:
         raise DamagedFileError(
             "The weights of a run must be those it ended with, of SHA-256 "
-            f"{progress.weights_hash}. Received: {weights}, of {found}"
+            f"{weights_hash}. Received: {weights}, of {found}"
         )
     return model
 

@@ -29,9 +29,16 @@ from tiny_gpt.runtime.environment import (
 from tiny_gpt.sweep.adaptive import Rule, run_adaptively
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Sweep
+from tiny_gpt.sweep.kept_weights import forget_weights
 from tiny_gpt.sweep.processes import Pool
 from tiny_gpt.sweep.ray import Cluster
-from tiny_gpt.sweep.run import Executor, Outcome, exchange, run_sweep
+from tiny_gpt.sweep.run import (
+    Executor,
+    Outcome,
+    exchange,
+    experiments_by_key,
+    run_sweep,
+)
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import in_process
 
@@ -69,7 +76,12 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
         )
     if is_collected:
         check_folder(sweep, folder)
-    store = Store(options.store, options.precision, options.shared)
+    store = Store(
+        options.store, options.precision, options.shared, options.keep_weights
+    )
+    if options.action == "forget":
+        _forget(sweep, store, console)
+        return 0
     if options.action in ("status", "collect"):
         exchange(sweep, store)
     if options.action == "status":
@@ -91,6 +103,16 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)
+
+
+def _forget(sweep: Sweep, store: Store, console: Console) -> None:
+    keys = experiments_by_key(sweep, store)
+    num_files, num_bytes = forget_weights(store, keys)
+    console.print(
+        f"Weights of {num_files} runs removed, {num_bytes / 1e6:.1f} MB; the "
+        "runs are kept.",
+        highlight=False,
+    )
 
 
 def _parse_shard(text: str) -> tuple[int, int]:
