@@ -161,10 +161,21 @@ class Trials:
         except (OSError, ValueError, RuntimeError) as caught:
             error, found = f"{type(caught).__name__}: {caught}", {}
         left = [*(folder / "running").iterdir(), *folder.rglob("saving_*")]
-        is_whole = num_before - num_damaged + num_made == NUM_RUNS and not left
-        is_whole &= len(store.damaged()) == num_damaged
-        is_whole &= not self._is_leased(store)
-        is_same = found == self.undisturbed
+        others = [
+            n for n in self.undisturbed if found.get(n) != self.undisturbed[n]
+        ]
+        faults = {
+            f"made {num_made} after {num_before}": (
+                num_before - num_damaged + num_made != NUM_RUNS
+            ),
+            f"left {[path.name for path in left]}": left,
+            f"set aside {store.damaged()}": len(store.damaged()) != num_damaged,
+            "a lease is held": self._is_leased(store),
+            f"other content {others}": others or len(found) != NUM_RUNS,
+        }
+        error = error or "; ".join(
+            what for what, is_so in faults.items() if is_so
+        )
         self.rows.append(
             {
                 "event": event,
@@ -174,7 +185,7 @@ class Trials:
                 "runs": NUM_RUNS,
                 "finished_before": num_before,
                 "made_after": num_made,
-                "survived": is_same and is_whole and not error,
+                "survived": not error,
                 "error": error,
                 "seconds": round(time.perf_counter() - start, 1),
             }
