@@ -4,7 +4,7 @@ Question  Does a model of the published size compose A->C, or learn it from
           its 50 sentences as any other mapping?
 Paper     Composes (assumption 2, sec. 3.1.3), from one unseeded run of each
           of three conditions.
-Run       make paper-campaign (BACKEND=tensorflow alone)
+Run       make paper-campaign (TensorFlow only)
 Time      about an hour a run with a majority, minutes for A->C alone, on 2
           CPU cores
 
@@ -38,7 +38,7 @@ SOURCES = {
 }
 TITLES = {
     "sparse": "A → B, B → C and 50 A → C pairs",
-    "scrambled": "the same, A → C disagrees with A → B → C on every word",
+    "scrambled": "A → B, B → C and 50 pairs of an A → C that disagrees",
     "no_route_54": "A → B, D → C and 50 A → C pairs (54 tokens)",
     "sparse_54": "A → B, B → C and 50 A → C pairs (54 tokens)",
     "alone": "50 A → C pairs alone",

@@ -244,8 +244,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-weights",
         action="store_true",
-        help="keep the trained weights of each run in the store; runs that "
-        "lack them are trained again",
+        help="keep trained weights; runs that lack them are trained again",
     )
     parser.add_argument(
         "--out",
