@@ -5,6 +5,9 @@ PRESET ?= quick
 SEEDS ?=
 BACKEND ?= jax
 OUT ?=
+# threads, processes, ray or slurm; as suits the command, unless given.
+EXECUTOR ?=
+STORE ?=
 # Runs at once; as many as suit, unless given.
 JOBS ?=
 # auto, cpu, gpu or tpu, and how many; all that the backend offers first.
@@ -30,24 +33,26 @@ COLAB_PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13*/bi
 
 # Of lock: extras that targets install. What CUDA needs is left to torch, jax
 # and tensorflow, which need different versions of it.
-LOCKED = lab,jax,tf-cpu,notebook,test,examples,bench,ray,remote
+LOCKED = lab,jax,tf-cpu,notebook,test,examples,bench,ray,remote,slurm
 UNLOCKED = ^(nvidia|cuda|triton)
 
+comma := ,
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet $(if $(NEWEST),,--constraint constraints.txt)
-EXTRA = $(or $($(BACKEND)-$(DEVICES)),$(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND)))
+EXTRA = $(or $($(BACKEND)-$(DEVICES)),$(if $(filter tensorflow,$(BACKEND)),tf-cpu,$(BACKEND)))$(addprefix $(comma),$(filter ray slurm,$(EXECUTOR)))
 jax-gpu = gpu
 jax-tpu = tpu
 tensorflow-gpu = tf-gpu
 tensorflow-tpu = tf-tpu
 RUN = $(BIN)/python -m experiments
-OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
+WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
 .PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow DEVICES=auto|cpu|gpu|tpu NUM_DEVICES=1 OUT=DIR ARGS="...", of sweep FILE=experiments/sweeps/...toml'
+	@echo 'Variables: PRESET=quick|paper SEEDS=5 JOBS=2 BACKEND=jax|tensorflow DEVICES=auto|cpu|gpu|tpu NUM_DEVICES=1 OUT=DIR STORE=DIR EXECUTOR=threads|processes|ray|slurm ARGS="...", of sweep FILE=experiments/sweeps/...toml'
 
 exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, frames
 	@$(RUN) triangle $(OPTIONS)
@@ -72,7 +77,7 @@ paper-campaign: $(VENV)/lab-tf-cpu  ## the published size, one run after the oth
 
 sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/samples_by_majority.toml
 	@$(if $(or $(SEEDS),$(filter-out quick,$(PRESET))),echo 'error: seeds and preset of a sweep stand in FILE'; exit 2)
-	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+	@$(RUN) sweep "$(FILE)" --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 
 test: $(VENV)/test  ## the tests, on both backends
 	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS)
@@ -83,7 +88,7 @@ test-slow: $(VENV)/test  ## those that take long: whole commands, processes that
 	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and slow'
 
 test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends
-	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py
+	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py tests/commands/test_runner.py
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
@@ -92,8 +97,8 @@ test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py tests/benchmarks/test_sweep_faults.py tests/training/test_full_disk.py
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py
 
-test-ray: $(VENV)/ray  ## sweeps on a cluster of Ray on this machine
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m ray tests/sweep/test_ray.py
+test-ray: $(VENV)/ray  ## sweeps and a reproduction on a cluster of Ray on this machine
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m ray tests/sweep/test_ray.py tests/commands/test_reproduce_on_ray.py
 
 test-callbacks: $(VENV)/test  ## the callbacks alone, in a fresh environment, on each backend
 	$(BIN)/python -m benchmarks.pages.light_import --tests-only

@@ -3,8 +3,8 @@
 Run       make paper-campaign
 Time      50 hours on 2 CPU cores; it may be stopped at any moment
 
-Each run is a command of its own, at the lowest priority, into
-`results/paper_size`, where it continues if it was stopped. What it found is
+Each run is a command of its own, at the lowest priority. It continues from the
+store if it was stopped. What it found is drawn in `results/paper_size` and
 copied to `docs/runs/paper`, without weights. A run that is there is not made
 again, so the campaign goes on wherever those files are. `state.json` has
 what is done, what is left and how many hours that takes. Order, seeds and the

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,7 @@ import keras
 
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.devices import Placement
-from tiny_gpt.runtime.environment import current_precision, set_up_worker
-from tiny_gpt.runtime.processes import ProcessPool, Stopped, is_told_to_stop
 from tiny_gpt.training.compiled_model import CompiledModel, borrow_model
-from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.many_seeds import (
     Callbacks,
     OnEpoch,
@@ -132,37 +129,31 @@ def run_all(
     save_every_s: float = 30.0,
     placement: Placement | None = None,
     callbacks: Callbacks | None = None,
-) -> Iterator[tuple[Job, Run | None]]:
+) -> Iterator[tuple[Job, Run]]:
     """Runs many jobs; the one place that chooses how runs are trained.
 
     On JAX one compiled program trains all seeds (`many_seeds.run_jobs`). Other
-    backends train one run after the other through `fit`. With more than one
-    worker they do so in several processes, of equal precision and devices.
+    backends train one run after the other through `fit`.
 
     Args:
         jobs: what to run, started in this order.
         num_workers: runs at once; by default as many as suit the machine on
-            JAX, and one elsewhere.
+            JAX. Elsewhere one; `sweep.processes` has more.
         seeds_per_batch: runs in one batch of a program, see `run_jobs`;
             elsewhere each run is a batch of its own.
         on_epoch: called after each epoch with the job, the epoch, counted
-            from 1, and its logs. On JAX several threads call it. It is never
-            called for a run in another process.
+            from 1, and its logs. On JAX several threads call it.
         on_start: called once with the batches of seeds, before training.
         save_every_s: least seconds between two savings of a run.
         placement: devices; by default all on JAX, the first elsewhere.
-        callbacks: from a job to further callbacks, see `run_jobs`; not for
-            runs in other processes.
+        callbacks: from a job to further callbacks, see `run_jobs`.
 
     Yields:
-        Each job when its run is finished, with the run if it was trained in
-        this process. A run of another process leaves only its record
-        (`load_finished`), and its job comes with None.
+        Each job with its run, when it is finished.
 
     Raises:
         ValueError: if a number is below 1, the backend cannot do what the
             arguments say, or a job is invalid (`run`); before any training.
-        RuntimeError: if processes are killed again and again.
     """
     check_numbers(num_workers, seeds_per_batch)
     if keras.backend.backend() == "jax":
@@ -177,68 +168,9 @@ def run_all(
             callbacks,
         )
         return
-    num_workers = num_workers or 1
-    _check_for_fit(jobs, num_workers, seeds_per_batch, placement, callbacks)
+    _check_for_fit(jobs, num_workers, seeds_per_batch, placement)
     if on_start is not None and jobs:
-        on_start(_batches_of_one(len(jobs), num_workers, placement))
-    if num_workers == 1:
-        yield from _fit_all(jobs, on_epoch, save_every_s, placement, callbacks)
-        return
-    asked = None if placement is None else placement.asked
-    work = functools.partial(_work, current_precision(), asked, save_every_s)
-    with ProcessPool(num_workers) as pool:
-        yield from pool.map(work, jobs)
-
-
-def _batches_of_one(
-    num_jobs: int, num_workers: int, placement: Placement | None
-) -> SeedBatches:
-    n = 1 if placement is None else placement.num_devices
-    return SeedBatches(num_workers, (1,) * num_jobs, False, n, n > 1)
-
-
-def _check_for_fit(
-    jobs: Sequence[Job],
-    num_workers: int,
-    seeds_per_batch: int | None,
-    placement: Placement | None,
-    callbacks: Callbacks | None,
-) -> None:
-    """Refuses what `fit` cannot do, in this process or in several."""
-    backend = keras.backend.backend()
-    if (seeds_per_batch or 1) > 1:
-        raise ValueError(
-            "`seeds_per_batch` is for JAX; elsewhere each run is a batch of "
-            f"its own. Received: seeds_per_batch={seeds_per_batch} on {backend}"
-        )
-    for job in jobs:
-        check_clipping(job.experiment.train, placement)
-        open_record(job.experiment, job.seed, job.record)
-    if num_workers == 1:
-        return
-    if placement is not None and placement.is_replicated:
-        raise ValueError(
-            "Several devices train one run at a time. Received: "
-            f"num_workers={num_workers}, {placement.num_devices} devices on "
-            f"{backend}"
-        )
-    if callbacks is not None or any(job.record is None for job in jobs):
-        raise ValueError(
-            "Runs in processes leave their records alone: each needs one, and "
-            "callbacks cannot follow. Received: "
-            f"num_workers={num_workers} on {backend}, with callbacks or "
-            "without a record"
-        )
-
-
-def _fit_all(
-    jobs: Sequence[Job],
-    on_epoch: OnEpoch | None,
-    save_every_s: float,
-    placement: Placement | None,
-    callbacks: Callbacks | None,
-) -> Iterator[tuple[Job, Run]]:
-    """Runs jobs one after the other, in this process."""
+        on_start(_batches_of_one(len(jobs), placement))
     for job in jobs:
         done = run(
             job.experiment,
@@ -253,6 +185,33 @@ def _fit_all(
         yield job, done
 
 
+def _batches_of_one(num_jobs: int, placement: Placement | None) -> SeedBatches:
+    n = 1 if placement is None else placement.num_devices
+    return SeedBatches(1, (1,) * num_jobs, False, n, n > 1)
+
+
+def _check_for_fit(
+    jobs: Sequence[Job],
+    num_workers: int | None,
+    seeds_per_batch: int | None,
+    placement: Placement | None,
+) -> None:
+    """Refuses what `fit` cannot do."""
+    backend = keras.backend.backend()
+    for name, value in (
+        ("num_workers", num_workers),
+        ("seeds_per_batch", seeds_per_batch),
+    ):
+        if (value or 1) > 1:
+            raise ValueError(
+                f"`{name}` above 1 is for JAX; elsewhere runs are trained one "
+                f"after the other. Received: {name}={value} on {backend}"
+            )
+    for job in jobs:
+        check_clipping(job.experiment.train, placement)
+        open_record(job.experiment, job.seed, job.record)
+
+
 def _telling(
     on_epoch: Callable[[int, dict[str, float]], None] | None,
 ) -> list[keras.callbacks.Callback]:
@@ -264,21 +223,3 @@ def _telling(
             on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)
         )
     ]
-
-
-def _work(
-    precision: str,
-    asked: Mapping[str, Any] | None,
-    save_every_s: float,
-    job: Job,
-) -> None:
-    """Runs a job in a worker process."""
-    placement = set_up_worker(precision, asked)
-    # Another worker may have been killed after it had finished the job.
-    if load_finished(job.experiment, job.seed, job.record) is None:
-        list(_fit_all([job], _stop_if_told, save_every_s, placement, None))
-
-
-def _stop_if_told(*_: object) -> None:
-    if is_told_to_stop():
-        raise Stopped

@@ -7,11 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.fault import Ended, Fault, Step
-from benchmarks.faults.miniature import serve_command, serve_loading
+from benchmarks.faults.miniature import OUT, serve_command, serve_loading
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 DEADLINE_S = 480.0  # of a command that takes seconds
@@ -38,23 +39,36 @@ class Commands:
         self._context.set_forkserver_preload(modules)
 
     def start(
-        self, path: str, folder: Path, fault: Fault | None = None
+        self,
+        path: str,
+        folder: Path,
+        fault: Fault | None = None,
+        out: str = OUT,
     ) -> "Command":
-        """Starts the command of a path, with a fault."""
+        """Starts the command of a path.
+
+        Args:
+            path: one of `PATHS`.
+            folder: of the trial.
+            fault: what happens to it.
+            out: name of the results folder in it.
+        """
         reader, writer = self._context.Pipe(duplex=False)
-        output = self._new_output()
-        arguments = (path, folder, fault or Fault(), writer, output)
-        process = self._context.Process(target=serve_command, args=arguments)
+        fault, output = fault or Fault(), self._new_output()
+        process = self._context.Process(
+            target=serve_command,
+            args=(path, folder, out, fault, writer, output),
+        )
         process.start()
         writer.close()
-        return Command(process, reader, output, fault or Fault())
+        return Command(process, reader, output, fault)
 
     def run(self, path: str, folder: Path, fault: Fault | None = None) -> Ended:
         """Runs a command to its end."""
         return self.start(path, folder, fault).end()
 
     def load(self, folders: Sequence[Path]) -> Ended:
-        """Loads the weights of all runs of some folders."""
+        """Loads the weights of all runs of some trials' folders."""
         output = self._new_output()
         process = self._context.Process(
             target=serve_loading, args=(folders, output)
@@ -79,23 +93,23 @@ class Command:
         self._rest = b""
 
     def wait_for(self, phase: str) -> None:
-        """Waits until a phase begins."""
+        """Waits until a phase begins, or it is time for the fault."""
         while not any(step.phase == phase for step in self._steps):
-            if not self._read():
+            if self._is_time() or not self._read():
                 return
 
     def end(self) -> Ended:
         """Waits for the end, and sends the signal when it is time."""
         fault = self._fault
         deadline = time.perf_counter() + DEADLINE_S
-        sent = False
-        while self._read(deadline - time.perf_counter()):
-            met = [s for s in self._steps if fault.is_at(s.phase, s.name)]
-            if not sent and len(met) > fault.occurrence:
+        sent, is_open = False, True
+        while is_open:
+            if not sent and self._is_time():
                 sent = True
                 if fault.action == "kill" or fault.action in SIGNALS:
                     time.sleep(fault.delay_s)
                     self._send(SIGNALS.get(fault.action, signal.SIGKILL))
+            is_open = self._read(deadline - time.perf_counter())
         self._process.join(max(1.0, deadline - time.perf_counter()))
         code = self._process.exitcode
         if code is None:  # it hangs, and says where
@@ -107,6 +121,11 @@ class Command:
         self._reader.close()
         output = self._output.read_text() if self._output.exists() else ""
         return Ended(code, output, tuple(self._steps))
+
+    def _is_time(self) -> bool:
+        fault = self._fault
+        met = [s for s in self._steps if fault.is_at(s.phase, s.name)]
+        return len(met) > fault.occurrence
 
     def _send(self, number: int) -> None:
         if self._process.is_alive():
@@ -120,3 +139,9 @@ class Command:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._steps += [Step(*json.loads(line)) for line in lines]
         return bool(data)
+
+
+def end_all(commands: Sequence[Command]) -> list[Ended]:
+    """Waits for commands that may wait for each other."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return list(pool.map(Command.end, commands))

@@ -7,24 +7,33 @@ Time      13 minutes on 2 CPU cores, shared with other work
 
 The benchmark runs the real command line, `python -m experiments triangle`, on
 a miniature of two conditions, two seeds and `NUM_EPOCHS` epochs, saved after
-each. The command announces each step through a pipe. There it is killed,
-stopped, or given an error. Then the same command is started again.
+each, with a results folder and a store that keeps weights. The command
+announces each step through a pipe. There it is killed, stopped, or given an
+error. Then the same command is started again.
 
-- Survived: the exit code is 0; the bytes of `metrics.csv`, `events.csv` and
-  the logs, and the hash of the weights of every run, are those of a command
-  that was never stopped; the saved weights have that hash; and no other file
-  is left over.
+- Survived: the exit code is 0; the bytes of `metrics.csv` and `events.csv`,
+  and all that the store has of every run, its logs, exact evaluation and hash
+  of the weights, are those of a command that was never stopped; the saved
+  weights have that hash; and no other file is left over.
 - Detected: the command said what was wrong, or a damaged file was set aside or
   written again; empty if there is nothing to detect.
 - Lost: it did not survive, was not detected, or left a file with its final
   name that is not whole.
 
-Kills are SIGKILL at a random moment of each phase. In the phase "writing" the
-process is held between two system calls while it is killed. A few are killed
-again in the next attempt. A full disk is an injected ENOSPC at each kind of
-write, and a limit on the size of files, which cuts a write in the middle.
-Damaged weights are found by the command that loads them. Then the files of
-their run are removed, and it is trained again.
+Kills are SIGKILL at a random moment of each phase, and at each kind of write
+into the store. In the phase "writing" the process is held between two system
+calls while it is killed. A few are killed again in the next attempt. A full
+disk is an injected ENOSPC at each kind of write, and a limit on the size of
+files, which cuts a write in the middle.
+
+Two commands at once share the runs: no epoch is trained twice. If one of them
+is killed or stopped, the other finishes everything, and trains at most one
+epoch of each run again.
+
+A damaged run is made again, and no other. Damaged weights are found by the
+command that loads them. Then they are removed, and their run is made again. A
+store whose mark is damaged is refused; then the mark is removed. A store of
+another version is refused in a line, and nothing is changed.
 
 `fit` has no compiled programs to keep, and is slow to start. Its command
 therefore finds three of the four runs finished, as if it had been killed
@@ -32,7 +41,6 @@ before. The command line uses `fit` on TensorFlow alone; on JAX it replaces the
 compiled path.
 """
 
-import itertools
 import json
 import os
 import subprocess
@@ -44,14 +52,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.faults.commands import SIGNALS, Commands
-from benchmarks.faults.fault import PHASES
+from benchmarks.faults.catalogue import try_all
+from benchmarks.faults.commands import Commands
 from benchmarks.faults.miniature import PATHS
 from benchmarks.faults.trials import Trials
 
-KILLS = 20  # on each path
-MOMENTS = ("half written", "written", "renaming", "renamed", "removed")
-DAMAGES = ("cut", "flip", "empty")
 COLUMNS = (
     "path",
     "kind",
@@ -63,73 +68,6 @@ COLUMNS = (
     "lost",
     "seconds",
 )
-
-
-# What is written, and at which moment it fails.
-WRITES = (
-    "half written saving_manifest.json",
-    "making runs",
-    "half written .jsonl",
-    "half written .checkpoint",
-    "opening .weights.h5",
-    "renaming .weights.h5",
-    "half written saving_seed_4.json",
-    "half written saving_metrics.csv",
-    "half written saving_events.csv",
-    "half written saving_summary.json",
-    "opening figure_2.png.tmp",
-    "half written saving_table_1.md",
-    "renaming manifest.json",
-)
-LIMITS = (5_000, 7_000, 20_000, 60_000, 150_000)  # bytes
-MIDWAY = (
-    ("run.checkpoint",),
-    ("run.previous.checkpoint",),
-    ("run.checkpoint", "run.previous.checkpoint"),
-    ("run.jsonl",),
-    ("manifest.json",),
-)
-FINISHED = (
-    ("run.json",),
-    ("run.weights.h5",),
-    ("run.jsonl",),
-    ("metrics.csv",),
-    ("events.csv",),
-    ("manifest.json",),
-)
-
-
-def try_all(trials: Trials) -> None:
-    """Tries every fault on one path; the slower paths get fewer errors."""
-    seeds = itertools.count()
-    is_fast = trials.path == "compiled, many seeds"
-    trials.repeat(next(seeds))
-    for i in range(KILLS):
-        phase = PHASES[i % len(PHASES)]
-        moment = MOMENTS[i // len(PHASES) % len(MOMENTS)]
-        trials.signal(
-            "kill", phase, next(seeds), moment if phase == "writing" else ""
-        )
-    for i, phase in enumerate(PHASES):
-        for action in SIGNALS if is_fast else [list(SIGNALS)[i % 2]]:
-            trials.signal(action, phase, next(seeds))
-    for name in WRITES if is_fast else WRITES[2:5]:
-        trials.error("ENOSPC", name, next(seeds))
-    for limit in LIMITS if is_fast else LIMITS[2:3]:
-        trials.limit(next(seeds), limit)
-    denied = ("renaming manifest.json", "making runs", "renaming .checkpoint")
-    for name in denied if is_fast else denied[2:]:
-        trials.error("EACCES", name, next(seeds))
-    if is_fast:
-        trials.no_folder(next(seeds))
-    for how in DAMAGES if is_fast else ["flip"]:
-        for names in MIDWAY if is_fast else MIDWAY[::2]:
-            trials.damage(names, how, False, next(seeds))
-        for names in FINISHED if is_fast else FINISHED[:3]:
-            trials.damage(names, how, True, next(seeds))
-    for phase in ("", "compiling", "writing") if is_fast else [""]:
-        trials.race(phase, next(seeds))
-    trials.load_all(next(seeds))
 
 
 def main() -> None:

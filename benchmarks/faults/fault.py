@@ -1,6 +1,7 @@
 """Faults, the steps at which they happen, and how a command ended."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 PHASES = ("compiling", "stepping", "evaluating", "writing")
 
@@ -10,10 +11,10 @@ class Fault:
     """A fault of a command, and its moment.
 
     Attributes:
-        action: "kill", "SIGINT", "SIGTERM", or the name of an error, such as
-            "ENOSPC"; "" for nothing.
+        action: "kill", "SIGINT", "SIGTERM", "raise", or the name of an error
+            of the system, such as "ENOSPC"; "" for nothing.
         phase: one of `PHASES`.
-        name: of the step, e.g. "renaming metrics.csv"; None for any.
+        name: of the step, e.g. "renaming out/metrics.csv"; None for any.
         occurrence: number of the step among those of that phase and name,
             from 0.
         delay_s: seconds from the beginning of the step to a signal.
@@ -40,13 +41,17 @@ class Step:
         at_s: time in seconds of its clock.
         thread: which of its threads.
         phase: one of `PHASES`.
-        name: e.g. "renaming metrics.csv".
+        name: e.g. "renaming out/metrics.csv"; `watch.name_of` names files.
     """
 
     at_s: float
     thread: int
     phase: str
     name: str
+
+    def matches(self, phase: str, pattern: str) -> bool:
+        """Tells whether it is one of a phase, and its name fits a pattern."""
+        return self.phase == phase and fnmatchcase(self.name, pattern)
 
 
 @dataclass(frozen=True)

@@ -1,70 +1,118 @@
-"""The folder of a command: its results, and ways to damage them."""
+"""The folder of a trial: the results of its command, ways to damage them."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults.miniature import OUT, STORE
+
 
 @dataclass(frozen=True)
 class Result:
-    """The files of a finished command.
+    """The results of a finished command.
 
     Attributes:
-        frames: bytes of the frames and of the logs of each run, by name.
-        hashes: SHA-256 of the weights of each run, by its record.
-        names: files, except those that were set aside.
+        frames: bytes of the frames, by name.
+        runs: all that the store has of each run, by its file, but when and
+            where it was made, and its seconds.
+        manifest: what the manifest says of runs and files.
+        names: files, except locks and those that were set aside.
     """
 
     frames: dict[str, bytes]
-    hashes: dict[str, str]
+    runs: dict[str, dict[str, Any]]
+    manifest: dict[str, Any]
     names: frozenset[str]
 
+    @property
+    def hashes(self) -> list[str]:
+        """SHA-256 of the weights of each run."""
+        return [run["weights_hash"] for run in self.runs.values()]
 
-def read_result(folder: Path) -> Result:
-    """Reads the files of a finished command."""
+
+def read_result(folder: Path, out: str = OUT) -> Result:
+    """Reads the results of a finished command.
+
+    Args:
+        folder: of the trial.
+        out: name of the results folder in it.
+    """
     from tiny_gpt.runtime.files import unseal
+    from tiny_gpt.runtime.results_folder import read_manifest
 
-    names = {
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and ".damaged" not in path.name
-    }
+    results, store = folder / out, folder / STORE
+    runs = {}
+    for path in sorted(store.glob("cells/*/*.json")):
+        run = unseal(path)
+        del run["made"], run["wall_s"]
+        runs[str(path.relative_to(store))] = run
+    manifest = read_manifest(results)
     return Result(
         {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in (
-                folder / "metrics.csv",
-                folder / "events.csv",
-                *folder.glob("runs/*/*.jsonl"),
-            )
+            name: (results / name).read_bytes()
+            for name in ("metrics.csv", "events.csv")
         },
-        {
-            str(path.relative_to(folder)): unseal(path)["weights_hash"]
-            for path in sorted(folder.glob("runs/*/*.json"))
-        },
-        frozenset(names),
+        runs,
+        {name: manifest[name] for name in ("status", "config", "files")},
+        frozenset(
+            str(path.relative_to(place))
+            for place in (results, store)
+            for path in place.rglob("*")
+            if path.is_file() and not _is_extra(path)
+        ),
     )
+
+
+def _is_extra(path: Path) -> bool:
+    return ".damaged" in path.name or path.name.endswith(".lock")
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    """Returns the bytes of each file in a folder, except locks."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(".lock")
+    }
 
 
 def find_half_written(folder: Path) -> list[str]:
     """Returns the files that have their final name and are not whole."""
-    from tiny_gpt.runtime.files import DamagedFileError, read_checkpoint, unseal
-    from tiny_gpt.runtime.results_folder import read_manifest
+    from tiny_gpt.runtime.files import DamagedFileError
 
     half = []
     for path in folder.rglob("*"):
         if path.name.startswith("saving_") or not path.is_file():
             continue
         try:
-            if path.suffix == ".checkpoint":
-                read_checkpoint(path)
-            elif path.name == "manifest.json":
-                read_manifest(folder)
-            elif path.suffix == ".json" and path.parent != folder:
-                unseal(path)
-        except DamagedFileError:
+            _read(path)
+        except (DamagedFileError, OSError, json.JSONDecodeError):
             half.append(path.name)
     return half
+
+
+def _read(path: Path) -> None:
+    """Reads a file of a command, if it can be told whether it is whole."""
+    import h5py
+
+    from tiny_gpt.runtime.files import read_checkpoint, unseal
+    from tiny_gpt.runtime.results_folder import read_manifest
+    from tiny_gpt.sweep.cell import SEED_FILE, read_cell
+
+    seed = SEED_FILE.fullmatch(path.name)
+    if path.suffix == ".checkpoint":
+        read_checkpoint(path)
+    elif path.suffix == ".h5":
+        h5py.File(path).close()
+    elif path.name == "manifest.json":
+        read_manifest(path.parent)
+    elif seed:
+        read_cell(path, path.parent.name, int(seed[1]))
+    elif path.parent.name == "running" and path.suffix == ".json":
+        unseal(path)
+    elif path.suffix == ".json":
+        json.loads(path.read_text())
 
 
 def damage(path: Path, how: str) -> None:

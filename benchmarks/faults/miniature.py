@@ -23,6 +23,8 @@ PATHS = {
 CONDITIONS = ("a_to_c_alone", "sparse_a_to_c")
 SEEDS = (3, 4)
 NUM_EPOCHS = 4
+NUM_RUNS = len(CONDITIONS) * len(SEEDS)
+OUT, STORE = "out", "store"  # in the folder of a trial
 
 
 def shrink(
@@ -68,26 +70,59 @@ def shrink(
     )
 
 
-def fit_jobs(jobs: Sequence[Any], *_: Any, **__: Any) -> Iterator[Any]:
+def experiments() -> list[Any]:
+    """Returns the experiment of each condition."""
+    from experiments import triangle
+
+    return [
+        shrink(triangle.build_experiment, "quick", condition)
+        for condition in CONDITIONS
+    ]
+
+
+def keys() -> list[str]:
+    """Returns the key of each condition in a store."""
+    from tiny_gpt.sweep.cell import content_of, key_of
+
+    return [key_of(content_of(each, "float32")) for each in experiments()]
+
+
+def fit_jobs(
+    jobs: Sequence[Any],
+    num_workers: int | None,
+    seeds_per_batch: int | None,
+    on_epoch: Callable[..., None],
+    *_: Any,
+) -> Iterator[Any]:
     """Runs jobs through `fit`, in place of `run_jobs`."""
     import keras
 
     from tiny_gpt.train import run
 
     for job in jobs:
-        yield job, run(job.experiment, job.seed, job.record)
+        tell = functools.partial(on_epoch, job)
+        yield job, run(job.experiment, job.seed, job.record, on_epoch=tell)
         keras.utils.clear_session()
 
 
-def command_line(path: str, folder: Path) -> list[str]:
-    """Returns the arguments of the command."""
+def command_line(path: str, folder: Path, out: str) -> list[str]:
+    """Returns the arguments of the command.
+
+    Args:
+        path: one of `PATHS`.
+        folder: of the trial.
+        out: name of the results folder in it.
+    """
     seeds = ["--seeds", str(len(SEEDS)), "--first-seed", str(SEEDS[0])]
-    where = ["--out", str(folder), "--backend", PATHS[path]]
-    return ["triangle", "--conditions", *CONDITIONS, *seeds, *where]
+    where = ["--out", str(folder / out), "--store", str(folder / STORE)]
+    how = ["--keep-weights", "--backend", PATHS[path]]
+    if path == "fit on JAX":  # `fit` trains one run at a time
+        how += ["--jobs", "1"]
+    return ["triangle", "--conditions", *CONDITIONS, *seeds, *where, *how]
 
 
 def serve_command(
-    path: str, folder: Path, fault: Fault, pipe: Any, output: Path
+    path: str, folder: Path, out: str, fault: Fault, pipe: Any, output: Path
 ) -> None:
     """Runs the command in this process, and ends it."""
     _print_into(output)
@@ -107,27 +142,33 @@ def serve_command(
     if fault.largest_file is not None:
         limit = fault.largest_file
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    sys.argv = ["experiments", *command_line(path, folder)]
+    sys.argv = ["experiments", *command_line(path, folder, out)]
     runpy.run_module("experiments", run_name="__main__")
 
 
 def serve_loading(folders: Sequence[Path], output: Path) -> None:
-    """Loads all weights in some folders; ends with 2 if some are refused."""
-    _print_into(output)
-    from experiments import triangle
-    from tiny_gpt.runtime.files import DamagedFileError
-    from tiny_gpt.training.finished import load_model
+    """Loads all weights in some folders.
 
+    Ends with 2 if some are refused, and with 3 if some are missing.
+    """
+    _print_into(output)
+    from tiny_gpt.runtime.files import DamagedFileError
+    from tiny_gpt.sweep.kept_weights import load_model
+    from tiny_gpt.sweep.store import Store
+
+    of_conditions = experiments()
     for folder in folders:
-        for condition in CONDITIONS:
-            experiment = shrink(triangle.build_experiment, "quick", condition)
+        store = Store(folder / STORE, "float32", keeps_weights=True)
+        for experiment in of_conditions:
             for seed in SEEDS:
-                record = folder / "runs" / condition / f"seed_{seed}"
                 try:
-                    load_model(experiment, seed, record)
+                    model = load_model(store, experiment, seed)
                 except DamagedFileError as error:
                     sys.stderr.write(f"error: {error}\n")
                     sys.exit(2)
+                if model is None:
+                    sys.stderr.write(f"error: no seed {seed} in {folder}\n")
+                    sys.exit(3)
 
 
 def _print_into(output: Path) -> None:

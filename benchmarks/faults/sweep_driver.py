@@ -16,7 +16,7 @@ from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.sweep.processes import Pool
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 
 FULL = 28  # exit code of a driver that says that the disk is full
 DAMAGES = ("flip", "cut", "empty", "another's")

@@ -56,9 +56,10 @@ from benchmarks.faults.sweep_driver import (
     damage,
     drive,
 )
+from tiny_gpt.sweep.leftovers import damaged
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 
 PATHS = ("threads", "processes", "threads beside processes")
 EVENTS = ("killed at work", "killed while starting", "full disk", "damaged")
@@ -169,7 +170,7 @@ class Trials:
                 num_before - num_damaged + num_made != NUM_RUNS
             ),
             f"left {[path.name for path in left]}": left,
-            f"set aside {store.damaged()}": len(store.damaged()) != num_damaged,
+            f"set aside {damaged(store)}": len(damaged(store)) != num_damaged,
             "a lease is held": self._is_leased(store),
             f"other content {others}": others or len(found) != NUM_RUNS,
         }

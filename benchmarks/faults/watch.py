@@ -5,6 +5,7 @@ import errno
 import functools
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,18 @@ from typing import Any
 from benchmarks.faults.fault import Fault
 
 HELD_S = 600.0
+WRITER = re.compile(r"saving_.+_\d+_\d+_(?=[^/]+$)")  # host, process, time
+KEY = re.compile(r"([0-9a-f]{8})[0-9a-f]{56}")
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """Returns the name of a file, the same in each command.
+
+    It is the path in the trial's folder, without the name of the writer, and
+    with short keys.
+    """
+    name = path.relative_to(folder).as_posix()
+    return KEY.sub(r"\1", WRITER.sub("saving_", name))
 
 
 class Watch:
@@ -21,7 +34,7 @@ class Watch:
 
     Args:
         fault: the fault.
-        folder: results folder; files elsewhere are not watched.
+        folder: of the trial; files elsewhere are not watched.
         pipe: descriptor for the announcements.
     """
 
@@ -45,6 +58,8 @@ class Watch:
             return
         if fault.action == "kill" and phase == "writing":
             time.sleep(HELD_S)
+        if fault.action == "raise":
+            raise ArithmeticError(name)
         number = getattr(errno, fault.action, None)
         if number is not None:
             raise OSError(number, os.strerror(number), name)
@@ -54,8 +69,9 @@ class Watch:
         if isinstance(path, int):
             path = os.path.realpath(f"/proc/self/fd/{path}")
         path = Path(path)
-        if self._folder in path.parents or path == self._folder:
-            self.step("writing", f"{moment} {path.name}")
+        if path.is_relative_to(self._folder):
+            name = name_of(path, self._folder)
+            self.step("writing", f"{moment} {name}")
 
     def watch(self) -> None:
         """Wraps the functions that the command calls."""
@@ -118,6 +134,7 @@ class Watch:
         around(os, "fsync", ("syncing", "synced"), 0)
         around(os, "unlink", ("removing", "removed"), 0)
         around(os, "mkdir", ("making", "made"), 0)
+        around(os, "open", ("opening", "opened"), 0)  # locks
         around(keras.Model, "save_weights", ("opening", "written"), 1)
         from matplotlib.figure import Figure
 

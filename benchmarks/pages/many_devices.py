@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pages.device_cases import train_all
-from tiny_gpt.commands.plan import current_commit
 from tiny_gpt.runtime import results_folder
+from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.environment import describe_environment
 
 # Backend, case and what it is compared with.

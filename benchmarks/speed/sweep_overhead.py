@@ -26,8 +26,8 @@ import numpy as np
 from rich.console import Console
 
 from experiments import controls
-from tiny_gpt.commands.plan import current_commit
 from tiny_gpt.commands.sweeping.results import plot, write_frames
+from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.environment import count_cores, describe_environment
 from tiny_gpt.runtime.files import seal, unseal, write_json
 from tiny_gpt.sweep.cell import content_of, unlabelled
@@ -35,7 +35,7 @@ from tiny_gpt.sweep.grid import Success, Sweep
 from tiny_gpt.sweep.processes import Pool
 from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 from tiny_gpt.training.compiled_runs import forget_programs
 from tiny_gpt.training.many_seeds import run_jobs
 from tiny_gpt.training.run_setup import Job

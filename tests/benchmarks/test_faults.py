@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.faults.bench import count_epochs
+from benchmarks.faults.catalogue import DAMAGES
 from benchmarks.faults.commands import Commands
 from benchmarks.faults.fault import PHASES
 from benchmarks.faults.miniature import PATHS
@@ -49,10 +51,10 @@ def trials(trials_of):
 
 
 def test_the_same_command_gives_the_same_bytes(trials):
-    assert set(trials.reference.hashes.values()) - {None}
-    assert len(set(trials.reference.hashes.values())) == 4  # of 4 runs
+    assert len(set(trials.reference.hashes)) == 4  # of 4 runs
     assert len(trials.reference.frames["metrics.csv"].splitlines()) > 400
     assert len(trials.reference.frames["events.csv"].splitlines()) > 2
+    assert trials.reference.manifest["status"] == "finished"
     assert trials.repeat(0)
 
 
@@ -65,29 +67,51 @@ def test_data_reach_the_disk_before_their_file_gets_its_name(trials):
     # Of each thread: a file is renamed right after it was synced.
     moved, last = [], {}
     for step in trials.steps:
-        moment, _, name = step.name.partition(" ")
-        is_made_anew = name == "figure_2.png" or "previous" in name
+        moment, _, name = step.name.rpartition(" ")
+        folder, _, file = name.rpartition("/")
+        is_made_anew = file == "figure_2.png" or "previous" in file
         if moment == "renaming" and not is_made_anew:
+            if "cells" in folder and file.endswith(".h5"):
+                key = folder.rpartition("/")[2]  # it has had another name
+                assert f"store/running/{key}_{file}" in moved
+            else:
+                assert last[step.thread] == f"synced {folder}/saving_{file}"
             moved.append(name)
-            assert last[step.thread] == f"synced saving_{name}"
         last[step.thread] = step.name
-    assert {"metrics.csv", "manifest.json", "seed_3.json"} < set(moved)
-    assert {"seed_3.checkpoint", "seed_3.weights.h5"} < set(moved)
+    for end in (
+        *("out/metrics.csv", "out/manifest.json", "store/store.json"),
+        *("_seed_3.checkpoint", "_seed_3.weights.h5", "_seed_3.json"),
+        *("/seed_3.weights.h5", "/seed_3.json"),
+    ):
+        assert any(name.endswith(end) for name in moved), end
 
 
 def test_a_command_killed_between_two_renames_ends_the_same(trials_of):
     # Then only the checkpoint before is there.
     trials = trials_of(FIT)
-    moment = "renamed seed_4.previous"
+    moment = "renamed *_seed_4.previous.checkpoint"
     assert trials.signal("kill", "writing", 4, moment)
 
 
 def test_a_command_killed_after_its_training_ends_the_same(trials_of):
     # Neither the weights nor the record have their names.
     for trials in map(trials_of, HERE):
-        moment = "written saving_seed_4.weights"
+        moment = "written store/running/saving_*_seed_4.weights.h5"
         assert trials.signal("kill", "writing", 5, moment)
         assert trials.load_all(6)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    (
+        "half written store/cells/*.json",
+        "renamed store/running/*.json",
+        "renamed store/cells/*.weights.h5",
+        "renamed store/cells/*.json",
+    )[: 1 if FASTEST == FIT else None],
+)
+def test_a_run_killed_on_its_way_into_the_store_is_there_once(moment, trials):
+    assert trials.signal("kill", "writing", 17, moment)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +122,30 @@ def test_an_interrupted_command_says_how_to_continue(action, trials):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["half written .checkpoint", "opening .weights.h5"],
+    "moment",
+    (
+        "half written store/running/*.checkpoint",
+        "opening store/running/*.weights.h5",
+        "renaming store/cells/*.json",
+    )[: 1 if FASTEST == FIT else None],
 )
-def test_a_full_disk_is_said_and_loses_nothing(name, trials):
-    if FASTEST == FIT and "checkpoint" not in name:
-        pytest.skip("the files are written by the same code")
-    assert trials.error("ENOSPC", name, 7)
+def test_a_full_disk_is_said_and_loses_nothing(moment, trials):
+    assert trials.error("ENOSPC", moment, 7)
+
+
+@pytest.mark.parametrize(
+    "phase", ["", "stepping"] if FASTEST != FIT else ["stepping"]
+)
+def test_two_commands_at_once_train_no_epoch_twice(phase, trials):
+    assert trials.race(phase, 11)
+
+
+def test_a_command_finishes_what_another_leaves_that_is_killed(trials):
+    assert trials.end_one("kill", "evaluating", 18)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(trials):
+    assert trials.failure("evaluating", 20)
 
 
 if FASTEST != FIT:  # the same code on both backends
@@ -113,35 +154,76 @@ if FASTEST != FIT:  # the same code on both backends
         assert trials.limit(8, 20_000)
 
     def test_a_folder_that_may_not_be_written_is_said(trials):
-        assert trials.error("EACCES", "renaming .checkpoint", 9)
-        assert trials.no_folder(10)
+        for moment in ("renaming *.checkpoint", "opening store/leases/*.lock"):
+            assert trials.error("EACCES", moment, 9)
+        assert trials.no_folder("out", 10)
+        assert trials.no_folder("store", 10)
 
-    @pytest.mark.parametrize("phase", ["", "stepping"])
-    def test_of_two_commands_one_is_refused(phase, trials):
-        assert trials.race(phase, 11)
+    def test_two_commands_of_two_folders_share_a_store(trials):
+        assert trials.race("", 11, "out_of_the_second")
+
+    def test_two_commands_make_a_damaged_run_again_once(trials):
+        assert trials.race_to_mend("flip", 19)
+
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            "renamed store/store.json",
+            "half written store/cells/*.json",
+            "renamed store/cells/*.json",
+            "half written out/saving_metrics.csv",
+        ],
+    )
+    def test_of_two_commands_one_is_killed_while_it_writes(moment, trials):
+        assert trials.end_one("kill", "writing", 21, moment)
+
+    def test_of_two_commands_one_is_interrupted(trials):
+        assert trials.end_one("SIGTERM", "stepping", 22)
+
+    @pytest.mark.parametrize("is_drawn", [True, False])
+    def test_a_store_of_another_version_is_left_as_it_is(is_drawn, trials):
+        assert trials.other_version(is_drawn, 23)
 
     def test_a_damaged_checkpoint_gives_way_to_the_one_before(trials_of):
         trials = trials_of(FIT)
-        assert trials.damage(["run.checkpoint"], "flip", False, 12)
-        assert trials.num_epochs == 2  # of 4; before it were 2
+        names = ["store/running/RUN.checkpoint"]
+        assert trials.damage(names, "flip", "midway", 12)
+        assert count_epochs(trials.last) == 2  # of 4; before it were 2
 
     @pytest.mark.parametrize(
         "names",
         [
-            ("run.checkpoint", "run.previous.checkpoint"),
-            ("run.jsonl",),
+            (
+                "store/running/RUN.checkpoint",
+                "store/running/RUN.previous.checkpoint",
+            ),
+            ("store/running/RUN.jsonl",),
         ],
         ids=" and ".join,
     )
     def test_damaged_files_of_a_run_are_found_midway(names, trials):
-        assert trials.damage(names, "flip", is_finished=False, seed=12)
+        assert trials.damage(names, "flip", "midway", 12)
+
+    def test_a_damaged_record_is_found_on_its_way_into_the_store(trials):
+        assert trials.damage(["store/running/RUN.json"], "flip", "ending", 12)
+
+    @pytest.mark.parametrize("how", DAMAGES)
+    def test_a_damaged_run_of_the_store_is_made_again(how, trials):
+        assert trials.damage(["store/cells/CELL.json"], how, "finished", 13)
 
     @pytest.mark.parametrize(
-        "name", ["run.json", "run.jsonl", "run.weights.h5", "metrics.csv"]
+        "name",
+        [
+            "store/cells/CELL.weights.h5",
+            "store/store.json",
+            "out/metrics.csv",
+        ],
     )
-    def test_damaged_files_of_a_finished_run_are_found(name, trials):
-        assert trials.damage([name], "flip", is_finished=True, seed=13)
-        assert trials.damage(["manifest.json"], "cut", True, 14)
+    def test_damaged_files_of_a_finished_command_are_found(name, trials):
+        assert trials.damage([name], "flip", "finished", 13)
+
+    def test_a_damaged_manifest_is_made_again(trials):
+        assert trials.damage(["out/manifest.json"], "cut", "finished", 14)
 
 
 def test_a_record_that_somebody_else_sealed_is_set_aside(tmp_path):

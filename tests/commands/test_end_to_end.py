@@ -9,7 +9,7 @@ import pytest
 from experiments import triangle
 from experiments.__main__ import main
 from tiny_gpt import train
-from tiny_gpt.commands import outputs, runner
+from tiny_gpt.commands import executors, outputs
 from tiny_gpt.evaluation.evaluate import LOSS_KINDS, LOSS_TIERS
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
@@ -44,8 +44,9 @@ def miniature(preset, condition):
 def arguments(tmp_path, monkeypatch):
     study = dataclasses.replace(triangle.STUDY, build_experiment=miniature)
     monkeypatch.setattr(triangle, "STUDY", study)
-    out = ["--seeds", "1", "--first-seed", "3", "--out", str(tmp_path / "out")]
-    return ["triangle", "--conditions", *reversed(CONDITIONS), *out]
+    seeds = ["--seeds", "1", "--first-seed", "3"]
+    where = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
+    return ["triangle", "--conditions", *reversed(CONDITIONS), *seeds, *where]
 
 
 @pytest.mark.slow
@@ -54,12 +55,12 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
 ):
     out = tmp_path / "out"
     drawn, precisions = [], []
-    plot, set_precision = outputs.plot_conditions, runner.set_precision
+    plot, set_precision = outputs.plot_conditions, executors.set_precision
     monkeypatch.setattr(
         outputs, "plot_conditions", lambda *a: drawn.append(a) or plot(*a)
     )
     monkeypatch.setattr(
-        runner,
+        executors,
         "set_precision",
         lambda p: precisions.append(p) or set_precision(p),
     )
@@ -126,13 +127,13 @@ def test_one_command_leaves_frames_summary_manifest_and_figure(
         "tpu": None,
     }
     assert manifest["memory"]["host"] > 0
-    assert manifest["is_batch_divided"] is False
+    assert len(manifest["made_on"]) == 1
     assert manifest["versions"]["keras"]
     assert (out / "figure_2.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
     assert "sparse_a_to_c" in printed
     first, *_, last = printed.splitlines()
-    assert first.startswith(f"Training 2 runs into {out}.")
+    assert first.startswith(f"Training 2 runs into {tmp_path / 'store'}.")
     assert "seed 3  epoch 2/2  loss " in printed
     assert "accuracy A->B 0." in printed
     assert last == f"Figure: {out / 'figure_2.png'}"

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
-from tests.helpers.scripted_runs import write_records
+from tests.helpers.scripted_runs import write_runs
 from tiny_gpt import train
 from tiny_gpt.claims import evidence
 from tiny_gpt.commands.options import parse_arguments
@@ -16,6 +16,7 @@ from tiny_gpt.commands.reporting.verdicts import verdict_table
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report import schema
 from tiny_gpt.runtime.results_folder import write_manifest
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.training import many_seeds
 
 SEEDS = (0, 1, 2)
@@ -44,7 +45,7 @@ def finished(tmp_path_factory):
     """Returns a folder in which every run is there, and its report."""
     folder = tmp_path_factory.mktemp("reproduce")
     claim(folder)
-    write_records(folder, seeds=SEEDS)
+    write_runs(store_of(folder), seeds=SEEDS)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("KERAS_BACKEND", "JAX_COMPILATION_CACHE_DIR"):
             patch.setenv(name, "jax" if name == "KERAS_BACKEND" else "")
@@ -52,8 +53,15 @@ def finished(tmp_path_factory):
     return folder
 
 
+def store_of(folder):
+    """Returns the store of a command, beside its folder."""
+    folder = folder.with_name(f"{folder.name}_store")
+    return Store(folder, keeps_weights=True)  # of what is measured
+
+
 def arguments(command, folder, seeds=SEEDS):
-    return [command, "--out", str(folder), "--seeds", str(len(seeds))]
+    where = ["--out", str(folder), "--store", str(store_of(folder).folder)]
+    return [command, *where, "--seeds", str(len(seeds))]
 
 
 def claim(folder):
@@ -133,7 +141,8 @@ def test_a_second_command_trains_nothing_and_says_the_same(finished):
 @pytest.mark.slow
 def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
     before = json.loads((finished / "claims.json").read_text())
-    assert main(["report", "--out", str(finished)]) == 0
+    where = ["--store", str(store_of(finished).folder)]
+    assert main(["report", str(finished), *where]) == 0
     after = json.loads((finished / "claims.json").read_text())
     assert after["seeds"] == before["seeds"] == list(SEEDS)
     printed = capsys.readouterr().out  # the verdicts
@@ -147,7 +156,7 @@ def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
 def test_a_partial_report_says_what_is_missing(tmp_path):
     claim(tmp_path)
     skip = {("controls/no_route_to_c", 1), ("triangle/no_a_to_c", 2)}
-    write_records(tmp_path, seeds=SEEDS, skip=skip)
+    write_runs(store_of(tmp_path), seeds=SEEDS, skip=skip)
     assert main(arguments("report", tmp_path)) == 0
     found = json.loads((tmp_path / "claims.json").read_text())
     assert found["missing"] == [
@@ -187,6 +196,14 @@ def test_a_report_of_nothing_is_refused(tmp_path, capsys):
     assert main(arguments("report", tmp_path)) == 2
     assert "needs a finished run" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_report_without_a_store_is_refused(tmp_path, capsys):
+    claim(tmp_path)
+    missing = tmp_path / "no_store"
+    assert main(["report", str(tmp_path), "--store", str(missing)]) == 2
+    assert f"{missing}, which does not exist" in capsys.readouterr().err
+    assert not missing.exists()
 
 
 @pytest.mark.parametrize(

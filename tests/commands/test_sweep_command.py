@@ -12,10 +12,10 @@ import pytest
 from benchmarks.tiny_runs import TINY
 from experiments import controls
 from experiments.__main__ import main
+from tiny_gpt.commands import executors
 from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.study import Study
-from tiny_gpt.commands.sweeping import command as command
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 
 TEXT = """
 experiment = "controls"
@@ -192,7 +192,7 @@ def test_finished_runs_are_shared(sweep, tmp_path, capsys):
         ),
         ("run", ["--address", "auto"], "needs --executor ray"),
         ("run", ["--executor", "ray", "--jobs", "2"], "deals out cores"),
-        ("run", ["--executor", "ray", "--devices", "tpu"], "On Ray"),
+        ("run", ["--executor", "ray", "--devices", "tpu"], "On a cluster"),
         ("run", ["--adaptive", "0"], "`--adaptive` must be at least 1"),
         ("run", ["--adaptive", "5", "--shard", "0/2"], "cannot be dealt out"),
         ("run", ["--backend", "tensorflow"], "backend"),
@@ -320,7 +320,7 @@ def test_executors_are_called_with_what_was_asked(sweep, monkeypatch, executor):
             closed.append(self)
 
     name = {"processes": "Pool", "ray": "Cluster"}[executor]
-    monkeypatch.setattr(command, name, Executor)
+    monkeypatch.setattr(executors, name, Executor)
     options = {"processes": ["--jobs", "3"], "ray": ["--address", "auto"]}
     assert sweep("--executor", executor, *options[executor]) == 0
     assert len(closed) == 1

@@ -232,10 +232,10 @@ def test_an_unknown_experiment_is_refused(capsys):
 
 
 def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
-    def fail(plan):
+    def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\nmore")
 
-    monkeypatch.setattr(runner, "run_plan", fail)
+    monkeypatch.setattr(runner, "run_study", fail)
     assert main(["triangle", "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert "Received: RESOURCE_EXHAUSTED: Out of memory: 9 bytes.\n" in error
@@ -244,10 +244,10 @@ def test_used_up_memory_says_what_to_reduce(tmp_path, monkeypatch, capsys):
 
 
 def test_other_errors_are_not_explained_away(tmp_path, monkeypatch):
-    def fail(plan):
+    def fail(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(runner, "run_plan", fail)
+    monkeypatch.setattr(runner, "run_study", fail)
     with pytest.raises(RuntimeError, match="broken"):
         main(["triangle", "--out", str(tmp_path / "out")])
 

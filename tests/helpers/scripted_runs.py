@@ -9,6 +9,7 @@ from experiments.reproduction import REPRODUCTION
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.metrics.frames import columns_of
+from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.training.run_files import Record
 
 NUM_EPOCHS = 6
@@ -136,11 +137,11 @@ def look_up(rules, key, default):
     return default
 
 
-def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
-    """Writes finished records, as if all experiments had run.
+def write_runs(store, overrides=None, seeds=(0, 1, 2), skip=()):
+    """Fills a store, as if all experiments had run.
 
     Args:
-        folder: folder of a reproduction.
+        store: the store.
         overrides: see `scripted_metrics`.
         seeds: seeds of every condition.
         skip: (place, seed) that stay unfinished.
@@ -151,8 +152,10 @@ def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
         if (f"{name}/{condition}", seed) in skip:
             continue
         experiment = STUDIES[name].build("quick", condition)
-        path = folder / name / "runs" / condition / f"seed_{seed}"
-        record = Record(experiment, int(seed), path)
+        key, seed = store.key(experiment), int(seed)
+        record = Record(
+            unlabelled(experiment, key), seed, store.record(key, seed)
+        )
         columns = columns_of(experiment)
         is_exact = rows["tier"].isin(TIERS)
         for _, of_epoch in rows[~is_exact].groupby("epoch"):
@@ -166,6 +169,7 @@ def write_records(folder, overrides=None, seeds=(0, 1, 2), skip=()):
         columns = ["mapping", "tier", "prompt", "metric", "value"]
         exact = rows[is_exact][columns].itertuples(index=False, name=None)
         record.finish(NoModel(), list(exact))
+        store.keep(key, experiment, seed)
 
 
 def log_key(row):

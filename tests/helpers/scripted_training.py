@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tiny_gpt.metrics.frames import columns_of
 from tiny_gpt.runtime.files import seal, unseal
 
 EXACT = [["A->C", "unseen_sentences", "1_demonstrations", "accuracy", 0.5]]
@@ -25,18 +26,29 @@ class Training:
 
     Args:
         fails: from a job to whether it raises.
+
+    Attributes:
+        made: label and seed of each run.
+        weights: what a run leaves as its weights; None for no file.
     """
 
     def __init__(self, fails=lambda job: False):
         self.made = []
+        self.weights = None
         self._fails = fails
 
-    def __call__(self, jobs, placement, is_stopped):
+    def __call__(self, jobs, placement, is_stopped, on_epoch):
         for job in jobs:
             self.made.append((job.experiment.condition, job.seed))
             if self._fails(job):
                 raise ArithmeticError("it diverged\nand more")
-            write_record(job.record)
+            if self.weights is not None:
+                Path(f"{job.record}.weights.h5").write_bytes(self.weights)
+            logs = dict.fromkeys(columns_of(job.experiment), 2.0)
+            num_epochs = job.experiment.train.num_epochs
+            write_record(job.record, [logs] * num_epochs)
+            for epoch in range((on_epoch and num_epochs) or 0):
+                on_epoch(job, epoch + 1, logs)
             yield job.seed
 
 

@@ -12,7 +12,6 @@ from tiny_gpt.runtime.files import DamagedFileError, write_json, write_text
 from tiny_gpt.runtime.results_folder import (
     FORMAT,
     hold_folder,
-    is_finished,
     read_manifest,
     reserve_folder,
     write_frame,
@@ -60,14 +59,13 @@ THREE = {**GROWING["conditions"], "three": {"pairs": 3}}
 )
 def test_seeds_and_conditions_may_join(changes, tmp_path):
     reserve_folder(tmp_path, GROWING)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "seed_0.json").write_text("{}")
+    (tmp_path / "metrics.csv").write_text("")
     grown = {**GROWING, **changes}
     reserve_folder(tmp_path, grown)
-    assert (tmp_path / "runs" / "seed_0.json").exists()
+    assert (tmp_path / "metrics.csv").exists()
     manifest = read_manifest(tmp_path)
     assert manifest["config"] == json.loads(json.dumps(grown))
-    assert not is_finished(tmp_path)  # the new runs are still to come
+    assert manifest["status"] == "unfinished"  # the new runs are to come
 
 
 @pytest.mark.parametrize(
@@ -100,8 +98,6 @@ def test_a_config_without_seeds_does_not_grow(tmp_path):
 
 def test_overwriting_removes_our_files_and_no_others(tmp_path):
     reserve_folder(tmp_path, CONFIG)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "seed_0.json").write_text("{}")
     (tmp_path / "metrics.csv").write_text("")
     (tmp_path / "figure_2.png").write_text("")
     (tmp_path / "my notes.txt").write_text("keep")
@@ -125,16 +121,32 @@ def test_another_format_is_refused(tmp_path):
         reserve_folder(tmp_path, CONFIG)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1', '"x"'])
-def test_a_damaged_manifest_is_refused(text, tmp_path):
+def test_an_older_folder_is_refused_and_its_runs_stay(tmp_path):
+    text = json.dumps({"format": 2, "config": CONFIG, "status": "finished"})
     (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "seed_0.json").write_text("{}")
+    with pytest.raises(ValueError, match=f"format: 2, now {FORMAT}"):
+        reserve_folder(tmp_path, CONFIG)
+    reserve_folder(tmp_path, CONFIG, overwrite=True)
+    assert (tmp_path / "runs" / "seed_0.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1', '"x"'])
+def test_a_damaged_manifest_of_something_else_is_refused(text, tmp_path):
+    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="cannot be read"):
         reserve_folder(tmp_path, CONFIG)
 
 
-def test_a_damaged_manifest_of_runs_is_set_aside(tmp_path):
+@pytest.mark.parametrize("beside", ["", "metrics.csv", "controls"])
+def test_a_damaged_manifest_of_ours_is_set_aside(beside, tmp_path):
     reserve_folder(tmp_path, CONFIG)
-    (tmp_path / "runs").mkdir()
+    if beside == "controls":  # of a reproduction
+        reserve_folder(tmp_path / beside, CONFIG)
+    elif beside:
+        (tmp_path / beside).write_text("")
     path = tmp_path / "manifest.json"
     whole = path.read_text()
     assert '"preset": "quick"' in whole
@@ -151,14 +163,16 @@ def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
     folder = tmp_path / "results"
     code = (
         "import sys, pathlib\n"
+        "from tiny_gpt.runtime import results_folder\n"
         "from tiny_gpt.runtime.results_folder import hold_folder\n"
+        "results_folder.WAIT_S = 0.1\n"
         "with hold_folder(pathlib.Path(sys.argv[1])): print('held')"
     )
     command = [sys.executable, "-c", code, folder]
     with hold_folder(folder):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode != 0
-        assert "which another process is using" in done.stderr
+        assert "which another one has held for" in done.stderr
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout == "held\n"
     reserve_folder(folder, CONFIG)  # the lock is no file of somebody else
@@ -214,11 +228,3 @@ def test_json_holds_finite_numbers_only(tmp_path):
         with pytest.raises(ValueError, match="JSON compliant"):
             write_json(tmp_path / "a.json", {"x": value})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 0.1}
-
-
-def test_a_manifest_says_whether_its_runs_are_finished(tmp_path):
-    reserve_folder(tmp_path, CONFIG)
-    assert not is_finished(tmp_path)
-    manifest = {**read_manifest(tmp_path), "status": "finished"}
-    write_manifest(tmp_path, manifest)
-    assert is_finished(tmp_path)

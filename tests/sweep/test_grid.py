@@ -243,6 +243,12 @@ def test_a_key_is_of_the_content_alone():
         key_of({**content_of(TINY, "float32"), "format": 0}),
     ]
     assert len({base, *others}) == 1 + len(others)
+    # Devices matter where each clips its own gradients, and there alone.
+    assert key_of(content_of(TINY, "float32", 8)) == base
+    train = dataclasses.replace(TINY.train, clipping="per_replica")
+    clipped = dataclasses.replace(TINY, train=train)
+    on = [key_of(content_of(clipped, "float32", n)) for n in (1, 2, 8)]
+    assert len({base, *on}) == 4
     # Whole numbers and fractions of a field are one cell, in any order.
     assert key(only({"learning_rate": 1})) == key(only({"learning_rate": 1.0}))
     content = content_of(TINY, "float32")

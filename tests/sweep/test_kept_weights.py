@@ -10,10 +10,10 @@ from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.files import DamagedFileError
 from tiny_gpt.sweep import store as stores
 from tiny_gpt.sweep.kept_weights import forget_weights, load_model
-from tiny_gpt.sweep.ray import Cluster
+from tiny_gpt.sweep.leftovers import partial
 from tiny_gpt.sweep.run import run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 
 if keras.backend.backend() != "jax":
     pytest.skip("threads need JAX", allow_module_level=True)
@@ -100,14 +100,9 @@ def test_nothing_is_lost_between_weights_and_run(keeping, monkeypatch):
             make(keeping)
     key = keeping.key(TINY)
     assert keeping.weights(key, 1).exists()
-    assert list(keeping.partial()) == [(key, 1)]
+    assert list(partial(keeping)) == [(key, 1)]
     trained = keeping.record(key, 1).with_name(f"{key}_seed_1.json")
     assert trained.exists()
     assert make(keeping) == 1
     assert not trained.exists()
     assert load_model(keeping, TINY, 1) is not None
-
-
-def test_a_cluster_refuses_before_it_starts(keeping):
-    with pytest.raises(ValueError, match="keeps_weights=True"):
-        next(Cluster()(keeping, []))

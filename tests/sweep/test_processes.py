@@ -22,10 +22,12 @@ from tests.helpers.scripted_training import contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.environment import count_cores
 from tiny_gpt.runtime.processes import MOST_BREAKS
+from tiny_gpt.sweep.leftovers import partial
 from tiny_gpt.sweep.processes import Pool
 from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import SweepTask, in_process
+from tiny_gpt.sweep.tasks import SweepTask
+from tiny_gpt.sweep.threads import in_process
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="needs /proc"
@@ -97,7 +99,7 @@ def test_processes_make_what_threads_make_and_survive_a_kill(
     assert killed
     assert (outcome.failed, outcome.left) == ({}, 0)
     assert contents(store) == undisturbed
-    assert list(store.partial()) == []
+    assert list(partial(store)) == []
 
 
 @pytest.mark.slow

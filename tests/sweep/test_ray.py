@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.executors import on_ray
-from tests.helpers.killed_workers import children_of, command_of, wait_until
+from tests.helpers.killed_workers import wait_until
+from tests.helpers.ray_cluster import cluster, nodes, tasks
 from tests.helpers.scripted_ray import ScriptedRay
 from tests.helpers.scripted_training import Training, contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.runtime.files import write_checkpoint
+from tiny_gpt.sweep.leftovers import partial
 from tiny_gpt.sweep.ray import Cluster
 from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import Stopped, in_process, run_task
+from tiny_gpt.sweep.tasks import Stopped, run_task
+from tiny_gpt.sweep.threads import in_process
 
+__all__ = ["cluster", "nodes"]  # fixtures
 # Two runs, long enough to be killed.
 SWEEP = tiny_sweep(
     {"sparse_pairs": [4, 10]},
@@ -34,51 +38,6 @@ def undisturbed(tmp_path_factory):
     return contents(store)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A cluster whose workers compile once for all."""
-    ray = pytest.importorskip("ray")
-    scratch = tmp_path_factory.mktemp("scratch")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(scratch / "programs"))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        patch.setenv("TMPDIR", str(scratch))  # of what tasks save
-        start_cluster(ray)
-        yield ray
-        ray.shutdown()
-
-
-def start_cluster(ray):
-    """Starts it; a machine with other work to do may need several trials."""
-    options = {"include_dashboard": False, "log_to_driver": False}
-    for _ in range(3):
-        try:
-            ray.init("local", num_cpus=2, **options)
-        except Exception as error:
-            if "timed out during startup" not in str(error):
-                raise
-            ray.shutdown()
-        else:
-            return
-    pytest.fail("No cluster could be started in 3 times 30 seconds.")
-
-
-@pytest.fixture
-def nodes(cluster, tmp_path, monkeypatch):
-    """Two nodes of one core, and one of none, to which this belongs."""
-    from ray.cluster_utils import Cluster
-
-    cluster.shutdown()
-    made = Cluster()
-    made.add_node(num_cpus=0)
-    two = [made.add_node(num_cpus=1) for _ in range(2)]
-    cluster.init(address=made.address, log_to_driver=False)
-    yield made, two
-    cluster.shutdown()
-    made.shutdown()
-    start_cluster(cluster)
-
-
 def check_disturbed(kill, store, sees_store, undisturbed):
     """Checks that a sweep in which something is killed is as one without."""
     killer = threading.Thread(target=kill)
@@ -89,16 +48,7 @@ def check_disturbed(kill, store, sees_store, undisturbed):
     killer.join()
     assert (outcome.finished, outcome.failed, outcome.left) == (2, {}, 0)
     assert contents(store) == undisturbed
-    assert list(store.partial()) == []
-
-
-def tasks():
-    """Returns processes that do a task at this moment."""
-    return [
-        pid
-        for pid in children_of(os.getpid())
-        if command_of(pid).startswith("ray::_do")
-    ]
+    assert list(partial(store)) == []
 
 
 @pytest.mark.ray
@@ -148,11 +98,11 @@ def test_a_task_goes_on_from_what_the_driver_has(
 
     with pytest.raises(Stopped):
         run_task(store, tasks[0], is_stopped=is_late)
-    assert list(store.partial()) == [(tasks[0].key, 1)]
+    assert list(partial(store)) == [(tasks[0].key, 1)]
     (done,) = on_ray(store, tasks[:1], sees_store=False)
     assert done.finished == (1,)
     assert contents(store)[tasks[0].key, 1] == undisturbed[tasks[0].key, 1]
-    assert list(store.partial()) == []
+    assert list(partial(store)) == []
 
 
 @pytest.mark.ray
@@ -218,6 +168,31 @@ def test_tasks_make_what_this_process_makes(monkeypatch, tmp_path, sees_store):
     assert list(tmp_path.glob("tiny_gpt_sweep_*/cells/*/*")) == []
 
 
+@pytest.mark.parametrize("sees_store", [True, False])
+def test_weights_are_kept_where_they_are_wanted(
+    monkeypatch, tmp_path, sees_store
+):
+    script(monkeypatch, tmp_path)
+    training = Training()
+    training.weights = b"trained"
+    monkeypatch.setattr("tiny_gpt.sweep.tasks._train", training)
+    store = Store(tmp_path / "store", keeps_weights=True)
+    outcome = run_sweep(
+        SWEEP, store, lambda s, w: on_ray(s, w, sees_store=sees_store)
+    )
+    assert (outcome.failed, outcome.left) == ({}, 0)
+    kept = sorted((tmp_path / "store").glob("cells/*/*.weights.h5"))
+    assert [path.read_bytes() for path in kept] == [b"trained"] * 2
+    assert list(tmp_path.glob("tiny_gpt_sweep_*/cells/*/*")) == []
+
+
+def test_weights_of_epochs_stay_where_they_are_made(monkeypatch, tmp_path):
+    script(monkeypatch, tmp_path)
+    store = Store(tmp_path / "store", keeps_epochs=True)
+    with pytest.raises(ValueError, match="keeps_epochs=True"):
+        next(on_ray(store, plan_tasks(SWEEP, store), sees_store=False))
+
+
 def test_a_cluster_stays_until_it_is_closed(monkeypatch, tmp_path):
     ray, started, ended = script(monkeypatch, tmp_path), [], []
     ray.is_initialized = lambda: len(started) > len(ended)
@@ -248,7 +223,9 @@ def test_a_worker_that_dies_too_often_stops_no_other(
 def test_what_is_damaged_on_its_way_is_not_kept(monkeypatch, tmp_path):
     def cut(result):
         files, error = result
-        return {seed: data[:-9] for seed, data in files.items()}, error
+        return {
+            seed: (data[:-9], w) for seed, (data, w) in files.items()
+        }, error
 
     script(monkeypatch, tmp_path, changes=cut)
     store = Store(tmp_path / "store")

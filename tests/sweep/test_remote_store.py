@@ -10,9 +10,10 @@ import pytest
 from tests.helpers.scripted_training import Training, contents
 from tests.helpers.tiny_sweeps import tiny_sweep
 from tiny_gpt.sweep import tasks
+from tiny_gpt.sweep.remote_store import WEIGHTS
 from tiny_gpt.sweep.run import plan_tasks, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
+from tiny_gpt.sweep.threads import in_process
 
 SWEEP = tiny_sweep()
 
@@ -51,6 +52,27 @@ def test_a_machine_finds_what_another_has_made(url, tmp_path, training):
     data = one.path(key, seed).read_bytes()
     assert one.shared.fetch(key, seed) == data
     assert two.path(key, seed).read_bytes() == data
+
+
+def test_weights_follow_the_runs_of_a_store_that_keeps_them(
+    url, tmp_path, training, monkeypatch
+):
+    def kept(name):
+        return Store(tmp_path / name, shared=url, keeps_weights=True)
+
+    one = kept("one")
+    training.weights = b"trained"
+    drive(one)
+    two = kept("two")
+    assert drive(two).finished == 0
+    assert two.weights(*first_run(two)).read_bytes() == b"trained"
+    # Another store takes the runs alone; a run without weights is made again.
+    drive(Store(tmp_path / "three", shared=url))
+    key, seed = first_run(one)
+    system, _ = fsspec.core.url_to_fs(url)
+    system.rm(one.shared.path(key, seed, WEIGHTS))
+    assert drive(kept("four")).finished == 1
+    assert drive(kept("five")).finished == 0
 
 
 def test_what_was_made_before_there_was_a_shared_place_is_sent(

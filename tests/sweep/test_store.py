@@ -12,6 +12,7 @@ import pytest
 from benchmarks.tiny_runs import TINY
 from tiny_gpt.runtime.files import DamagedFileError, seal, unseal
 from tiny_gpt.sweep.cell import FORMAT, unlabelled
+from tiny_gpt.sweep.leftovers import damaged, partial
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.training.run_files import Record
 
@@ -58,7 +59,7 @@ def test_a_finished_run_becomes_one_file_and_its_record_goes(store):
     assert run.logs[1] == LOGS[1]
     assert run.exact == [tuple(EXACT[0])]
     assert store.seeds(key) == {3}
-    assert list(store.partial()) == []
+    assert list(partial(store)) == []
     assert list((store.folder / "running").iterdir()) == []
     names = [path.name for path in store.path(key, 3).parent.iterdir()]
     assert names == ["seed_3.json"]
@@ -73,7 +74,7 @@ def test_the_record_of_another_seed_stays(store):
     key = store.key(TINY)
     write_record(store, key, 13)
     finish(store, 3)
-    assert list(store.partial()) == [(key, 13)]
+    assert list(partial(store)) == [(key, 13)]
     assert len(list(store.record(key, 13).parent.iterdir())) == 5
 
 
@@ -113,7 +114,7 @@ def test_a_damaged_file_is_set_aside_and_its_run_is_missing(store, how, checks):
         found = store.seeds(key, checks=True) if checks else store.load(key, 3)
     assert not found
     assert store.seeds(key) == set()
-    assert [path.name for path in store.damaged()] == ["seed_3.json.damaged"]
+    assert [path.name for path in damaged(store)] == ["seed_3.json.damaged"]
     finish(store)
     assert store.seeds(key, checks=True) == {3}
 
@@ -137,7 +138,7 @@ def test_a_damaged_file_that_is_being_made_again_is_left(store):
     store.path(key, 3).write_text("")
     lease = store.lease(key, 3)
     assert store.load(key, 3) is None
-    assert store.damaged() == []
+    assert damaged(store) == []
     lease.release()
 
 

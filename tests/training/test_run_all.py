@@ -1,12 +1,7 @@
 """Tests for run_all of train.py: each route gives the run of `fit`."""
 
 import dataclasses
-import functools
 import multiprocessing
-import os
-import signal
-import threading
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,11 +9,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.tiny_runs import TINY, with_task
-from tests.helpers.killed_workers import children_of, command_of, wait_until
 from tiny_gpt import train
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
-from tiny_gpt.runtime.devices import Placement
-from tiny_gpt.runtime.processes import ProcessPool
 from tiny_gpt.train import run, run_all
 from tiny_gpt.training.finished import load_finished
 from tiny_gpt.training.run_setup import Job
@@ -68,7 +60,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_workers", [None, 2])
+@pytest.mark.parametrize("num_workers", [None, 2] if IS_JAX else [None])
 def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
     jobs, told, epochs = jobs_in(tmp_path), [], []
     found = dict(
@@ -86,48 +78,16 @@ def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
     for job, done in found.items():
         metrics, _, _ = load_finished(SMALL, job.seed, job.record)
         assert_same(metrics, alone[job.seed])
-        if num_workers == 2 and not IS_JAX:
-            assert done is None
-        else:
-            pd.testing.assert_frame_equal(done.metrics, metrics)
+        pd.testing.assert_frame_equal(done.metrics, metrics)
     by_epoch = range(1, SMALL.train.num_epochs + 1)
     expected = [(seed, epoch) for seed in SEEDS for epoch in by_epoch]
-    is_elsewhere = num_workers == 2 and not IS_JAX
-    assert sorted(epochs) == ([] if is_elsewhere else expected)
+    assert sorted(epochs) == expected
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.slow
-def test_a_run_whose_worker_is_killed_goes_on(alone, tmp_path):
-    jobs, killed = jobs_in(tmp_path), []
-
-    def kill():
-        wait_until(lambda: Path(f"{jobs[0].record}.checkpoint").exists())
-        workers = [
-            pid
-            for pid in children_of(os.getpid())
-            if "spawn_main" in command_of(pid)
-        ]
-        killed.append(max(workers))
-        os.kill(killed[0], signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    # What run_all does, with its own choice, on other backends than JAX.
-    work = functools.partial(train._work, "float32", None, 0.0)
-    with ProcessPool(1) as pool:
-        found = list(pool.map(work, jobs))
-        # A job that was finished when its worker died is not made again.
-        found += pool.map(work, jobs[:1])
-    killer.join()
-    assert killed
-    assert found == [(job, None) for job in (*jobs, jobs[0])]
-    for job in jobs:
-        metrics, _, _ = load_finished(SMALL, job.seed, job.record)
-        assert_same(metrics, alone[job.seed])
-
-
-def test_every_run_through_fit_has_the_precision_that_was_set(monkeypatch):
+def test_every_run_through_fit_has_the_precision_that_was_set(
+    monkeypatch, tmp_path
+):
     found = []
     monkeypatch.setattr(
         train, "run", lambda *_: found.append(keras.config.dtype_policy().name)
@@ -135,7 +95,8 @@ def test_every_run_through_fit_has_the_precision_that_was_set(monkeypatch):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        list(train._fit_all(jobs_in(Path()), None, 30.0, None, None))
+        monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+        list(run_all(jobs_in(tmp_path)))
     finally:
         keras.config.set_dtype_policy(policy)
     assert found == ["mixed_bfloat16"] * 2
@@ -158,41 +119,17 @@ def test_callbacks_see_every_epoch():
 
 
 @pytest.mark.parametrize(
-    ("backend", "num_workers", "route"),
-    [
-        ("jax", None, "run_jobs"),
-        ("jax", 2, "run_jobs"),
-        ("torch", None, "_fit_all"),
-        ("torch", 1, "_fit_all"),
-        ("torch", 2, "ProcessPool"),
-    ],
+    ("backend", "route"), [("jax", "run_jobs"), ("torch", "run")]
 )
-def test_the_backend_and_the_workers_choose(
-    backend, num_workers, route, monkeypatch, tmp_path
-):
+def test_the_backend_chooses(backend, route, monkeypatch, tmp_path):
     calls = []
-
-    class Pool:
-        def __init__(self, num_processes):
-            calls.append("ProcessPool")
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *exception):
-            pass
-
-        def map(self, function, items):
-            return ()
-
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    monkeypatch.setattr(train, "ProcessPool", Pool)
-    for name in ("run_jobs", "_fit_all"):
+    for name in ("run_jobs", "run"):
         monkeypatch.setattr(
             train, name, lambda *_, name=name: calls.append(name) or ()
         )
-    assert list(run_all(jobs_in(tmp_path), num_workers)) == []
-    assert calls == [route]
+    list(run_all(jobs_in(tmp_path)))
+    assert set(calls) == {route}
 
 
 @pytest.mark.parametrize(
@@ -201,26 +138,14 @@ def test_the_backend_and_the_workers_choose(
         ({"num_workers": 0}, "num_workers=0"),
         ({"seeds_per_batch": 0}, "seeds_per_batch=0"),
         ({"seeds_per_batch": 2}, "seeds_per_batch=2 on torch"),
-        ({"num_workers": 2, "callbacks": lambda job: []}, "with callbacks"),
-        (
-            {"num_workers": 2, "placement": Placement("gpu", ("a", "b"))},
-            "2 devices on torch",
-        ),
+        ({"num_workers": 2}, "num_workers=2 on torch"),
     ],
 )
 def test_what_fit_cannot_do_is_refused(options, rule, monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     monkeypatch.setattr(train, "run", None)  # before anything is trained
-    monkeypatch.setattr(train, "ProcessPool", None)
     with pytest.raises(ValueError, match=rule):
         list(run_all(jobs_in(tmp_path), **options))
-
-
-def test_processes_need_a_record(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    monkeypatch.setattr(train, "ProcessPool", None)
-    with pytest.raises(ValueError, match="without a record"):
-        list(run_all([Job(SMALL, 1)], 2))
 
 
 def test_a_bad_job_is_refused_before_anything_is_trained():

@@ -54,7 +54,8 @@ def main(
         # The backend is read once, when keras is imported.
         os.environ["KERAS_BACKEND"] = options.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        if options.command == "sweep" and options.executor != "threads":
+        by_default = "processes" if options.command == "sweep" else "threads"
+        if (options.executor or by_default) != "threads":
             # One thread a program: the same bits on any number of cores.
             os.environ.setdefault("NPROC", "1")
         _keep_compiled_programs()
@@ -75,7 +76,7 @@ def main(
         )
         return 1
     except Exception as error:
-        message = _explain_memory(error)
+        message = _explain_memory(error) or _explain_failures(error)
         if message is None:
             raise
         sys.stderr.write(message)
@@ -118,6 +119,16 @@ def _explain_memory(error: Exception) -> str | None:
     )
 
 
+def _explain_failures(error: Exception) -> str | None:
+    """Says which runs have failed, or that workers were lost."""
+    from tiny_gpt.commands.executors import FailedRunsError
+    from tiny_gpt.runtime.processes import LostWorkersError
+
+    if not isinstance(error, (FailedRunsError, LostWorkersError)):
+        return None
+    return f"{getattr(error, 'details', '')}error: {error}\n"
+
+
 def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
     """Checks the options and reserves the folders, then runs the command."""
     if options.command == "sweep":
@@ -125,17 +136,9 @@ def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
 
         return run_command(options, command)
     if options.command == "run":
-        from tiny_gpt.commands.plan import Plan, choose_placement
-        from tiny_gpt.commands.runner import run_plan
-        from tiny_gpt.commands.study import load_study
-        from tiny_gpt.runtime.results_folder import hold_folder
+        from tiny_gpt.commands.runner import run_study
 
-        study = load_study(options.experiment, options.experiments)
-        placement = choose_placement(options)
-        plan = Plan.from_options(study, options, command, placement)
-        with hold_folder(plan.folder):
-            plan.reserve()
-            run_plan(plan)
+        run_study(options, command)
         return 0
     from tiny_gpt.commands.reporting.reproduce import run_command as reproduce
 

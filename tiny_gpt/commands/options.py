@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 ACTIONS = ("run", "status", "collect", "plot", "forget")
-EXECUTORS = ("threads", "processes", "ray")
+EXECUTORS = ("threads", "processes", "ray", "slurm")
 COMMANDS = {
     "run": "train one experiment; leaves a table and a figure",
     "reproduce": "train all experiments and judge every claim of the paper; "
@@ -19,12 +19,14 @@ COMMANDS = {
 # Accepted, as `make` passes the same options to all, and without effect or
 # refused: help leaves them out.
 HIDDEN = {
-    "reproduce": ("conditions",),
-    "theory": ("conditions",),
+    "reproduce": ("conditions", "keep_weights"),
+    "theory": ("conditions", "keep_weights"),
     "report": (
         *("preset", "seeds", "first_seed", "jobs", "distributed", "clipping"),
         *("checkpoints", "overwrite", "precision", "devices", "num_devices"),
-        *("tpu", "seeds_per_batch"),
+        *("tpu", "seeds_per_batch", "executor", "shard", "address", "shared"),
+        "slurm",
+        "keep_weights",
     ),
 }
 
@@ -75,6 +77,7 @@ def build_parsers() -> dict[str, argparse.ArgumentParser]:
         _add_runs(parsers[name], name)
     _add_sweep(parsers["sweep"])
     for name in parsers.keys() - {""}:
+        _add_store(parsers[name], name)
         _add_where(parsers[name])
         for action in parsers[name]._actions:
             if action.dest in HIDDEN.get(name, ()):
@@ -135,13 +138,6 @@ def _add_runs(parser: argparse.ArgumentParser, command: str) -> None:
         help=f"folder of the results (default: results/{folder})",
     )
     parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="runs at once; on JAX as threads (default: one per core, fewer "
-        "if the model is large), on TensorFlow as processes (default: 1)",
-    )
-    parser.add_argument(
         "--distributed",
         action="store_true",
         help="JAX: train on the devices of several hosts; run this command on "
@@ -158,8 +154,8 @@ def _add_runs(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--checkpoints",
         action="store_true",
-        help="keep weights in runs/CONDITION/seed_N_weights: of all epochs "
-        "around an event, and of ever fewer of the others",
+        help="keep weights of all epochs around an event, and of ever fewer "
+        "of the others, in the store; runs that lack them are trained again",
     )
     parser.add_argument(
         "--overwrite",
@@ -234,19 +230,6 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "experiments/sweeps/samples_by_majority.toml",
     )
     parser.add_argument(
-        "--store",
-        type=Path,
-        default=Path("results") / "store",
-        metavar="DIR",
-        help="folder of the runs; several sweeps and commands may share it at "
-        "once (default: results/store)",
-    )
-    parser.add_argument(
-        "--keep-weights",
-        action="store_true",
-        help="keep trained weights; runs that lack them are trained again",
-    )
-    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -259,25 +242,53 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "later collection without this option removes the file",
     )
     parser.add_argument(
+        "--adaptive",
+        type=int,
+        metavar="N",
+        help="train at most N runs per row of the map, where its threshold is "
+        "least certain (default: every seed of every cell)",
+    )
+
+
+def _add_store(parser: argparse.ArgumentParser, command: str) -> None:
+    """Adds the options of the store, and of where its runs are trained."""
+    on_cpu = "processes on a CPU, else threads"
+    if command != "sweep":
+        on_cpu = "threads; processes for --jobs above 1 on TensorFlow"
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path("results") / "store",
+        metavar="DIR",
+        help="folder of all runs, each found by its content; several commands "
+        "may share it at once (default: results/store)",
+    )
+    parser.add_argument(
+        "--keep-weights",
+        action="store_true",
+        help="keep trained weights; runs that lack them are trained again",
+    )
+    parser.add_argument(
         "--executor",
         choices=EXECUTORS,
         help="where runs are trained; processes: one run each; threads: of "
         "one process, with shared compiled programs; ray: a cluster, see "
-        "--address (default: processes on a CPU, else threads)",
+        f"--address; slurm: an array of jobs, see --slurm (default: {on_cpu})",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         metavar="N",
         help="runs at once, threads or processes (default: one per core on a "
-        "CPU)",
+        "CPU, fewer if the model is large; one on TensorFlow); jobs of SLURM "
+        "(default: 8)",
     )
     parser.add_argument(
         "--shard",
         default="0/1",
         metavar="I/N",
         help="train part I of N of the runs, counted from 0, e.g. in a SLURM "
-        "array (default: 0/1)",
+        "array, and no more; the whole command then draws (default: 0/1)",
     )
     parser.add_argument(
         "--address",
@@ -286,15 +297,15 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "(default: a new one on this machine)",
     )
     parser.add_argument(
+        "--slurm",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="of the jobs: parameters of sbatch, e.g. partition=gpu "
+        "cpus-per-task=2 time=120, in minutes (default: time=60)",
+    )
+    parser.add_argument(
         "--shared",
         metavar="URL",
         help="a second store, on any file system of fsspec, e.g. "
         "s3://bucket/store; its finished runs are fetched, ours are sent",
-    )
-    parser.add_argument(
-        "--adaptive",
-        type=int,
-        metavar="N",
-        help="train at most N runs per row of the map, where its threshold is "
-        "least certain (default: every seed of every cell)",
     )

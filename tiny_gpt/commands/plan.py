@@ -1,9 +1,8 @@
-"""The plan of one command: conditions, seeds, folder."""
+"""The plan of one command: conditions, seeds, store, folder."""
 
 import argparse
 import dataclasses
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.devices import (
     Placement,
     choose_devices,
     host_index,
     join_hosts,
 )
-from tiny_gpt.training.run_setup import Job
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.training.update import check_clipping
-
-UNKNOWN = "unknown"  # a commit, outside a checkout
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,16 @@ class Plan:
         experiments: the conditions that are run.
         seeds: seeds of each.
         precision: see `environment.set_precision`.
-        folder: where results are written.
+        folder: where results are written, a view of the store.
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
         commit: commit of the checkout when the command started.
-        num_jobs: runs at once; None for as many as suit the machine (JAX),
-            or one.
-        keeps_weights: whether weights are kept at events and in between.
-        seeds_per_batch: runs in one batch of a program (JAX); None for as
-            many as suit the machine.
+        store: folder of the store with the runs.
+        shared: see `Store`.
+        keeps_weights: see `Store`.
+        keeps_epochs: see `Store`.
         placement: the devices; None for those that the backend offers first.
+        num_replicas: see `Store`.
     """
 
     study: Study
@@ -57,10 +55,12 @@ class Plan:
     overwrite: bool
     command: tuple[str, ...]
     commit: str
-    num_jobs: int | None = None
+    store: Path
+    shared: str | None = None
     keeps_weights: bool = False
-    seeds_per_batch: int | None = None
+    keeps_epochs: bool = False
     placement: Placement | None = None
+    num_replicas: int = 1
 
     @classmethod
     def from_options(
@@ -76,8 +76,7 @@ class Plan:
             study: the experiment.
             options: result of `parse_arguments`.
             command: the command, for the manifest.
-            placement: result of `choose_placement`; None if nothing is
-                trained.
+            placement: the devices; None if nothing is trained.
 
         Raises:
             ValueError: if a preset, condition or number is invalid, or the
@@ -87,11 +86,6 @@ class Plan:
             raise ValueError(
                 f"`--seeds` must be at least 1. Received: {options.seeds}"
             )
-        if options.jobs is not None and options.jobs < 1:
-            raise ValueError(
-                f"`--jobs` must be at least 1. Received: {options.jobs}"
-            )
-        check_packs(options, placement)
         if options.first_seed < 0:
             raise ValueError(
                 "`--first-seed` cannot be negative. "
@@ -118,13 +112,17 @@ class Plan:
             seeds=tuple(range(first, first + options.seeds)),
             precision=options.precision,
             folder=folder_of_host(folder) if placement else folder,
+            store=folder_of_host(options.store) if placement else options.store,
             overwrite=options.overwrite,
             command=tuple(map(shlex.quote, command)),
             commit=current_commit(),
-            num_jobs=options.jobs,
-            keeps_weights=options.checkpoints,
-            seeds_per_batch=options.seeds_per_batch,
+            shared=options.shared,
+            keeps_weights=options.keep_weights,
+            keeps_epochs=options.checkpoints,
             placement=placement,
+            num_replicas=options.num_devices or 1
+            if placement is None
+            else placement.num_devices,
         )
 
     @property
@@ -136,9 +134,7 @@ class Plan:
         clips_alone = any(
             e.train.clipping == "per_replica" for e in self.experiments
         )
-        replicas = {}
-        if clips_alone and self.placement is not None:
-            replicas = {"num_replicas": self.placement.num_devices}
+        replicas = {"num_replicas": self.num_replicas} if clips_alone else {}
         return {
             **replicas,
             "experiment": self.study.name,
@@ -149,18 +145,27 @@ class Plan:
             "conditions": {e.condition: config_of(e) for e in self.experiments},
         }
 
-    def record(self, experiment: Experiment, seed: int) -> Path:
-        """Returns the path of a run's record, without suffix."""
-        return self.folder / "runs" / experiment.condition / f"seed_{seed}"
+    def open_store(self) -> Store:
+        """Opens the store of the runs.
 
-    def job(self, experiment: Experiment, seed: int) -> Job:
-        """Returns one run, with the path of its files."""
-        record = self.record(experiment, seed)
-        return Job(experiment, seed, record, self.keeps_weights)
+        Raises:
+            ValueError: as `Store`.
+        """
+        return Store(
+            self.store,
+            self.precision,
+            self.shared,
+            self.keeps_weights,
+            self.keeps_epochs,
+            self.num_replicas,
+        )
 
     def reserve(self) -> None:
         """Reserves the folder (`results_folder.reserve_folder`)."""
-        results_folder.reserve_folder(self.folder, self.config, self.overwrite)
+        with results_folder.hold_folder(self.folder):
+            results_folder.reserve_folder(
+                self.folder, self.config, self.overwrite
+            )
 
 
 def choose_placement(options: argparse.Namespace) -> Placement:
@@ -234,31 +239,3 @@ def folder_of_host(folder: Path) -> Path:
 def count_seeds(seeds: tuple[int, ...]) -> str:
     """Returns "1 seed" or "5 seeds"."""
     return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
-
-
-def current_commit() -> str:
-    """Returns the commit of the checkout, marked if it was changed."""
-    return _git("describe", "--always", "--dirty", "--abbrev=12") or UNKNOWN
-
-
-def last_commit(folder: Path) -> str:
-    """Returns the last commit of a folder, marked if it was changed since."""
-    path = str(folder)
-    commit = _git("log", "-1", "--format=%h", "--abbrev=12", "--", path)
-    is_changed = bool(_git("status", "--porcelain", "--", path))
-    return f"{commit or UNKNOWN}{'-dirty' if is_changed else ''}"
-
-
-def _git(*arguments: str) -> str:
-    """Returns the output of git; empty outside a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()

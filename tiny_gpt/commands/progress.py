@@ -63,11 +63,22 @@ class Reporter:
     def __exit__(self, *exception: object) -> None:
         self._live.stop()
 
-    def condition(self, experiment: Experiment, num_seeds: int) -> "Line":
-        """Starts the line of one condition."""
+    def condition(
+        self, experiment: Experiment, num_seeds: int, label: str = ""
+    ) -> "Line":
+        """Starts the line of one condition.
+
+        Args:
+            experiment: the condition.
+            num_seeds: its runs.
+            label: what it is called; by default the condition's name.
+        """
+        label = label or experiment.condition
         total = num_seeds * experiment.train.num_epochs
-        task = self._live.add_task(experiment.condition, total=total, state="")
-        self._lines.append(Line(self, self._live, task, experiment, total))
+        task = self._live.add_task(label, total=total, state="", visible=False)
+        self._lines.append(
+            Line(self, self._live, task, experiment, total, label)
+        )
         self.count(0)
         return self._lines[-1]
 
@@ -89,10 +100,10 @@ class Reporter:
 
 
 class Line:
-    """The line of one condition."""
+    """The line of one condition, shown while some of its runs are made."""
 
-    def __init__(self, reporter, live, task, experiment, total):
-        self.total = total
+    def __init__(self, reporter, live, task, experiment, total, label):
+        self.total, self._label = total, label
         self._reporter = reporter
         self._scores: dict[int, dict[str, float]] = {}  # by seed
         self._epochs: dict[int, int] = {}  # done, by seed
@@ -113,18 +124,26 @@ class Line:
             seed: of the run.
             was_there: whether an earlier command has trained it.
         """
+        if self._epochs.get(seed) == self._experiment.train.num_epochs:
+            return
         how = "was finished before" if was_there else "finished"
         state = f"seed {seed} {how}"
         num_epochs = self._experiment.train.num_epochs
         self._update(seed, num_epochs, state)
         left = self._reporter.count(0 if was_there else num_epochs)
         if not self._reporter.is_live:
-            name = self._experiment.condition
-            self._log(f"{name}  {state}{'' if was_there else f'  {left}'}")
+            self._log(
+                f"{self._label}  {state}{'' if was_there else f'  {left}'}"
+            )
 
     def _update(self, seed: int, epoch: int, state: str) -> None:
         self._epochs[seed] = epoch
-        self._live.update(self._task, completed=self.num_completed, state=state)
+        self._live.update(
+            self._task,
+            completed=self.num_completed,
+            state=state,
+            visible=self.num_completed < self.total,
+        )
 
     def _log(self, text: str) -> None:
         self._reporter.console.print(text, soft_wrap=True, highlight=False)
@@ -148,6 +167,6 @@ class Line:
         if epoch == num_epochs or now - self._logged >= LOG_EVERY_S:
             self._logged = now
             self._log(
-                f"{self._experiment.condition}  seed {seed}  "
+                f"{self._label}  seed {seed}  "
                 f"epoch {epoch}/{num_epochs}  {state}  {left}"
             )

@@ -1,6 +1,8 @@
-"""The runner: all conditions and seeds of one experiment, into one folder."""
+"""The runner: missing runs into the store, then the frames of a folder."""
 
+import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,23 +10,23 @@ import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tiny_gpt.callbacks import RunRecorder
+from tiny_gpt.commands.executors import (
+    FailedRunsError,
+    Making,
+    choose_making,
+)
 from tiny_gpt.commands.outputs import draw
 from tiny_gpt.commands.plan import Plan, count_seeds
-from tiny_gpt.commands.progress import Reporter
-from tiny_gpt.experiment import Experiment
+from tiny_gpt.commands.progress import Line, Reporter
+from tiny_gpt.commands.study import load_study
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.typeset import format_duration
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.devices import choose_devices
-from tiny_gpt.runtime.environment import (
-    describe_environment,
-    make_deterministic,
-    set_precision,
-)
-from tiny_gpt.train import run_all
-from tiny_gpt.training.finished import load_finished
-from tiny_gpt.training.run_files import Record
+from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.sweep.run import Wanted, run_sweep
+from tiny_gpt.sweep.store import Store
+from tiny_gpt.sweep.tasks import SweepTask, TaskResult
+from tiny_gpt.training.run_setup import Job, frames_of
 from tiny_gpt.training.seed_batches import SeedBatches
 
 
@@ -37,150 +39,196 @@ class RunFrames:
         events: events frames, one per run.
         wall_s: seconds of all seeds together, by condition.
         missing: seeds without a finished run, by condition.
+        made_on: hosts, devices and versions that made the runs.
     """
 
     metrics: list[pd.DataFrame]
     events: list[pd.DataFrame]
     wall_s: dict[str, float]
     missing: dict[str, list[int]]
+    made_on: set[str]
 
 
-def run_plan(
-    plan: Plan, console: Console | None = None, is_shown: bool = True
-) -> RunFrames:
-    """Runs what is not finished yet, then writes frames, summary, figure.
+def run_study(options: argparse.Namespace, command: list[str]) -> None:
+    """Runs the command `run`: the missing runs, then the folder.
+
+    Raises:
+        ValueError: if an option is invalid; before anything is trained.
+        FailedRunsError: if runs have failed; nothing is drawn.
+    """
+    start, console = time.perf_counter(), Console()
+    study = load_study(options.experiment, options.experiments)
+    making = choose_making(options)
+    plan = Plan.from_options(study, options, command, making.placement)
+    store = plan.open_store()
+    plan.reserve()
+    make_missing(plan, store, making, console)
+    if not making.is_whole:
+        say_next(console)
+        return
+    with results_folder.hold_folder(plan.folder):
+        figure = write_folder(plan, read_runs(plan))
+    _show(plan, console, figure, time.perf_counter() - start)
+
+
+def make_missing(
+    wanted: Wanted, store: Store, making: Making, console: Console
+) -> None:
+    """Makes the runs that are missing in a store.
 
     Args:
-        plan: what to run.
-        console: where to show progress; by default a new one.
-        is_shown: whether the table is shown at the end.
+        wanted: experiments and seeds.
+        store: where the runs are.
+        making: where and how.
+        console: where to show progress.
 
-    Returns:
-        Metrics and events of all conditions and seeds.
+    Raises:
+        FailedRunsError: if runs have failed, after all others were made.
     """
-    console = console or Console()
-    start = time.perf_counter()
     with Reporter(console) as reporter:
-        seed_batches = train_missing(plan, reporter)
-    done = read_runs(plan)
-    figure = _write(plan, pd.concat(done.metrics), pd.concat(done.events))
-    # Drawing anew leaves the manifest of the runs as it is.
-    if seed_batches is not None or not results_folder.is_finished(plan.folder):
-        _write_manifest(plan, done.wall_s, seed_batches)
-    if is_shown:
-        _show(plan, console, figure, time.perf_counter() - start)
-    return done
+        shown = _Shown(wanted, store, reporter)
+        hooks = shown.epoch, shown.batches
+        with making.start(store.folder, *hooks) as executor:
+            outcome = run_sweep(
+                wanted,
+                store,
+                executor,
+                making.seeds_per_batch,
+                making.shard,
+                on_plan=shown.plan,
+                on_done=shown.done,
+            )
+        if making.is_whole:
+            shown.end(outcome.failed)
+    if outcome.failed:
+        raise FailedRunsError(outcome)
 
 
-def train_missing(plan: Plan, reporter: Reporter) -> SeedBatches | None:
-    """Trains the unfinished runs; returns None if there are none."""
-    set_precision(plan.precision)
-    make_deterministic()
-    jobs = []
-    lines = {}
-    for experiment in plan.experiments:
-        line = reporter.condition(experiment, len(plan.seeds))
-        lines[experiment.condition] = line
-        for seed in plan.seeds:
-            record = plan.record(experiment, seed)
-            if load_finished(experiment, seed, record) is None:
-                jobs.append(plan.job(experiment, seed))
-            else:
-                _write_log(experiment, seed, record)
-                line.finish(seed, was_there=True)
-    if not jobs:
-        return None
-    num_runs = f"{len(jobs)} run{'s' * (len(jobs) > 1)}"
-    reporter.console.print(
-        f"Training {num_runs} into {plan.folder}. The first epoch takes "
-        "longest: programs are compiled.",
-        highlight=False,
+class _Shown:
+    """Shows the runs of a store as lines, one for each experiment."""
+
+    def __init__(self, wanted: Wanted, store: Store, reporter: Reporter):
+        self._seeds, self._store, self._reporter = wanted.seeds, store, reporter
+        self._lines: dict[str, Line] = {}  # by key
+        self._is_begun = False
+        are_several = len({e.name for e in wanted.experiments}) > 1
+        for experiment in wanted.experiments:
+            key = store.key(experiment)
+            if key in self._lines:
+                continue
+            label = f"{experiment.name}/" * are_several + experiment.condition
+            line = reporter.condition(experiment, len(wanted.seeds), label)
+            self._lines[key] = line
+            there = store.seeds(key, checks=True)
+            for seed in wanted.seeds:
+                if seed in there:
+                    line.finish(seed, was_there=True)
+        self._by_label = {key[:16]: line for key, line in self._lines.items()}
+
+    def plan(self, tasks: Sequence[SweepTask]) -> None:
+        if self._is_begun:
+            return
+        self._is_begun = True
+        num_runs = sum(len(task.seeds) for task in tasks)
+        self._reporter.console.print(
+            f"Training {num_runs} run{'s' * (num_runs > 1)} into "
+            f"{self._store.folder}. The first epoch takes longest: programs "
+            "are compiled.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def batches(self, found: SeedBatches) -> None:
+        where = f"{found.num_devices} device{'s' * (found.num_devices > 1)}"
+        how = "divided among" if found.is_divided else "dealt to"
+        why = ", as many as its memory holds" * found.is_split
+        self._reporter.console.print(
+            f"{len(found.sizes)} seed batches of {max(found.sizes)} at most"
+            f"{why}, {how} {where}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def epoch(self, job: Job, epoch: int, logs: dict[str, float]) -> None:
+        # The store has labelled it (`cell.unlabelled`).
+        line = self._by_label[job.experiment.condition]
+        line.show(job.seed, epoch, logs)
+
+    def done(self, done: TaskResult) -> None:
+        for seed in done.finished:
+            self._lines[done.task.key].finish(seed)
+
+    def end(self, failed: dict[tuple[str, int], str]) -> None:
+        """Shows the runs that other commands have made meanwhile."""
+        for key, line in self._lines.items():
+            for seed in self._seeds:
+                if (key, seed) not in failed:
+                    line.finish(seed)
+
+
+def say_next(console: Console) -> None:
+    """Says what follows the runs of a shard."""
+    console.print(
+        "The runs of this shard are in the store. The same command without "
+        "--shard draws, when all are there.",
         soft_wrap=True,
     )
-    seed_batches: SeedBatches | None = None
-
-    def start(found: SeedBatches) -> None:
-        nonlocal seed_batches
-        seed_batches = found
-        if seed_batches.is_split:
-            reporter.console.print(
-                f"{max(seed_batches.sizes)} runs fit the memory of the device "
-                f"at once; training {len(seed_batches.sizes)} seed batches."
-            )
-
-    for job, done in run_all(
-        jobs,
-        plan.num_jobs,
-        plan.seeds_per_batch,
-        on_start=start,
-        on_epoch=lambda job, epoch, logs: lines[job.experiment.condition].show(
-            job.seed, epoch, logs
-        ),
-        placement=plan.placement or choose_devices(),
-    ):
-        if done is None:  # in another process, without a line by epoch
-            lines[job.experiment.condition].finish(job.seed)
-    return seed_batches
-
-
-def _write_log(experiment: Experiment, seed: int, record: Path) -> None:
-    """Writes the log of a finished run again, from its record."""
-    logs = Record(experiment, seed, record).logs
-    path = Path(f"{record}.jsonl")
-    log = RunRecorder(path, overwrite=True, earlier_logs=logs)
-    log.on_epoch_begin(len(logs))
 
 
 def read_runs(plan: Plan) -> RunFrames:
     """Reads the finished runs of a plan, and trains nothing."""
-    done = RunFrames([], [], {}, {})
+    store = plan.open_store()
+    done = RunFrames([], [], {}, {}, set())
     for experiment in plan.experiments:
-        seconds = 0.0
+        seconds, key = 0.0, store.key(experiment)
         for seed in plan.seeds:
-            record = plan.record(experiment, seed)
-            frames = load_finished(experiment, seed, record)
-            if frames is None:
+            run = store.load(key, seed)
+            if run is None:
                 done.missing.setdefault(experiment.condition, []).append(seed)
                 continue
-            done.metrics.append(frames[0])
-            done.events.append(frames[1])
-            seconds += frames[2]
+            metrics, events, wall_s = frames_of(experiment, seed, run)
+            done.metrics.append(metrics)
+            done.events.append(events)
+            done.made_on.add(run.made_on)
+            seconds += wall_s
         done.wall_s[experiment.condition] = round(seconds, 1)
     return done
 
 
-def _write(
-    plan: Plan, metrics: pd.DataFrame, events: pd.DataFrame
-) -> Path | None:
-    """Writes frames, summary, table and figure; returns that of the figure."""
+def write_folder(plan: Plan, done: RunFrames) -> Path | None:
+    """Writes frames, summary, table, figure and manifest of a plan.
+
+    Returns:
+        Path of the figure; None if a condition that it needs is missing.
+    """
+    metrics, events = pd.concat(done.metrics), pd.concat(done.events)
+    before = results_folder.read_manifest(plan.folder)
     results_folder.write_frame(plan.folder / "metrics.csv", metrics)
     results_folder.write_frame(plan.folder / "events.csv", events)
     metric = plan.experiments[0].evaluation.accuracy
     summary = summarise(metrics, metric, plan.preset)
     results_folder.write_json(plan.folder / "summary.json", summary)
-    return draw(plan, metrics, summary)
-
-
-def _write_manifest(
-    plan: Plan, wall_s: dict[str, float], seed_batches: SeedBatches | None
-) -> None:
-    manifest = {
-        "format": results_folder.FORMAT,
-        "status": "finished",
-        "config": plan.config,
-        "seeds": list(plan.seeds),
-        "command": " ".join(plan.command),
-        **({"file": plan.study.file} if plan.study.file else {}),
-        "commit": plan.commit,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "jobs": seed_batches and seed_batches.num_workers,
-        "seed_batches": seed_batches and list(seed_batches.sizes),
-        "is_batch_divided": seed_batches and seed_batches.is_divided,
-        "wall_s": wall_s,
-        **describe_environment(plan.placement),
-        "precision": plan.precision,
-    }
-    results_folder.write_manifest(plan.folder, manifest)
+    figure = draw(plan, metrics, summary)
+    status = "unfinished" if done.missing else "finished"
+    is_same = before.get("files") == results_folder.hash_files(plan.folder)
+    # Drawing the same runs anew leaves their manifest as it is.
+    if not is_same or before["status"] != status:
+        manifest = {
+            "format": results_folder.FORMAT,
+            "status": status,
+            "config": plan.config,
+            "seeds": list(plan.seeds),
+            "command": " ".join(plan.command),
+            **({"file": plan.study.file} if plan.study.file else {}),
+            "commit": plan.commit,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "wall_s": done.wall_s,
+            "made_on": sorted(done.made_on),
+            **describe_environment(plan.placement),
+            "precision": plan.precision,
+        }
+        results_folder.write_manifest(plan.folder, manifest)
+    return figure
 
 
 def _show(

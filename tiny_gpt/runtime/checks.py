@@ -15,6 +15,7 @@ EXTRAS = {
     "tensorflow": "tf-cpu",
     "torch": "torch",
     "ray": "ray",
+    "submitit": "slurm",
     "fsspec": "remote",
 }
 

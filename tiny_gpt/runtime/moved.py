@@ -54,7 +54,7 @@ MOVED = {
     "sweep.lease": ("sweep.locks",),
     "sweep.pool": ("sweep.processes",),
     "sweep.shared": ("sweep.remote_store",),
-    "sweep.work": ("sweep.tasks",),
+    "sweep.work": ("sweep.tasks", "sweep.threads"),
 }
 RENAMED = {
     "Asker": "CompiledEvaluation",

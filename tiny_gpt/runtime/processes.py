@@ -20,6 +20,10 @@ class Stopped(Exception):
     """A run was told to stop."""
 
 
+class LostWorkersError(RuntimeError):
+    """Workers or jobs have ended again and again, and finished nothing."""
+
+
 class ProcessPool:
     """Calls a function in processes, each with its own share of the cores.
 
@@ -72,7 +76,8 @@ class ProcessPool:
             Each item with its result, when it is done.
 
         Raises:
-            RuntimeError: if workers die again and again without a call done.
+            LostWorkersError: if workers die again and again without a call
+                done.
             Exception: error of a call; the others are told to stop.
         """
         left, num_breaks = dict(enumerate(items)), 0
@@ -84,7 +89,7 @@ class ProcessPool:
             except BrokenProcessPool as error:
                 num_breaks += 1
                 if num_breaks == MOST_BREAKS:
-                    raise RuntimeError(
+                    raise LostWorkersError(
                         f"Worker processes were killed {MOST_BREAKS} times "
                         "without finishing anything, perhaps for lack of "
                         "memory: use fewer at once. What was saved is kept. "

@@ -1,18 +1,16 @@
-"""The results folder of one experiment: its files, and who may write them.
+"""The results folder of one command: a view of the runs in a store.
 
     metrics.csv    metrics frame of all conditions and seeds
     events.csv     events found in it
     summary.json   accuracies over seeds
     manifest.json  config, versions, device, command, wall seconds
-    runs/          one record per condition and seed; a run continues from it
 
-Files are written in one move. The manifest has the checksums of the frames and
-of itself.
+The same command makes it again from the store. Files are written in one move.
+The manifest has the checksums of the frames and of itself.
 """
 
 import hashlib
 import json
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,10 +28,11 @@ from tiny_gpt.runtime.files import (
     write_text,
 )
 
-FORMAT = 2
+FORMAT = 3  # of 2, runs lay in the folder
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-# What one config leaves beside the manifest and runs/.
+WAIT_S = 120.0  # for another command, which draws
+# What one config leaves beside the manifest.
 DATA_FILES = ("metrics.csv", "events.csv", "summary.json")
 OWN_FILES = (
     *DATA_FILES,
@@ -41,6 +40,9 @@ OWN_FILES = (
     "figure_2.png",
     "curves.png",
     "report.html",
+    "measured.csv",
+    "claims.json",
+    "verdicts.md",
 )
 
 
@@ -48,22 +50,25 @@ OWN_FILES = (
 def hold_folder(folder: Path) -> Iterator[None]:
     """Prevents other processes from writing into a folder meanwhile.
 
-    The system releases the lock when the process ends, however it ends.
+    It waits for one that does. The system releases the lock when the process
+    ends, however it ends.
 
     Raises:
-        ValueError: if another process holds it, or it cannot be written.
+        ValueError: if another process holds it for `WAIT_S`, or it cannot be
+            written.
     """
     check_installed("filelock")
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=WAIT_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise ValueError(
-            "One command at a time may write into a results folder. "
-            f"Received: folder={folder}, which another process is using"
+            "One command at a time writes into a results folder. "
+            f"Received: folder={folder}, which another one has held for "
+            f"{WAIT_S:.0f} s"
         ) from error
     except OSError as error:
         raise _not_writable(folder, error) from error
@@ -82,10 +87,9 @@ def reserve_folder(
     """Makes sure that a folder may hold the results of a config.
 
     A new or empty folder is reserved by a manifest that says "unfinished". A
-    folder reserved by the same config is not changed, so that its runs
-    continue; further seeds and conditions may join them. With `overwrite`,
-    the results of another config are removed, but never files that are not
-    ours.
+    folder reserved by the same config is not changed; further seeds and
+    conditions may join. With `overwrite`, the results of another config are
+    removed, but never files that are not ours; their runs stay in the store.
 
     Args:
         folder: where results are written; made if missing.
@@ -128,7 +132,7 @@ def _reserve(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
             )
         if not grows:
             _remove_own(folder)
-    elif not manifest_path.with_name("runs").exists() and _has_files(folder):
+    elif _find_others(folder):
         raise ValueError(
             "Results go into a new or empty folder, or one that already holds "
             f"results ({MANIFEST}). Choose another folder (--out). "
@@ -140,26 +144,33 @@ def _reserve(folder: Path, config: dict[str, Any], overwrite: bool) -> None:
 
 
 def _read_or_set_aside(folder: Path) -> dict[str, Any] | None:
-    """Reads a manifest; a damaged one makes room for a new one.
-
-    The runs stay: each record says to which run it belongs.
-    """
+    """Reads a manifest; a damaged one makes room for a new one."""
     try:
         return read_manifest(folder)
     except DamagedFileError:
-        if not any(folder.glob("runs")) and not any(folder.glob("*/runs")):
+        if _find_others(folder):
             raise  # not ours
         aside = set_aside(folder / MANIFEST)
         warnings.warn(
             f"The manifest of {folder} is damaged and was set aside as "
-            f"{aside.name}; its runs are used.",
+            f"{aside.name}; the folder is made again from the store.",
             stacklevel=2,
         )
         return None
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(p.name != LOCK for p in folder.iterdir())
+def _find_others(folder: Path) -> list[str]:
+    """Returns the names of files that no command of ours has written."""
+    if not folder.is_dir():
+        return []
+    ours = (*OWN_FILES, MANIFEST, LOCK)
+    return [
+        path.name
+        for path in folder.iterdir()
+        if path.name.partition(".damaged")[0] not in ours
+        and not path.name.startswith("saving_")
+        and not any(path.rglob(MANIFEST))  # of an experiment, or a sweep
+    ]
 
 
 def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
@@ -178,15 +189,17 @@ def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def _remove_own(folder: Path) -> None:
-    if (folder / "runs").exists():
-        shutil.rmtree(folder / "runs")
     for name in OWN_FILES:
         (folder / name).unlink(missing_ok=True)
 
 
-def is_finished(folder: Path) -> bool:
-    """Tells whether the manifest of a folder is that of finished runs."""
-    return read_manifest(folder).get("status") == "finished"
+def hash_files(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of the frames and the summary that are there."""
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in DATA_FILES
+        if (folder / name).exists()
+    }
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -196,11 +209,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
         folder: the results folder.
         manifest: JSON types.
     """
-    files = {
-        name: _hash_file(folder / name)
-        for name in DATA_FILES
-        if (folder / name).exists()
-    }
+    files = hash_files(folder)
     manifest = {k: v for k, v in manifest.items() if k != "sha256"}
     manifest = {**manifest, "files": files} if files else manifest
     digest = _hash_manifest(manifest)
@@ -237,12 +246,9 @@ def _hash_manifest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
-def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _difference(manifest: dict[str, Any], config: dict[str, Any]) -> str:
     if manifest["format"] != FORMAT:
+        # Its runs are another version's, and stay where they are.
         return f"format: {manifest['format']}, now {FORMAT}"
     return differences(manifest["config"], config)
 

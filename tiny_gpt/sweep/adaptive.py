@@ -10,9 +10,17 @@ from tiny_gpt.analysis.psi import MOST_AT_ONCE, Psi
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.sweep.cell import unlabelled
 from tiny_gpt.sweep.collect import axes_of_map
+from tiny_gpt.sweep.exchange import exchange
 from tiny_gpt.sweep.grid import Cell, Sweep
+from tiny_gpt.sweep.leftovers import tidy
 from tiny_gpt.sweep.rows import row_reader
-from tiny_gpt.sweep.run import POLL_S, Executor, Outcome, exchange, run_tasks
+from tiny_gpt.sweep.run import (
+    POLL_S,
+    Executor,
+    Outcome,
+    experiments_by_key,
+    run_tasks,
+)
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
@@ -196,8 +204,8 @@ def run_adaptively(
         for point, some in cells.items()
     }
     found = Adapted(rows=rows)
-    store.tidy()
-    exchange(sweep, store)
+    tidy(store)
+    exchange(store, experiments_by_key(sweep, store), sweep.seeds)
     keys = {id(c): store.key(c.experiment) for c in _all(cells)}
     for point, some in cells.items():
         for x, cell in some.items():

@@ -21,6 +21,7 @@ FORMAT = 1  # to be raised when the same config gives other numbers
 SEED_FILE = re.compile(r"seed_(\d+)\.json")
 RESULTS = ("logs", "exact", "wall_s", "weights_hash")
 CONTENT = ("format", "backend", "precision", "experiment")
+REPLICAS = "num_replicas"  # in some
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Finished:
         logs: Keras logs of each epoch.
         exact: rows of the exact evaluation.
         wall_s: seconds of training and evaluation, compilation included.
-        made_on: host, devices and versions, in a line.
+        made_on: host, devices, versions and commit, in a line.
         columns: columns of further keys of the logs (`Record.columns`).
         weights_hash: SHA-256 of the trained weights (`files.hash_arrays`).
     """
@@ -44,15 +45,20 @@ class Finished:
     weights_hash: str = ""
 
 
-def content_of(experiment: Experiment, precision: str) -> dict[str, Any]:
+def content_of(
+    experiment: Experiment, precision: str, num_replicas: int = 1
+) -> dict[str, Any]:
     """Returns all that the numbers of a run depend on, except its seed.
 
     That is every field of the experiment but its labels, the format of the
-    store, backend and precision; JSON types.
+    store, backend and precision; JSON types. The number of devices is part of
+    it only if each clips its own gradients.
     """
     config = config_of(experiment)
     del config["name"], config["condition"]
+    clips_alone = experiment.train.clipping == "per_replica"
     return {
+        **({REPLICAS: num_replicas} if clips_alone else {}),
         "format": FORMAT,
         "backend": keras.backend.backend(),
         "precision": precision,
@@ -96,7 +102,8 @@ def read_cell(path: Path, key: str, seed: int) -> Finished:
     """
     cell = unseal(path)
     try:
-        content = {name: cell[name] for name in CONTENT}
+        names = (*CONTENT, *({REPLICAS} & set(cell)))
+        content = {name: cell[name] for name in names}
         if cell["seed"] == seed and key_of(content) == key:
             return _parse(cell)
     except (KeyError, TypeError, ValueError):
@@ -124,6 +131,7 @@ def _parse(cell: dict[str, Any]) -> Finished:
         f"{backend} {versions[backend]}",
         f"keras {versions['keras']}",
         f"Python {made['python']}",
+        *((f"commit {made['commit']}",) if "commit" in made else ()),
     )
     made_on = ", ".join(parts)
     wall_s, columns = float(cell["wall_s"]), columns_in(cell)

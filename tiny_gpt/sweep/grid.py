@@ -156,6 +156,11 @@ class Sweep:
         _check_axes(self)
         object.__setattr__(self, "cells", self._build_cells())
 
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The experiment of each cell."""
+        return tuple(cell.experiment for cell in self.cells)
+
     def _build_cells(self) -> tuple[Cell, ...]:
         cells, refused = [], []
         for point in itertools.product(*self.axes.values()):

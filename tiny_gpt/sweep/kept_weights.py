@@ -8,7 +8,8 @@ import keras
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.locks import names_in
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.training.finished import read_model
+from tiny_gpt.training.finished import Trained, read_model
+from tiny_gpt.training.run_setup import draw_phases
 
 WEIGHTS_FILE = re.compile(r"seed_(\d+)\.weights\.h5")
 
@@ -35,6 +36,24 @@ def load_model(
     if run is None or not weights.exists():
         return None
     return read_model(experiment, weights, run.weights_hash)
+
+
+def load_trained(store: Store, experiment: Experiment, seed: int) -> Trained:
+    """Loads a trained run: its model and the text that it has read.
+
+    Raises:
+        ValueError: if the run is not finished, or its weights were not kept.
+        DamagedFileError: as `load_model`.
+    """
+    model = load_model(store, experiment, seed)
+    if model is None:
+        raise ValueError(
+            "The run must be finished, with its weights. Received: "
+            f"{experiment.name}/{experiment.condition}, seed {seed}, in "
+            f"{store.folder}"
+        )
+    data = draw_phases(experiment, seed)[-1]
+    return Trained(experiment, seed, model, data)
 
 
 def forget_weights(store: Store, keys: Iterable[str]) -> tuple[int, int]:

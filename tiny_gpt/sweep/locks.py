@@ -42,7 +42,8 @@ def reserve_folder(folder: Path) -> None:
         is_known = isinstance(found, dict) and "format" in found
         raise ValueError(
             "A store is read and continued by the version that wrote it; "
-            f"choose another folder. Received: folder={folder}, of format "
+            "choose another folder (--store), or, if it is of this version, "
+            f"remove its {MARK}. Received: folder={folder}, of format "
             f"{found['format'] if is_known else 'unreadable'}, now {FORMAT}"
         )
     for part in PARTS:

@@ -2,16 +2,12 @@
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tiny_gpt.runtime.environment import set_up_worker
 from tiny_gpt.runtime.processes import ProcessPool, is_told_to_stop
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult, run_task
-
-# Folder, precision, shared place, whether weights are kept.
-Where = tuple[Path, str, str | None, bool]
 
 
 class Pool:
@@ -52,18 +48,19 @@ class Pool:
         Raises:
             ValueError: if there are no such devices.
             OSError: if a file cannot be written.
-            RuntimeError: if workers die again and again without a task done.
+            LostWorkersError: if workers die again and again without a task
+                done.
         """
-        url = None if store.shared is None else store.shared.url
-        where = store.folder, store.precision, url, store.keeps_weights
-        do = functools.partial(_do, where, self._asked)
+        do = functools.partial(_do, store.arguments, self._asked)
         for _, done in self._processes.map(do, tasks):
             yield done
 
 
 def _do(
-    where: Where, asked: Mapping[str, Any] | None, task: SweepTask
+    arguments: tuple[Any, ...],
+    asked: Mapping[str, Any] | None,
+    task: SweepTask,
 ) -> TaskResult:
-    store = Store(*where)
+    store = Store(*arguments)
     placement = set_up_worker(store.precision, asked)
     return run_task(store, task, placement, is_told_to_stop)

@@ -23,8 +23,6 @@ MOST_LEASES = 500  # of a driver at once; each is an open file
 CONNECTION_TIMEOUT_S = 10.0
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
 
-Where = tuple[Path, str, str | None]  # folder, precision, shared place
-
 
 class Cluster:
     """Does tasks as tasks of Ray, which restarts those of a dead worker.
@@ -95,14 +93,10 @@ class Cluster:
 
         Raises:
             ValueError: if Ray is not installed or does not find the cluster,
-                or the store keeps weights.
+                or the store keeps weights of epochs and the nodes do not see
+                it.
             OSError: if the store cannot be written.
         """
-        if store.keeps_weights:
-            raise ValueError(
-                "Weights are kept by threads and processes of one machine; "
-                "workers of Ray send none. Received: keeps_weights=True"
-            )
         check_installed("ray")
         import ray
 
@@ -112,6 +106,11 @@ class Cluster:
         sees_store = self._sees_store
         if sees_store is None:
             sees_store = self._ours is not None and self._address is None
+        if store.keeps_epochs and not sees_store:
+            raise ValueError(
+                "Weights of epochs are kept by workers that see the store; "
+                "others send the last ones alone. Received: keeps_epochs=True"
+            )
         yield from _deal(ray, store, tasks, self._options, sees_store)
 
 
@@ -140,8 +139,6 @@ def _deal(ray, store, tasks, options, sees_store) -> Iterator["TaskResult"]:
     from tiny_gpt.sweep.tasks import TaskLease
 
     start = _backend(), count_threads()
-    where = store.folder.resolve(), store.precision
-    url = store.shared and store.shared.url
     in_store = ray.remote(**options)(_do_in_store)
     apart = ray.remote(**options)(_do_apart)
     waiting = list(reversed(tasks))
@@ -154,7 +151,7 @@ def _deal(ray, store, tasks, options, sees_store) -> Iterator["TaskResult"]:
             while waiting and len(running) < most:
                 task = waiting.pop()
                 if sees_store:
-                    sent = [ray.put(task)], start, (*where, url)
+                    sent = [ray.put(task)], start, store.arguments
                     running[in_store.remote(*sent)] = task, None
                     continue
                 held = TaskLease(store, task)
@@ -163,7 +160,8 @@ def _deal(ray, store, tasks, options, sees_store) -> Iterator["TaskResult"]:
                     continue
                 most = min(most, MOST_LEASES // len(held.leases))
                 saved = _saved_files(store, task, held)
-                sent = [ray.put((task, saved))], start, where[1]
+                kept = store.precision, store.keeps_weights
+                sent = [ray.put((task, saved))], start, kept
                 running[apart.remote(*sent)] = task, held
             if running:
                 (reference,), _ = ray.wait(list(running))
@@ -198,10 +196,10 @@ def _receive(ray, reference, task, held) -> "TaskResult":
         return held.done(error)
     if held is None:
         return found
-    texts, error = found
+    files, error = found
     try:
-        for seed, data in texts.items():
-            held.receive(seed, data)
+        for seed, (data, weights) in files.items():
+            held.receive(seed, data, weights)
     except DamagedFileError as caught:  # of a node with another version
         error = in_a_line(caught)
     finally:
@@ -241,24 +239,26 @@ def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
 
 
 def _do_in_store(
-    sent: Sequence[Any], start: tuple[str, str], where: Where
+    sent: Sequence[Any], start: tuple[str, str], arguments: tuple[Any, ...]
 ) -> "TaskResult":
     """Does a task in a worker of Ray that sees the store."""
-    task = _start(sent, start, where[1])
+    task = _start(sent, start, arguments[1])
     from tiny_gpt.sweep.store import Store
     from tiny_gpt.sweep.tasks import run_task
 
-    return run_task(Store(*where), task)
+    return run_task(Store(*arguments), task)
 
 
 def _do_apart(
-    sent: Sequence[Any], start: tuple[str, str], precision: str
-) -> tuple[dict[int, bytes], str | None]:
+    sent: Sequence[Any], start: tuple[str, str], kept: tuple[str, bool]
+) -> tuple[dict[int, tuple[bytes, bytes | None]], str | None]:
     """Does a task in a worker of Ray, in a folder of its node.
 
     Returns:
-        Files of the finished runs by seed, and what a run raised, if any.
+        Files of the finished runs by seed, and their weights if they are
+        kept; and what a run raised, if any.
     """
+    precision, keeps_weights = kept
     task, saved = _start(sent, start, precision)
     import dataclasses
 
@@ -270,7 +270,8 @@ def _do_apart(
     task = dataclasses.replace(task, seeds=tuple(saved))
     user = os.getuid() if hasattr(os, "getuid") else ""
     name = f"tiny_gpt_sweep_{user}_{FORMAT}"
-    here = Store(Path(tempfile.gettempdir()) / name, precision)
+    folder = Path(tempfile.gettempdir()) / name
+    here = Store(folder, precision, keeps_weights=keeps_weights)
     for seed, files in saved.items():
         record = here.record(task.key, seed)
         if not any(record.parent.glob(f"{record.name}.*")):
@@ -280,8 +281,11 @@ def _do_apart(
     done = run_task(here, task)
     found = {}
     for seed in task.seeds:
-        path = here.path(task.key, seed)
-        if path.exists():
-            found[seed] = path.read_bytes()
-            path.unlink()  # the driver has it
+        if not here.is_finished(task.key, seed):
+            continue
+        path, weights = here.path(task.key, seed), here.weights(task.key, seed)
+        sent_weights = weights.read_bytes() if keeps_weights else None
+        found[seed] = path.read_bytes(), sent_weights
+        for file in (path, weights):  # the driver has them
+            file.unlink(missing_ok=True)
     return found, done.error

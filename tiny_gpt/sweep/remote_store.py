@@ -1,6 +1,7 @@
 """The shared place of finished runs, for machines without a common disk.
 
     URL/cells/KEY/seed_3.json   the file of a finished run, as in a store
+    URL/cells/KEY/seed_3.weights.h5   its weights, from a store that keeps them
 
 It is any URL of fsspec. Files are found by content, sealed and never changed.
 Any number of machines may write there without locks: two that make one run
@@ -15,6 +16,8 @@ from typing import Any
 
 from tiny_gpt.runtime.checks import check_installed
 from tiny_gpt.sweep.cell import SEED_FILE
+
+RUN, WEIGHTS = ".json", ".weights.h5"  # the files of a run
 
 
 class Shared:
@@ -47,9 +50,9 @@ class Shared:
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def path(self, key: str, seed: int) -> str:
-        """Returns the path of a run at the URL."""
-        return f"{self._cells}/{key}/seed_{seed}.json"
+    def path(self, key: str, seed: int, file: str = RUN) -> str:
+        """Returns the path of a file of a run at the URL."""
+        return f"{self._cells}/{key}/seed_{seed}{file}"
 
     def seeds(self, key: str) -> set[int]:
         """Returns the seeds of a cell that are at the URL.
@@ -71,27 +74,27 @@ class Shared:
         matches = [SEED_FILE.fullmatch(path.split("/")[-1]) for path in paths]
         return {int(match[1]) for match in matches if match}
 
-    def fetch(self, key: str, seed: int) -> bytes | None:
-        """Returns the file of a run, unchecked.
+    def fetch(self, key: str, seed: int, file: str = RUN) -> bytes | None:
+        """Returns a file of a run, unchecked.
 
         Returns:
             Its bytes; None if there is no such file, or it cannot be read,
             with a warning.
         """
         try:
-            return self._system.cat_file(self.path(key, seed))
+            return self._system.cat_file(self.path(key, seed, file))
         except FileNotFoundError:
             return None
         except Exception as error:  # of any library behind fsspec
             self.warn(key, seed, f"cannot be read ({error})")
             return None
 
-    def send(self, key: str, seed: int, data: bytes) -> None:
-        """Writes the file of a run, in one move if the file system has one.
+    def send(self, key: str, seed: int, data: bytes, file: str = RUN) -> None:
+        """Writes a file of a run, in one move if the file system has one.
 
         Warns if it cannot. Nothing is lost: the run is sent again later.
         """
-        path = self.path(key, seed)
+        path = self.path(key, seed, file)
         folder, _, name = path.rpartition("/")
         new = f"{folder}/saving_{writer()}{name}"
         try:

@@ -1,7 +1,7 @@
-"""The runs of a sweep that are missing, on any executor.
+"""The runs of a command that are missing, on any executor.
 
 An executor is a function of a store and of tasks, which yields the result of
-each: `tasks.in_process`, a `processes.Pool`, a `ray.Cluster`. All executors
+each: `threads.in_process`, a `processes.Pool`, a `ray.Cluster`. All executors
 call `tasks.run_task`, which takes a lease on each run. Any number of drivers,
 of any kind, can therefore share one store.
 """
@@ -15,7 +15,8 @@ from typing import Protocol
 
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.sweep.cell import unlabelled
-from tiny_gpt.sweep.grid import Sweep
+from tiny_gpt.sweep.exchange import exchange
+from tiny_gpt.sweep.leftovers import tidy
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 
@@ -30,6 +31,29 @@ class Executor(Protocol):
     ) -> Iterator[TaskResult]: ...
 
 
+class Wanted(Protocol):
+    """The runs that a command wants: a `Sweep`, a plan, `Runs`."""
+
+    @property
+    def experiments(self) -> Sequence[Experiment]: ...
+
+    @property
+    def seeds(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Some experiments, each with the same seeds.
+
+    Attributes:
+        experiments: the experiments; two may be the same run.
+        seeds: non-negative integers.
+    """
+
+    experiments: tuple[Experiment, ...]
+    seeds: tuple[int, ...]
+
+
 @dataclass
 class Outcome:
     """The outcome of a sweep.
@@ -37,16 +61,18 @@ class Outcome:
     Attributes:
         finished: number of runs made by this call.
         failed: error of each failed run, by key and seed.
+        details: traceback of the first of them.
         left: number of runs that neither finished nor failed.
     """
 
     finished: int = 0
     failed: dict[tuple[str, int], str] = field(default_factory=dict)
+    details: str = ""
     left: int = 0
 
 
 def plan_tasks(
-    sweep: Sweep,
+    wanted: Wanted,
     store: Store,
     seeds_per_batch: int | None = 1,
     shard: tuple[int, int] = (0, 1),
@@ -55,7 +81,7 @@ def plan_tasks(
     """Returns the unfinished runs, one seed of every cell before the next.
 
     Args:
-        sweep: cells and seeds.
+        wanted: experiments and seeds.
         store: finished runs.
         seeds_per_batch: seeds of a cell in one task; None for all. Devices
             other than a CPU train them as one batch.
@@ -77,11 +103,11 @@ def plan_tasks(
             f"Received: seeds_per_batch={seeds_per_batch}"
         )
     rounds: dict[int, list[SweepTask]] = {}
-    for key, experiment in experiments_by_key(sweep, store).items():
+    for key, experiment in experiments_by_key(wanted, store).items():
         there = store.seeds(key, checks)
         seeds = [
             seed
-            for seed in sweep.seeds
+            for seed in wanted.seeds
             if seed not in there and _shard_of(key, seed, count) == index
         ]
         size = seeds_per_batch or max(len(seeds), 1)
@@ -93,13 +119,13 @@ def plan_tasks(
     return [task for number in sorted(rounds) for task in rounds[number]]
 
 
-def experiments_by_key(sweep: Sweep, store: Store) -> dict[str, Experiment]:
-    """Returns the different experiments of a sweep, labelled by the store."""
+def experiments_by_key(wanted: Wanted, store: Store) -> dict[str, Experiment]:
+    """Returns the different experiments, labelled by the store."""
     found = {}
-    for cell in sweep.cells:
-        key = store.key(cell.experiment)
+    for experiment in wanted.experiments:
+        key = store.key(experiment)
         if key not in found:
-            found[key] = unlabelled(cell.experiment, key)
+            found[key] = unlabelled(experiment, key)
     return found
 
 
@@ -109,7 +135,7 @@ def _shard_of(key: str, seed: int, count: int) -> int:
 
 
 def run_sweep(
-    sweep: Sweep,
+    wanted: Wanted,
     store: Store,
     executor: Executor,
     seeds_per_batch: int | None = 1,
@@ -118,7 +144,7 @@ def run_sweep(
     on_done: Callable[[TaskResult], None] | None = None,
     waits: bool = True,
 ) -> Outcome:
-    """Makes the unfinished runs of a sweep, until nothing is left.
+    """Makes the unfinished runs, until nothing is left.
 
     A run that raises does not stop the others, and this call does not try it
     again. If a seed batch raises, each of its runs is tried alone. If all
@@ -126,7 +152,7 @@ def run_sweep(
     over those of a process that dies.
 
     Args:
-        sweep: cells and seeds.
+        wanted: experiments and seeds.
         store: where the runs are written.
         executor: does the tasks.
         seeds_per_batch: see `plan_tasks`.
@@ -140,15 +166,16 @@ def run_sweep(
         OSError: if the store cannot be written.
     """
     outcome, alone = Outcome(), set[tuple[str, int]]()
-    store.tidy()
-    exchange(sweep, store)
+    tidy(store)
+    exchange(store, experiments_by_key(wanted, store), wanted.seeds)
     is_first = True
     while True:
-        plan = plan_tasks(sweep, store, seeds_per_batch, shard, is_first)
+        plan = plan_tasks(wanted, store, seeds_per_batch, shard, is_first)
         is_first = False
         left = _choose(plan, lambda *run: run not in outcome.failed)
         outcome.left = sum(len(task.seeds) for task in left)
         if not left:
+            tidy(store)  # others may have been killed meanwhile
             return outcome
         free = _choose(left, lambda *run: not store.is_leased(*run))
         tasks = _apart(free, alone)
@@ -162,6 +189,7 @@ def run_sweep(
         ):
             is_getting_on |= bool(done.finished or done.error)
             if done.error is not None:
+                outcome.details = outcome.details or done.details
                 runs = _unfinished(store, done)
                 if len(runs) > 1:
                     alone.update(runs)
@@ -195,25 +223,6 @@ def run_tasks(
         yield done
         if on_done is not None:
             on_done(done)
-
-
-def exchange(sweep: Sweep, store: Store) -> None:
-    """Fetches others' runs from the shared place, and sends those it lacks.
-
-    Does nothing without a shared place.
-    """
-    if store.shared is None:
-        return
-    for key in experiments_by_key(sweep, store):
-        there, here = store.shared.seeds(key), store.seeds(key, checks=True)
-        for seed in sorted(set(sweep.seeds) & (there ^ here)):
-            if seed in here:
-                store.send(key, seed)
-                continue
-            lease = store.lease(key, seed)
-            if lease is not None:
-                store.has(key, seed)
-                lease.release()
 
 
 def _unfinished(store: Store, done: TaskResult) -> list[tuple[str, int]]:

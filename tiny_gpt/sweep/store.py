@@ -1,27 +1,29 @@
-"""The store of a sweep's runs: found by content, safe for many writers.
+"""The store of all runs: found by content, safe for many writers.
 
     store.json              description of the store
     cells/KEY/seed_3.json   a finished run, one file, written in one move
     cells/KEY/seed_3.weights.h5   its trained weights, where they are kept
+    cells/KEY/seed_3_weights/     weights of its epochs, where they are kept
+    measured/KEY_seed_3.json      numbers measured on trained models
     running/KEY_seed_3.*    a run that is not finished (`Record`)
     leases/KEY_seed_3.lock  held by the process that works on the run
 
 KEY is the SHA-256 of all that the numbers of a run depend on, except its seed.
-Sweeps therefore share the cells that they have in common.
+Commands therefore share the runs that they have in common.
 """
 
 import os
 import platform
-import re
+import shutil
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.environment import PRECISIONS, describe_environment
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -46,13 +48,11 @@ from tiny_gpt.sweep.locks import (
     reserve_folder,
     take_lease,
 )
-from tiny_gpt.sweep.remote_store import Shared, writer
-
-RECORD_FILE = re.compile(r"([0-9a-f]{64})_seed_(\d+)\..*")
+from tiny_gpt.sweep.remote_store import WEIGHTS, Shared, writer
 
 
 class Store:
-    """Runs of any sweeps, in a folder.
+    """Runs of any commands, in a folder.
 
     Args:
         folder: made if missing; a new or empty one, or a store.
@@ -60,10 +60,14 @@ class Store:
             backend.
         shared: URL at which machines exchange finished runs (`Shared`); None
             for none. Leases are of this folder alone, so two machines may
-            make one run twice, with the same content. Weights are not
-            exchanged.
+            make one run twice, with the same content. Weights of epochs are
+            not exchanged.
         keeps_weights: whether the trained weights of runs are kept. A run
             without them is then not finished, and is made again.
+        keeps_epochs: whether the weights of epochs are kept, at events and in
+            between (`train.run`); as `keeps_weights`.
+        num_replicas: devices that divide a batch; part of the key of runs
+            whose devices clip their own gradients.
 
     Raises:
         ValueError: if the folder holds something else, a store of another
@@ -76,10 +80,13 @@ class Store:
         precision: str = "float32",
         shared: str | None = None,
         keeps_weights: bool = False,
+        keeps_epochs: bool = False,
+        num_replicas: int = 1,
     ):
         check_choice("precision", precision, PRECISIONS)
         self.folder, self.precision = Path(folder), precision
-        self.keeps_weights = keeps_weights
+        self.keeps_weights, self.keeps_epochs = keeps_weights, keeps_epochs
+        self.num_replicas = num_replicas
         self._made_on: dict[str, Any] = {}
         try:
             reserve_folder(self.folder)
@@ -90,9 +97,24 @@ class Store:
             ) from error
         self.shared = None if shared is None else Shared(shared)
 
+    @property
+    def arguments(self) -> tuple[Path, str, str | None, bool, bool, int]:
+        """Arguments of the same store, for another process."""
+        return (
+            self.folder.resolve(),
+            self.precision,
+            None if self.shared is None else self.shared.url,
+            self.keeps_weights,
+            self.keeps_epochs,
+            self.num_replicas,
+        )
+
     def key(self, experiment: Experiment) -> str:
         """Returns the content hash of an experiment (`cell.key_of`)."""
-        return key_of(content_of(experiment, self.precision))
+        return key_of(self._content(experiment))
+
+    def _content(self, experiment: Experiment) -> dict[str, Any]:
+        return content_of(experiment, self.precision, self.num_replicas)
 
     def path(self, key: str, seed: int) -> Path:
         """Returns the file of a finished run."""
@@ -100,14 +122,20 @@ class Store:
 
     def weights(self, key: str, seed: int) -> Path:
         """Returns the file of the weights of a finished run."""
-        return self.path(key, seed).with_suffix(".weights.h5")
+        return self.path(key, seed).with_suffix(WEIGHTS)
+
+    def epochs(self, key: str, seed: int) -> Path:
+        """Returns the folder of the weights of epochs of a finished run."""
+        return self.path(key, seed).with_name(f"seed_{seed}_weights")
 
     def is_finished(self, key: str, seed: int) -> bool:
         """Tells whether a run is there, with its weights if they are kept."""
-        is_there = self.path(key, seed).exists()
-        return is_there and (
-            not self.keeps_weights or self.weights(key, seed).exists()
-        )
+        needed = [self.path(key, seed)]
+        if self.keeps_weights:
+            needed.append(self.weights(key, seed))
+        if self.keeps_epochs:
+            needed.append(self.epochs(key, seed))
+        return all(path.exists() for path in needed)
 
     def record(self, key: str, seed: int) -> Path:
         """Returns the path of the record of a run, without suffix."""
@@ -125,7 +153,7 @@ class Store:
         names = names_in(self.folder / "cells" / key)
         matches = [SEED_FILE.fullmatch(name) for name in names]
         found = {int(match[1]) for match in matches if match}
-        if self.keeps_weights:
+        if self.keeps_weights or self.keeps_epochs:
             found = {seed for seed in found if self.is_finished(key, seed)}
         if checks:
             found = {seed for seed in found if self._is_whole(key, seed)}
@@ -155,26 +183,6 @@ class Store:
     def _lock(self, key: str, seed: int) -> Path:
         return self.folder / "leases" / f"{key}_seed_{seed}.lock"
 
-    def has(self, key: str, seed: int) -> bool:
-        """Tells whether a run is finished, here or in the shared place.
-
-        For the holder of the lease: the run is fetched from there. A damaged
-        file there does not count, with a warning; `keep` replaces it later.
-        """
-        if self.is_finished(key, seed):
-            return True
-        if self.shared is None or self.keeps_weights:
-            return False
-        data = self.shared.fetch(key, seed)
-        if data is None:
-            return False
-        try:
-            self.receive(key, seed, data)
-        except DamagedFileError:
-            self.shared.warn(key, seed, "is damaged; the run is made again")
-            return False
-        return True
-
     def keep(self, key: str, experiment: Experiment, seed: int) -> bool:
         """Turns a finished record into the file of the run, if there is one.
 
@@ -193,28 +201,28 @@ class Store:
             values = results_in(unseal(finished))
         except (FileNotFoundError, DamagedFileError, KeyError):
             return False
-        content = content_of(experiment, self.precision)
+        content = self._content(experiment)
         if not self._made_on:
-            self._made_on = {**describe_environment(), "host": platform.node()}
+            self._made_on = {
+                **describe_environment(),
+                "host": platform.node(),
+                "commit": current_commit(),
+            }
         made = {"finished": _now(), **self._made_on}
         cell = {"key": key, "seed": seed, **content, "made": made, **values}
+        self.path(key, seed).parent.mkdir(exist_ok=True)
         if self.keeps_weights:
             weights = self.weights(key, seed)
-            weights.parent.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):  # moved by one who was killed
                 os.replace(f"{record}.weights.h5", weights)
+        if self.keeps_epochs and (epochs := Path(f"{record}_weights")).exists():
+            shutil.rmtree(self.epochs(key, seed), ignore_errors=True)
+            os.replace(epochs, self.epochs(key, seed))
         self.put(key, seed, seal(cell))
-        self._clear(key, seed)
-        self.send(key, seed)
+        self.clear(key, seed)
         return True
 
-    def send(self, key: str, seed: int) -> None:
-        """Sends a finished run to the shared place, if there is one."""
-        if self.shared is not None:
-            data = self.path(key, seed).read_bytes()
-            self.shared.send(key, seed, data)
-
-    def _clear(self, key: str, seed: int) -> None:
+    def clear(self, key: str, seed: int) -> None:
         """Removes the leftovers of a finished run and of killed writers.
 
         For the holder of the lease.
@@ -225,15 +233,7 @@ class Store:
             *record.parent.glob(f"*{record.name}.*"),
         ):
             left.unlink(missing_ok=True)
-
-    def tidy(self) -> None:
-        """Removes the leftovers of processes killed at the end of a run."""
-        for key, seed in self._begun():
-            if self.is_finished(key, seed):
-                lease = self.lease(key, seed)
-                if lease is not None:
-                    self._clear(key, seed)
-                    lease.release()
+        shutil.rmtree(f"{record}_weights", ignore_errors=True)
 
     def put(self, key: str, seed: int, text: str) -> None:
         """Writes the file of a finished run in one move.
@@ -245,10 +245,18 @@ class Store:
         path.parent.mkdir(exist_ok=True)
         write_whole(path, text.encode(), writer())
 
-    def receive(self, key: str, seed: int, data: bytes) -> None:
+    def receive(
+        self, key: str, seed: int, data: bytes, weights: bytes | None = None
+    ) -> None:
         """Writes the file of a run that was finished elsewhere.
 
         For the holder of the lease.
+
+        Args:
+            key: the cell.
+            seed: its seed.
+            data: the file of the run.
+            weights: that of its weights, if they are kept.
 
         Raises:
             DamagedFileError: if it is not the file of that run.
@@ -260,10 +268,12 @@ class Store:
         write_whole(new, data)
         try:
             read_cell(new, key, seed)
+            if weights is not None:
+                write_whole(self.weights(key, seed), weights, writer())
             os.replace(new, path)
         finally:
             new.unlink(missing_ok=True)
-        self._clear(key, seed)
+        self.clear(key, seed)
 
     def load(self, key: str, seed: int) -> Finished | None:
         """Reads a finished run.
@@ -302,21 +312,6 @@ class Store:
             )
         finally:
             lease.release()
-
-    def partial(self) -> Iterator[tuple[str, int]]:
-        """Yields key and seed of runs that were started but not finished."""
-        for key, seed in self._begun():
-            if not self.is_finished(key, seed):
-                yield key, seed
-
-    def _begun(self) -> list[tuple[str, int]]:
-        names = names_in(self.folder / "running")
-        matches = [RECORD_FILE.fullmatch(name) for name in names]
-        return sorted({(m[1], int(m[2])) for m in matches if m})
-
-    def damaged(self) -> list[Path]:
-        """Returns the files that were set aside."""
-        return sorted((self.folder / "cells").glob("*/*.damaged*"))
 
 
 def _now() -> str:

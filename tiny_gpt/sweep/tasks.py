@@ -1,25 +1,19 @@
-"""Sweep tasks: runs of one cell, made under leases, into the store."""
+"""Tasks: runs of one experiment, made under leases, into the store."""
 
-import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-
-import keras
 
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.backend import is_jax_on_cpu
 from tiny_gpt.runtime.devices import Placement
-from tiny_gpt.runtime.environment import (
-    count_cores,
-    make_deterministic,
-    set_precision,
-)
 from tiny_gpt.runtime.files import DamagedFileError
 from tiny_gpt.runtime.processes import Stopped
+from tiny_gpt.sweep.exchange import has_run, send_run
 from tiny_gpt.sweep.store import Lease, Store
 from tiny_gpt.train import run_all
 from tiny_gpt.training.run_setup import Job
+from tiny_gpt.training.train_batch import OnEpoch
 
 SAVE_EVERY_S = 10.0
 
@@ -48,12 +42,14 @@ class TaskResult:
         finished: seeds that this task added to the store.
         taken: seeds that another process works on.
         error: error of a run, in a line; None if none.
+        details: its traceback; empty if none, or if it is not known.
     """
 
     task: SweepTask
     finished: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
     error: str | None = None
+    details: str = ""
 
 
 class TaskLease:
@@ -90,7 +86,7 @@ class TaskLease:
             self.taken.append(seed)
             return
         self.leases[seed] = lease
-        if self._store.has(self._task.key, seed):  # since it was planned
+        if has_run(self._store, self._task.key, seed):  # since it was planned
             self.leases.pop(seed).release()
         else:
             self.keep(seed)  # of a process killed just before
@@ -103,14 +99,16 @@ class TaskLease:
         self.finish(seed)
         return True
 
-    def receive(self, seed: int, data: bytes) -> None:
-        """Keeps the file of a run that was finished elsewhere."""
-        self._store.receive(self._task.key, seed, data)
-        self._store.send(self._task.key, seed)
+    def receive(
+        self, seed: int, data: bytes, weights: bytes | None = None
+    ) -> None:
+        """Keeps the files of a run that was finished elsewhere."""
+        self._store.receive(self._task.key, seed, data, weights)
         self.finish(seed)
 
     def finish(self, seed: int) -> None:
-        """Counts a run as finished, and gives its lease back."""
+        """Sends a finished run on, counts it, and gives its lease back."""
+        send_run(self._store, self._task.key, seed)
         self.finished.append(seed)
         self.leases.pop(seed).release()
 
@@ -119,11 +117,10 @@ class TaskLease:
         while self.leases:
             self.leases.popitem()[1].release()
 
-    def done(self, error: str | None = None) -> TaskResult:
+    def done(self, error: str | None = None, details: str = "") -> TaskResult:
         """Returns the result of the task."""
-        return TaskResult(
-            self._task, tuple(self.finished), tuple(self.taken), error
-        )
+        done = tuple(self.finished), tuple(self.taken)
+        return TaskResult(self._task, *done, error, details)
 
 
 def run_task(
@@ -131,6 +128,7 @@ def run_task(
     task: SweepTask,
     placement: Placement | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
+    on_epoch: OnEpoch | None = None,
 ) -> TaskResult:
     """Does one task in this thread, under leases.
 
@@ -139,19 +137,17 @@ def run_task(
         task: the task. Seeds that are finished by now are passed over.
         placement: devices; None for the backend's first.
         is_stopped: called after each epoch; if true, the task ends there.
+        on_epoch: see `run_all`; the experiment is labelled by the store.
 
     Raises:
         Stopped: if it was told to stop.
         OSError: if a file cannot be written.
     """
-    held, error = TaskLease(store, task), None
+    held, error, details = TaskLease(store, task), None, ""
     try:
-        jobs = [
-            Job(task.experiment, seed, store.record(task.key, seed))
-            for seed in held.leases
-        ]
+        jobs = jobs_of(store, task, held)
         if jobs:
-            for seed in _train(jobs, placement, is_stopped):
+            for seed in _train(jobs, placement, is_stopped, on_epoch):
                 if not held.keep(seed):
                     raise DamagedFileError(
                         "A finished run must leave its record. Received: "
@@ -160,10 +156,23 @@ def run_task(
     except (Stopped, OSError):
         raise
     except Exception as caught:
-        error = in_a_line(caught)
+        error, details = in_a_line(caught), traceback.format_exc()
     finally:
         held.release()
-    return held.done(error)
+    return held.done(error, details)
+
+
+def jobs_of(store: Store, task: SweepTask, held: TaskLease) -> list[Job]:
+    """Returns the runs of a task that are held, with their records."""
+    return [
+        Job(
+            task.experiment,
+            seed,
+            store.record(task.key, seed),
+            store.keeps_epochs,
+        )
+        for seed in held.leases
+    ]
 
 
 def in_a_line(error: BaseException) -> str:
@@ -176,10 +185,13 @@ def _train(
     jobs: Sequence[Job],
     placement: Placement | None,
     is_stopped: Callable[[], bool],
+    on_epoch: OnEpoch | None,
 ) -> Iterator[int]:
     """Yields the seed of each run when its record is finished."""
 
-    def check(*_: object) -> None:
+    def check(job: Job, epoch: int, logs: dict[str, float]) -> None:
+        if on_epoch is not None:
+            on_epoch(job, epoch, logs)
         if is_stopped():
             raise Stopped
 
@@ -191,56 +203,3 @@ def _train(
         placement=placement,
     ):
         yield job.seed
-
-
-def in_process(
-    store: Store,
-    tasks: Sequence[SweepTask],
-    num_workers: int | None = None,
-    placement: Placement | None = None,
-) -> Iterator[TaskResult]:
-    """Does tasks in threads of this process, which share programs (JAX).
-
-    Args:
-        store: where the runs are written.
-        tasks: the tasks.
-        num_workers: threads; by default one per core if JAX is on a CPU,
-            else one, which gives each seed batch all devices.
-        placement: devices; None for the backend's first.
-
-    Yields:
-        The result of each task, when it is done.
-
-    Raises:
-        ValueError: if `num_workers` is below 1; or above 1 on a backend other
-            than JAX, which has one model at a time.
-        OSError: if a file cannot be written.
-    """
-    is_jax = keras.backend.backend() == "jax"
-    if num_workers is None:
-        num_workers = count_cores() if is_jax_on_cpu() else 1
-    if num_workers < 1 or (num_workers > 1 and not is_jax):
-        raise ValueError(
-            "`num_workers` must be at least 1, and 1 where the backend is "
-            f"not JAX; use processes there. Received: num_workers={num_workers}"
-        )
-    make_deterministic()
-    is_stopped = threading.Event()
-    if num_workers == 1:  # here, where an interrupted run can be saved
-        set_precision(store.precision)
-        for task in tasks:
-            yield run_task(store, task, placement)
-        return
-    pool = ThreadPoolExecutor(
-        num_workers, initializer=lambda: set_precision(store.precision)
-    )
-    try:
-        futures = [
-            pool.submit(run_task, store, task, placement, is_stopped.is_set)
-            for task in tasks
-        ]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        is_stopped.set()
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.files import DamagedFileError, hash_arrays
 from tiny_gpt.training.run_files import Record
-from tiny_gpt.training.run_setup import draw_phases, frames_of
+from tiny_gpt.training.run_setup import frames_of
 
 
 class NotRepeatedError(ValueError):
@@ -32,28 +32,6 @@ def load_finished(
     if not progress.is_finished:
         return None
     return frames_of(experiment, seed, progress)
-
-
-def load_model(experiment: Experiment, seed: int, record: Path) -> keras.Model:
-    """Builds the trained model of a finished run.
-
-    Args:
-        experiment: what was run.
-        seed: its seed.
-        record: path of its files, without suffix.
-
-    Raises:
-        ValueError: if the record is of another experiment or not finished,
-            or the weights are not those at the end of the run.
-    """
-    progress = Record(experiment, seed, record)
-    if not progress.is_finished:
-        raise ValueError(
-            f"The run must be finished. Received: record={record}, after "
-            f"{len(progress.logs)} of {experiment.train.num_epochs} epochs"
-        )
-    weights = Path(f"{record}.weights.h5")
-    return read_model(experiment, weights, progress.weights_hash)
 
 
 def read_model(
@@ -100,19 +78,3 @@ class Trained:
     seed: int
     model: keras.Model
     data: Any
-
-    @classmethod
-    def load(cls, experiment: Experiment, seed: int, record: Path) -> "Trained":
-        """Loads a finished run.
-
-        Args:
-            experiment: what was run.
-            seed: its seed.
-            record: path of its files, without suffix.
-
-        Raises:
-            ValueError: as `load_model`.
-        """
-        model = load_model(experiment, seed, record)
-        data = draw_phases(experiment, seed)[-1]
-        return cls(experiment, seed, model, data)

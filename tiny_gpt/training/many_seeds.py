@@ -198,7 +198,7 @@ class _Driver:
         largest, is_split = 0, False
         for members in queues.values():
             of_shape = programs_for(members[0][1], self._sharing)
-            one = self._num_bytes(of_shape, members[0][1])
+            one = _num_bytes(of_shape, members[0][1], self._devices[0])
             largest = max(largest, one)
             most = 1
             if not is_divided:
@@ -233,17 +233,6 @@ class _Driver:
             len(devices),
             is_divided,
         )
-
-    def _num_bytes(self, programs: CompiledPrograms, setup: RunSetup) -> int:
-        """Compiles the epoch of one run, and returns the memory it needs."""
-        import jax
-
-        state = list(programs.initial)
-        # A run stopped in its exact evaluation has no epoch left.
-        last = setup.experiment.train.num_epochs - 1
-        batches = epoch_batches(setup, min(len(setup.record.logs), last))
-        with jax.default_device(self._devices[0]):  # as its workers will
-            return programs.epoch(1).num_bytes(state, *batches)
 
     def run(self) -> Iterator[tuple[Job, Run]]:
         done: queue.Queue = queue.Queue()
@@ -287,6 +276,28 @@ class _Driver:
                 done.put(result)
         except BaseException as error:
             done.put(error)
+
+
+def program_bytes(experiment: Experiment, seed: int) -> int:
+    """Compiles the epoch of a run on the first device of JAX.
+
+    Returns:
+        Bytes of memory that one run of it needs.
+    """
+    setup = set_up_run(experiment, seed)
+    device = choose_devices().devices[0]
+    return _num_bytes(programs_for(setup), setup, device)
+
+
+def _num_bytes(programs: CompiledPrograms, setup: RunSetup, device: Any) -> int:
+    import jax
+
+    state = list(programs.initial)
+    # A run stopped in its exact evaluation has no epoch left.
+    last = setup.experiment.train.num_epochs - 1
+    batches = epoch_batches(setup, min(len(setup.record.logs), last))
+    with jax.default_device(device):  # as its workers will
+        return programs.epoch(1).num_bytes(state, *batches)
 
 
 def _check_hosts(num_epochs: Sequence[int]) -> None:

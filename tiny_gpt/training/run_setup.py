@@ -237,14 +237,20 @@ def draw_phases(experiment: Experiment, seed: int) -> Sequence[Any]:
 
 
 def frames_of(
-    experiment: Experiment, seed: int, progress: Record
+    experiment: Experiment, seed: int, done: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame, float]:
-    """Returns metrics, events and wall seconds of a finished run."""
-    exact = progress.exact or []
+    """Returns metrics, events and wall seconds of a finished run.
+
+    Args:
+        experiment: what was run; its name and condition label the rows.
+        seed: its seed.
+        done: a `Record`, or what a store has of it (`cell.Finished`).
+    """
+    exact = done.exact or []
     return (
-        metrics_frame(experiment, seed, progress.logs, exact, progress.columns),
-        events_frame(experiment, seed, progress.logs),
-        progress.wall_s,
+        metrics_frame(experiment, seed, done.logs, exact, done.columns),
+        events_frame(experiment, seed, done.logs),
+        done.wall_s,
     )
 
 

@@ -18,9 +18,14 @@ from tests.experiments.measurements.test_contexts import (
     shown,
     trained_runs,
 )
-from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
+from tiny_gpt.commands.reporting.measured import (
+    MeasuredFiles,
+    measure_all,
+    read_measurements,
+)
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import TrainConfig, updates_per_epoch
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.train import run
 from tiny_gpt.training.finished import Trained
 from tiny_gpt.training.many_seeds import run_jobs
@@ -176,13 +181,13 @@ def test_epochs_are_kept_and_what_cannot_be_repeated_stops_nothing(tmp_path):
             NAME="two", NEEDS=(), measure=lambda trained, seed: [(*key, 1.0)]
         ),
     ]
-    told = []
+    told, files = [], MeasuredFiles(Store(tmp_path), {})
     lines = measure_all(
-        modules, (0, 1), tmp_path, None, lambda *done: told.append(done)
+        modules, (0, 1), files, None, lambda *done: told.append(done)
     )
     assert lines == ["one: seed 1 missing. Received: others"]
     assert told == [("one", 0, False), ("two", 0, False), ("two", 1, False)]
-    found = read_measurements(modules, (0, 1), tmp_path)
+    found = read_measurements(modules, (0, 1), files)
     assert found.missing == {"one": [1]}
     columns = ["condition", "seed", "epoch", "step", "mapping", "value"]
     assert found.metrics[columns].to_numpy().tolist() == [

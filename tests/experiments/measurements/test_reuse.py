@@ -9,11 +9,12 @@ import pytest
 from benchmarks.tiny_runs import TINY
 from experiments.measurements import reuse
 from tiny_gpt.commands.reporting.measured import (
+    MeasuredFiles,
     measure_all,
-    path_of,
     read_measurements,
 )
 from tiny_gpt.metrics.columns import COLUMNS
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.tasks.translation.mixture import Component
 from tiny_gpt.train import run
 from tiny_gpt.training.finished import Trained
@@ -33,10 +34,9 @@ ALONE = dataclasses.replace(
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory):
-    record = tmp_path_factory.mktemp("reuse") / "seed_3"
-    run(TINY, 3, record)
-    return Trained.load(TINY, 3, record)
+def before():
+    done = run(TINY, 3)
+    return Trained(TINY, 3, done.model, done.data)
 
 
 def test_every_weight_belongs_to_a_part():
@@ -111,32 +111,37 @@ def scripted(name, needs=(), value=1.0, calls=None):
     return SimpleNamespace(NAME=name, NEEDS=needs, measure=measure)
 
 
-def measured(modules, folder, seeds=(0, 1)):
+@pytest.fixture
+def files(tmp_path):
+    return MeasuredFiles(Store(tmp_path), {"x/y": TINY})
+
+
+def measured(modules, files, seeds=(0, 1)):
     loaded, told = [], []
 
     def load(place, seed):
         loaded.append((place, seed))
         return f"{place} {seed}"
 
-    measure_all(modules, seeds, folder, load, lambda *done: told.append(done))
+    measure_all(modules, seeds, files, load, lambda *done: told.append(done))
     return loaded, told
 
 
-def test_measurements_are_kept_and_not_made_again(tmp_path):
+def test_measurements_are_kept_and_not_made_again(files):
     calls = []
     modules = [
         scripted("one", ("x/y",), 1.0, calls),
         scripted("two", ("x/y",), 5.0, calls),
     ]
-    loaded, told = measured(modules, tmp_path)
+    loaded, told = measured(modules, files)
     assert loaded == [("x/y", 0), ("x/y", 1)]  # shared by both
     assert calls[0] == ("one", 0, ("x/y 0",))
     assert [was_there for _, _, was_there in told] == [False] * 4
-    loaded, told = measured(modules, tmp_path)
+    loaded, told = measured(modules, files)
     assert loaded == []
     assert len(calls) == 4
     assert [was_there for _, _, was_there in told] == [True] * 4
-    found = read_measurements(modules, (0, 1, 2), tmp_path)
+    found = read_measurements(modules, (0, 1, 2), files)
     frame = found.metrics
     assert tuple(frame.columns) == COLUMNS
     assert frame["value"].tolist() == [1.0, 2.0, 5.0, 6.0]
@@ -145,21 +150,56 @@ def test_measurements_are_kept_and_not_made_again(tmp_path):
     assert set(found.wall_s) == {"one", "two"}
 
 
-def test_a_damaged_measurement_is_made_again(tmp_path):
+def test_a_damaged_measurement_is_made_again(files):
     module = scripted("one")
-    measured([module], tmp_path)
-    path = path_of(tmp_path, module, 1)
+    measured([module], files)
+    path = files.path(module, 1)
     path.write_text(path.read_text().replace("2.0", "3.0"))
-    assert read_measurements([module], (0, 1), tmp_path).missing == {"one": [1]}
+    assert read_measurements([module], (0, 1), files).missing == {"one": [1]}
     assert path.with_name(path.name + ".damaged").exists()
-    _, told = measured([module], tmp_path)
+    _, told = measured([module], files)
     assert told == [("one", 0, True), ("one", 1, False)]
-    metrics = read_measurements([module], (0, 1), tmp_path).metrics
+    metrics = read_measurements([module], (0, 1), files).metrics
     assert metrics["value"].tolist() == [1, 2]
 
 
-def test_a_number_that_is_named_twice_is_refused(tmp_path):
+def test_a_measurement_is_found_by_what_it_depends_on(files, tmp_path):
+    module = scripted("one", ("x/y",))
+    measured([module], files)
+    code = tmp_path / "code.py"
+    code.write_text("one")
+    edited = SimpleNamespace(**{**vars(module), "__file__": str(code)})
+    paths = {files.path(module, 1), files.path(edited, 1)}
+    code.write_text("two")
+    paths.add(files.path(edited, 1))
+    others = MeasuredFiles(Store(tmp_path), {"x/y": ALONE})
+    paths.add(others.path(module, 1))
+    assert len(paths) == 4
+    # Labels are no part of it.
+    named = dataclasses.replace(TINY, name="other", condition="two")
+    same = MeasuredFiles(Store(tmp_path), {"x/y": named})
+    assert same.path(module, 1) == files.path(module, 1)
+
+
+def test_another_process_measures_meanwhile(files, tmp_path, monkeypatch):
+    module = scripted("one")
+    seed = 0
+    with files.held(module, seed):
+        polls = []
+
+        def wait(seconds):
+            polls.append(seconds)
+            raise InterruptedError
+
+        monkeypatch.setattr("time.sleep", wait)
+        with pytest.raises(InterruptedError):
+            measured([module], files, (seed,))
+    assert polls
+    assert measured([module], files, (seed,))[1] == [("one", 0, False)]
+
+
+def test_a_number_that_is_named_twice_is_refused(files):
     module = scripted("one")
     module.measure = lambda trained, seed: [("a", "b", "c", "d", 1.0)] * 2
     with pytest.raises(ValueError, match="twice, of 'one'"):
-        measured([module], tmp_path)
+        measured([module], files)

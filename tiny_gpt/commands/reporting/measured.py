@@ -1,8 +1,10 @@
 """Measurements of trained models, seed by seed, and their files."""
 
+import contextlib
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tiny_gpt.evaluation.data import Row
+from tiny_gpt.experiment import Experiment
 from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.runtime.files import (
     DamagedFileError,
@@ -19,6 +22,9 @@ from tiny_gpt.runtime.files import (
     unseal,
     write_text,
 )
+from tiny_gpt.sweep.cell import key_of
+from tiny_gpt.sweep.run import POLL_S
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.training.finished import NotRepeatedError, Trained
 
 # Epoch and step, then a row as of any other measurement.
@@ -44,10 +50,58 @@ class Measured:
     missing: Mapping[str, list[int]]
 
 
+class MeasuredFiles:
+    """The files of measurements in a store, each found by its content.
+
+    That is the measurement's name and file, and all that the runs depend on
+    which it measures. A change of other modules is not noticed.
+
+    Args:
+        store: where the runs are.
+        experiments: what is measured, by "experiment/condition".
+    """
+
+    def __init__(self, store: Store, experiments: Mapping[str, Experiment]):
+        self._store, self._experiments = store, experiments
+
+    def path(self, module: ModuleType, seed: int) -> Path:
+        """Returns the file of one measurement of one seed."""
+        folder = self._store.folder / "measured"
+        return folder / f"{self._key(module)}_seed_{seed}.json"
+
+    @contextlib.contextmanager
+    def held(self, module: ModuleType, seed: int) -> Iterator[None]:
+        """Waits until no other process makes a measurement."""
+        key = self._key(module)
+        while (lease := self._store.lease(key, seed)) is None:
+            time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            lease.release()
+
+    def _key(self, module: ModuleType) -> str:
+        content = {
+            "measurement": module.NAME,
+            "file": _hash_of_file(module),
+            "needs": {
+                place: self._store.key(self._experiments[place])
+                for place in module.NEEDS
+            },
+        }
+        return key_of(content)
+
+
+def _hash_of_file(module: ModuleType) -> str:
+    path = getattr(module, "__file__", None)
+    data = Path(path).read_bytes() if path else b""
+    return hashlib.sha256(data).hexdigest()
+
+
 def measure_all(
     modules: Sequence[ModuleType],
     seeds: Sequence[int],
-    folder: Path,
+    files: MeasuredFiles,
     load: Load,
     on_done: OnDone,
 ) -> list[str]:
@@ -59,8 +113,8 @@ def measure_all(
     Args:
         modules: the measurements, see `experiments.measurements`.
         seeds: seeds of the trained models.
-        folder: has one file for each (measurement, seed), written in one
-            move; a damaged one is set aside and measured again.
+        files: one for each (measurement, seed), written in one move; a
+            damaged one is set aside and measured again.
         load: loads a trained model.
         on_done: called after each.
 
@@ -71,30 +125,28 @@ def measure_all(
     for seed in seeds:
         trained: dict[str, Trained] = {}
         for module in modules:
-            path = path_of(folder, module, seed)
-            if read(path) is not None:
-                on_done(module.NAME, seed, True)
-                continue
-            for place in module.NEEDS:
-                if place not in trained:
-                    trained[place] = load(place, seed)
-            needed = {place: trained[place] for place in module.NEEDS}
-            start = time.perf_counter()
-            try:
-                rows = check_rows(module.measure(needed, seed), module)
-            except NotRepeatedError as error:
-                missing.append(f"{module.NAME}: seed {seed} missing. {error}")
-                continue
-            seconds = round(time.perf_counter() - start, 1)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, seal({"rows": rows, "wall_s": seconds}))
+            with files.held(module, seed):
+                path = files.path(module, seed)
+                if read(path) is not None:
+                    on_done(module.NAME, seed, True)
+                    continue
+                for place in module.NEEDS:
+                    if place not in trained:
+                        trained[place] = load(place, seed)
+                needed = {place: trained[place] for place in module.NEEDS}
+                start = time.perf_counter()
+                try:
+                    rows = check_rows(module.measure(needed, seed), module)
+                except NotRepeatedError as error:
+                    missing.append(
+                        f"{module.NAME}: seed {seed} missing. {error}"
+                    )
+                    continue
+                seconds = round(time.perf_counter() - start, 1)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path, seal({"rows": rows, "wall_s": seconds}))
             on_done(module.NAME, seed, False)
     return missing
-
-
-def path_of(folder: Path, module: ModuleType, seed: int) -> Path:
-    """Returns the file of one measurement of one seed."""
-    return folder / module.NAME / f"seed_{seed}.json"
 
 
 def read(path: Path) -> tuple[list[Row | RowOfEpoch], float] | None:
@@ -129,7 +181,7 @@ def check_rows(
 
 
 def read_measurements(
-    modules: Sequence[ModuleType], seeds: Sequence[int], folder: Path
+    modules: Sequence[ModuleType], seeds: Sequence[int], files: MeasuredFiles
 ) -> Measured:
     """Reads the finished measurements."""
     rows: list[tuple[Any, ...]] = []
@@ -137,7 +189,7 @@ def read_measurements(
     missing: dict[str, list[int]] = {}
     for module in modules:
         for seed in seeds:
-            found = read(path_of(folder, module, seed))
+            found = read(files.path(module, seed))
             if found is None:
                 missing.setdefault(module.NAME, []).append(seed)
                 continue

@@ -52,6 +52,13 @@ class Reproduction:
         check_types(self)
 
     @property
+    def measured(self) -> frozenset[str]:
+        """Runs whose models are measured, as "controls/sparse_a_to_c"."""
+        return frozenset(
+            p for module in self.measurements for p in module.NEEDS
+        )
+
+    @property
     def rules(self) -> Path:
         """Folder of the rules."""
         return Path(self.claims.__path__[0])

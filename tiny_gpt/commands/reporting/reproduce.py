@@ -14,30 +14,33 @@ import keras
 import pandas as pd
 from rich.console import Console
 
+from tiny_gpt.commands.executors import Making, choose_making
 from tiny_gpt.commands.outputs import evidence_of
-from tiny_gpt.commands.plan import (
-    Plan,
-    choose_placement,
-    count_seeds,
-    folder_of_host,
-)
+from tiny_gpt.commands.plan import Plan, count_seeds, folder_of_host
 from tiny_gpt.commands.reporting.protocol import (
     Reproduction,
     load_reproduction,
 )
-from tiny_gpt.commands.reporting.theory import read_theory, run_theory
+from tiny_gpt.commands.reporting.theory import measure_theory, read_theory
 from tiny_gpt.commands.reporting.verdicts import (
     build_ledger,
     describe_runs,
     show,
     verdict_table,
 )
-from tiny_gpt.commands.runner import read_runs, run_plan
+from tiny_gpt.commands.runner import (
+    RunFrames,
+    make_missing,
+    read_runs,
+    say_next,
+    write_folder,
+)
 from tiny_gpt.commands.study import Study, load_study
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.sweep.run import Runs
 
 FOLDER = Path("results") / "reproduce"
 
@@ -53,6 +56,7 @@ class ReproductionPlan:
         overwrite: whether other results there may be replaced.
         command: the command, for the manifest.
         theory: runs that test the paper's theory, if there are any.
+        making: where and how runs are made; None if none are.
     """
 
     protocol: Reproduction
@@ -61,6 +65,7 @@ class ReproductionPlan:
     overwrite: bool
     command: str
     theory: Plan | None = None
+    making: Making | None = None
 
     @classmethod
     def from_options(
@@ -80,9 +85,10 @@ class ReproductionPlan:
             )
         protocol = load_reproduction(options.experiments)
         folder = options.out or FOLDER
-        trains = options.command != "report"
-        placement = choose_placement(options) if trains else None
-        folder = folder_of_host(folder) if trains else folder
+        is_report = options.command == "report"
+        making = None if is_report else choose_making(options)
+        placement = None if making is None else making.placement
+        folder = folder if is_report else folder_of_host(folder)
 
         def plan(study: Study) -> Plan:
             planned = Plan.from_options(study, options, command, placement)
@@ -98,6 +104,7 @@ class ReproductionPlan:
             options.overwrite,
             shlex.join(command),
             plan(theory) if has_theory else None,
+            making,
         )
 
     @property
@@ -109,8 +116,9 @@ class ReproductionPlan:
         """All that the results depend on."""
         first = self.plans[0]
         clipping = first.experiments[0].train.clipping
+        replicas = {"clipping": clipping, "num_replicas": first.num_replicas}
         return {
-            **({} if clipping == "global" else {"clipping": clipping}),
+            **({} if clipping == "global" else replicas),
             "experiment": "reproduce",
             "preset": first.preset,
             "seeds": list(first.seeds),
@@ -120,30 +128,78 @@ class ReproductionPlan:
 
     def reserve(self) -> None:
         """Reserves the folder and that of each experiment."""
-        results_folder.reserve_folder(self.folder, self.config, self.overwrite)
+        with results_folder.hold_folder(self.folder):
+            results_folder.reserve_folder(
+                self.folder, self.config, self.overwrite
+            )
         for plan in self._all_plans:
             plan.reserve()
+
+    def make(self, target: str, making: Making, console: Console) -> None:
+        """Makes the runs of a target that are missing.
+
+        Weights are kept where a measurement needs them.
+
+        Args:
+            target: "reproduce"; or "theory", which makes of the other
+                experiments only what it measures or compares with.
+            making: where and how.
+            console: where to show progress.
+        """
+        measured = self.protocol.measured
+        kept, others = [], []
+        for plan in self._all_plans:
+            is_whole = (plan is self.theory) == (target == "theory")
+            for experiment in plan.experiments:
+                place = f"{experiment.name}/{experiment.condition}"
+                if place in measured and (is_whole or target == "theory"):
+                    kept.append(experiment)
+                elif is_whole or (
+                    target == "theory" and place in self.protocol.compared
+                ):
+                    others.append(experiment)
+        first = self.plans[0]
+        for experiments, keeps_weights in ((kept, True), (others, False)):
+            plan = dataclasses.replace(first, keeps_weights=keeps_weights)
+            runs = Runs(tuple(experiments), first.seeds)
+            make_missing(runs, plan.open_store(), making, console)
 
     def run(self, target: str) -> None:
         """Runs what is missing, decides the claims and writes the report.
 
         Args:
-            target: "reproduce"; "theory", which runs of the other experiments
-                only what is measured; or "report", which runs nothing.
+            target: "reproduce", "theory" or "report", which runs nothing.
         """
         console = Console()
         start = time.perf_counter()
+        if self.making is not None:
+            self.make(target, self.making, console)
+            if not self.making.is_whole:
+                say_next(console)
+                return
         if target == "theory" and self.theory is not None:
-            run_theory(self.protocol, self.theory, self.plans, console)
-        parts = []
+            num_processes = 1
+            if self.making is not None:
+                num_processes = self.making.num_processes
+            measure_theory(
+                self.protocol, self.theory, self.plans, num_processes, console
+            )
+        with results_folder.hold_folder(self.folder):
+            self._draw(target, console, start)
+
+    def _draw(self, target: str, console: Console, start: float) -> None:
+        parts: list[tuple[Plan, RunFrames]] = []
         for plan in self.plans:
+            done = read_runs(plan)
             if target == "reproduce":
-                parts.append((plan, run_plan(plan, console, is_shown=False)))
-            else:
-                parts.append((plan, read_runs(plan)))
+                write_folder(plan, done)
+            parts.append((plan, done))
         if self.theory is not None:
-            done = read_theory(self.protocol, self.theory)
-            parts.append((self.theory, done))
+            done = read_runs(self.theory)
+            if target == "theory":
+                write_folder(self.theory, done)
+            measured = read_theory(self.protocol, self.theory, self.plans, done)
+            parts.append((self.theory, measured))
         metrics = [frame for _, done in parts for frame in done.metrics]
         events = [frame for _, done in parts for frame in done.events]
         missing = {
@@ -156,7 +212,7 @@ class ReproductionPlan:
             for plan, done in parts
             for condition, value in done.wall_s.items()
         }
-        check_finished(metrics, self.folder)
+        check_finished(metrics, self.plans[0])
         seconds = time.perf_counter() - start
         times = {"last_command_s": round(seconds, 1), "wall_s": wall_s}
         self._write(
@@ -206,17 +262,25 @@ def run_command(options: argparse.Namespace, command: list[str]) -> None:
     """
     if options.command != "report":
         plan = ReproductionPlan.from_options(options, command)
-        with results_folder.hold_folder(plan.folder):
-            plan.reserve()
-            plan.run(options.command)
+        plan.plans[0].open_store()  # refused before a folder is reserved
+        plan.reserve()
+        plan.run(options.command)
         return
     folder = options.out or FOLDER
     manifest = _read_manifest(folder)
+    if not options.store.exists():
+        raise ValueError(
+            "A report is drawn from the store of its runs; --store names it. "
+            f"Received: {options.store}, which does not exist"
+        )
     config = manifest["config"]
     again = copy.copy(options)
     again.out = folder
     again.preset, again.precision = config["preset"], config["precision"]
-    again.clipping = config.get("clipping", "global")
+    conditions = config.get("conditions", {}).values()
+    trained = [each["train"] for each in conditions] or [config]
+    again.clipping = trained[0].get("clipping", "global")
+    again.num_devices = config.get("num_replicas")
     again.seeds, again.first_seed = len(config["seeds"]), min(config["seeds"])
     if config["experiment"] == "reproduce":
         ReproductionPlan.from_options(again, command).run("report")
@@ -234,7 +298,7 @@ def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
         ValueError: if no run is finished.
     """
     done = read_runs(plan)
-    check_finished(done.metrics, plan.folder)
+    check_finished(done.metrics, plan)
     metrics, events = pd.concat(done.metrics), pd.concat(done.events)
     name = plan.study.name
     missing = {f"{name}/{c}": seeds for c, seeds in done.missing.items()}
@@ -258,11 +322,12 @@ def show_page(console: Console, path: Path) -> None:
     console.print(f"Open in a browser: {path}", soft_wrap=True, highlight=False)
 
 
-def check_finished(metrics: Sequence[pd.DataFrame], folder: Path) -> None:
-    """Raises a ValueError if no run of a folder is finished."""
+def check_finished(metrics: Sequence[pd.DataFrame], plan: Plan) -> None:
+    """Raises a ValueError if no run of a plan is finished."""
     if not metrics:
         raise ValueError(
-            f"A report needs a finished run. Received: {folder}, which has none"
+            "A report needs a finished run; --store names the store that has "
+            f"it. Received: {plan.store}, which has none of {plan.folder}"
         )
 
 

@@ -1,65 +1,53 @@
-"""Tests of the theory: runs, then measurements."""
+"""Tests of the theory: measurements of trained models."""
 
 import dataclasses
+import functools
+import importlib
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
 from rich.console import Console
 
 from tiny_gpt.commands.plan import Plan
-from tiny_gpt.commands.progress import Reporter, time_left
-from tiny_gpt.commands.reporting.measured import measure_all, read_measurements
-from tiny_gpt.commands.reporting.protocol import Reproduction
-from tiny_gpt.commands.runner import (
-    RunFrames,
-    read_runs,
-    run_plan,
-    train_missing,
+from tiny_gpt.commands.progress import time_left
+from tiny_gpt.commands.reporting.measured import (
+    MeasuredFiles,
+    OnDone,
+    measure_all,
+    read_measurements,
 )
+from tiny_gpt.commands.reporting.protocol import Reproduction
+from tiny_gpt.commands.runner import RunFrames
+from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.environment import set_precision, set_up_worker
+from tiny_gpt.runtime.processes import ProcessPool
 from tiny_gpt.runtime.results_folder import write_frame
+from tiny_gpt.sweep.kept_weights import load_trained
+from tiny_gpt.sweep.store import Store
 from tiny_gpt.training.finished import Trained
 
 
-def run_theory(
+def measure_theory(
     protocol: Reproduction,
     plan: Plan,
     others: Sequence[Plan],
+    num_processes: int,
     console: Console,
 ) -> None:
-    """Runs and measures what is missing.
+    """Measures what is missing.
 
     Args:
         protocol: the measurements.
         plan: the runs of `protocol.theory`.
-        others: plans that share runs with it. Of these, only runs whose
-            models are measured are made.
+        others: plans that share runs with it.
+        num_processes: seeds at once; with 1, in this process.
         console: where to show progress.
     """
-    plans = {p.study.name: p for p in (*others, plan)}
-    measurements = protocol.measurements
-    places = {place for module in measurements for place in module.NEEDS}
-    places.update(protocol.compared)
-    with Reporter(console) as reporter:
-        for other in others:
-            needed = [
-                e
-                for e in other.experiments
-                if f"{other.study.name}/{e.condition}" in places
-            ]
-            train_missing(
-                dataclasses.replace(other, experiments=tuple(needed)), reporter
-            )
-    run_plan(plan, console, is_shown=False)
-
-    def load(place: str, seed: int) -> Trained:
-        name, condition = place.split("/")
-        owner = plans[name]
-        experiment = next(
-            e for e in owner.experiments if e.condition == condition
-        )
-        return Trained.load(experiment, seed, owner.record(experiment, seed))
-
+    set_precision(plan.precision)
+    measurements, store = protocol.measurements, plan.open_store()
+    experiments = _by_place((*others, plan))
     start = time.perf_counter()
     num_done, num_left = 0, len(measurements) * len(plan.seeds)
 
@@ -74,20 +62,73 @@ def run_theory(
             soft_wrap=True,
         )
 
-    for line in measure_all(
-        measurements, plan.seeds, _folder(plan), load, show
-    ):
+    names = [module.__name__ for module in measurements]
+    if num_processes == 1:
+        lines = _measure(store, experiments, measurements, plan.seeds, show)
+    else:
+        work = functools.partial(
+            _measure_in_worker, store.arguments, experiments, names
+        )
+        lines = []
+        with ProcessPool(num_processes) as pool:
+            for _, (missing, done) in pool.map(work, plan.seeds):
+                lines += missing
+                for each in done:
+                    show(*each)
+    for line in lines:
         console.print(line)
-    measured = read_measurements(measurements, plan.seeds, _folder(plan))
+    files = MeasuredFiles(store, experiments)
+    measured = read_measurements(measurements, plan.seeds, files)
     write_frame(plan.folder / "measured.csv", measured.metrics)
 
 
-def read_theory(protocol: Reproduction, plan: Plan) -> RunFrames:
-    """Reads the finished runs and measurements of the theory."""
-    done = read_runs(plan)
-    measured = read_measurements(
-        protocol.measurements, plan.seeds, _folder(plan)
+def _measure(
+    store: Store,
+    experiments: Mapping[str, Experiment],
+    measurements: Sequence[ModuleType],
+    seeds: Sequence[int],
+    on_done: OnDone,
+) -> list[str]:
+    """Measures some seeds in this process; returns what stays missing."""
+
+    def load(place: str, seed: int) -> Trained:
+        return load_trained(store, experiments[place], seed)
+
+    files = MeasuredFiles(store, experiments)
+    return measure_all(measurements, seeds, files, load, on_done)
+
+
+def _measure_in_worker(
+    arguments: tuple[Any, ...],
+    experiments: Mapping[str, Experiment],
+    names: Sequence[str],
+    seed: int,
+) -> tuple[list[str], list[tuple[str, int, bool]]]:
+    """Measures one seed in a worker process.
+
+    Returns:
+        What stays missing, and what is there (`OnDone`).
+    """
+    store = Store(*arguments)
+    set_up_worker(store.precision, None)
+    modules = [importlib.import_module(name) for name in names]
+    done: list[tuple[str, int, bool]] = []
+    missing = _measure(
+        store, experiments, modules, [seed], lambda *each: done.append(each)
     )
+    return missing, done
+
+
+def read_theory(
+    protocol: Reproduction,
+    plan: Plan,
+    others: Sequence[Plan],
+    done: RunFrames,
+) -> RunFrames:
+    """Adds the finished measurements to the finished runs of the theory."""
+    experiments = _by_place((*others, plan))
+    files = MeasuredFiles(plan.open_store(), experiments)
+    measured = read_measurements(protocol.measurements, plan.seeds, files)
     return dataclasses.replace(
         done,
         metrics=[*done.metrics, measured.metrics],
@@ -96,5 +137,7 @@ def read_theory(protocol: Reproduction, plan: Plan) -> RunFrames:
     )
 
 
-def _folder(plan: Plan) -> Path:
-    return plan.folder / "measured"
+def _by_place(plans: Sequence[Plan]) -> dict[str, Experiment]:
+    return {
+        f"{e.name}/{e.condition}": e for plan in plans for e in plan.experiments
+    }

@@ -12,11 +12,12 @@ from rich.table import Table
 from tiny_gpt.claims.claim import Family, decide_all
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.outputs import evidence_of
-from tiny_gpt.commands.plan import Plan, count_seeds, last_commit
+from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.reporting.conditions import describe_condition
 from tiny_gpt.commands.reporting.protocol import Reproduction
 from tiny_gpt.report.schema import FORMAT
 from tiny_gpt.report.typeset import format_effect
+from tiny_gpt.runtime.commits import last_commit
 
 
 def build_ledger(

@@ -1,9 +1,6 @@
 """The command `tiny-gpt sweep FILE`: runs a grid, and draws its maps."""
 
 import argparse
-import contextlib
-import copy
-import functools
 import math
 import shlex
 import sys
@@ -12,37 +9,25 @@ from pathlib import Path
 from rich.console import Console
 
 from tiny_gpt.analysis.psi import MOST_AT_ONCE
-from tiny_gpt.commands.plan import (
-    check_packs,
-    choose_placement,
-    current_commit,
+from tiny_gpt.commands.executors import (
+    Making,
+    choose_making,
+    describe_failures,
+    parse_shard,
 )
 from tiny_gpt.commands.sweeping.file import load_sweep
 from tiny_gpt.commands.sweeping.progress import SweepReporter
 from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
 from tiny_gpt.commands.sweeping.status import show_rows, show_status
-from tiny_gpt.runtime.environment import (
-    count_cores,
-    make_deterministic,
-    set_precision,
-)
+from tiny_gpt.runtime.commits import current_commit
+from tiny_gpt.runtime.environment import count_cores
 from tiny_gpt.sweep.adaptive import Rule, run_adaptively
 from tiny_gpt.sweep.collect import axes_of_map
+from tiny_gpt.sweep.exchange import exchange
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.kept_weights import forget_weights
-from tiny_gpt.sweep.processes import Pool
-from tiny_gpt.sweep.ray import Cluster
-from tiny_gpt.sweep.run import (
-    Executor,
-    Outcome,
-    exchange,
-    experiments_by_key,
-    run_sweep,
-)
+from tiny_gpt.sweep.run import Outcome, experiments_by_key, run_sweep
 from tiny_gpt.sweep.store import Store
-from tiny_gpt.sweep.tasks import in_process
-
-MOST_SHOWN = 5  # failed runs
 
 
 def run_command(options: argparse.Namespace, command: list[str]) -> int:
@@ -57,16 +42,16 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     console = Console()
     sweep = load_sweep(options.file, options.experiments)
     folder = options.out or Path("results") / "sweeps" / sweep.name
-    shard = _parse_shard(options.shard)
+    is_whole = parse_shard(options.shard) == (0, 1)
     if options.action == "plot" and not options.metrics:
         plot(sweep, folder, console)
         return 0
-    executor, seeds_per_batch, is_failed = None, None, False
+    making, is_failed = None, False
     if options.action in (None, "run"):
-        _check_numbers(options)
-        executor, seeds_per_batch = _choose_executor(options)
+        _check_adaptive(options)
+        making = choose_making(options, on_cpu="processes")
     is_collected = options.action == "collect" or (
-        options.action is None and shard == (0, 1)
+        options.action is None and is_whole
     )
     if options.metrics and not is_collected:
         raise ValueError(
@@ -76,24 +61,24 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
         )
     if is_collected:
         check_folder(sweep, folder)
+    num_devices = options.num_devices or 1
     store = Store(
-        options.store, options.precision, options.shared, options.keep_weights
+        options.store,
+        options.precision,
+        options.shared,
+        options.keep_weights,
+        num_replicas=making.placement.num_devices if making else num_devices,
     )
     if options.action == "forget":
         _forget(sweep, store, console)
         return 0
     if options.action in ("status", "collect"):
-        exchange(sweep, store)
+        exchange(store, experiments_by_key(sweep, store), sweep.seeds)
     if options.action == "status":
         show_status(sweep, store, console)
         return 0
-    if executor is not None:
-        with contextlib.ExitStack() as stack:
-            if isinstance(executor, contextlib.AbstractContextManager):
-                stack.enter_context(executor)
-            outcome = _run(
-                sweep, store, executor, seeds_per_batch, options, shard, console
-            )
+    if making is not None:
+        outcome = _run(sweep, store, making, options, console)
         is_failed = bool(outcome.failed)
         _tell(outcome, console)
     if is_collected:
@@ -115,91 +100,35 @@ def _forget(sweep: Sweep, store: Store, console: Console) -> None:
     )
 
 
-def _parse_shard(text: str) -> tuple[int, int]:
-    index, slash, count = text.partition("/")
-    is_pair = slash and index.isdecimal() and count.isdecimal()
-    if is_pair and int(index) < int(count):
-        return int(index), int(count)
-    raise ValueError(
-        "A shard is I of N commands, counted from 0, as '0/4'. "
-        f"Received: --shard {text}"
-    )
-
-
-def _check_numbers(options: argparse.Namespace) -> None:
-    check_packs(options, None)
-    for name in ("jobs", "adaptive"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(
-                f"`--{name}` must be at least 1. Received: {value}"
-            )
-    if options.address is not None and options.executor != "ray":
+def _check_adaptive(options: argparse.Namespace) -> None:
+    if options.adaptive is None:
+        return
+    if options.adaptive < 1:
         raise ValueError(
-            "`--address` is that of a Ray cluster; it needs --executor ray. "
-            f"Received: --address {options.address} with "
-            f"--executor {options.executor}"
+            f"`--adaptive` must be at least 1. Received: {options.adaptive}"
         )
-    if options.executor == "ray":
-        if options.devices == "tpu":
-            raise ValueError(
-                "On Ray, `--devices` is auto, cpu or gpu. Received: tpu"
-            )
-        for name in ("jobs", "num_devices"):
-            if getattr(options, name) is not None:
-                raise ValueError(
-                    "Ray deals out cores and devices itself. Received: "
-                    f"--{name.replace('_', '-')} {getattr(options, name)} "
-                    "with --executor ray"
-                )
-    if options.adaptive is not None and options.shard != "0/1":
+    if options.shard != "0/1":
         raise ValueError(
             "`--adaptive` chooses each run by all runs before it, so that "
             f"it cannot be dealt out. Received: --shard {options.shard}"
         )
 
 
-def _choose_executor(
-    options: argparse.Namespace,
-) -> tuple[Executor, int | None]:
-    """Returns an executor, and the seeds of a seed batch."""
-    is_ray = options.executor == "ray"
-    # On Ray the devices are those of the nodes.
-    asked = copy.copy(options)
-    asked.devices = "auto" if is_ray else options.devices
-    placement = choose_placement(asked)
-    set_precision(options.precision)
-    make_deterministic()
-    is_cpu = placement.kind == "cpu" and options.devices != "gpu"
-    # Elsewhere seeds are trained as one batch, as many as fit.
-    seeds_per_batch = options.seeds_per_batch or (1 if is_cpu else None)
-    if is_ray:
-        num_gpus = 1.0 if options.devices == "gpu" else 0.0
-        return Cluster(options.address, num_gpus=num_gpus), seeds_per_batch
-    if options.executor == "processes" or (options.executor is None and is_cpu):
-        return Pool(
-            options.jobs or count_cores(), placement.asked
-        ), seeds_per_batch
-    threads = functools.partial(
-        in_process, num_workers=options.jobs, placement=placement
-    )
-    return threads, seeds_per_batch
-
-
 def _run(
     sweep: Sweep,
     store: Store,
-    executor: Executor,
-    seeds_per_batch: int | None,
+    making: Making,
     options: argparse.Namespace,
-    shard: tuple[int, int],
     console: Console,
 ) -> Outcome:
     if options.adaptive is not None:
         num_rows = _count_rows(sweep)
         batch = math.ceil((options.jobs or count_cores()) / num_rows)
         most = num_rows * options.adaptive
-        with SweepReporter(sweep.name, console, most) as reporter:
+        with (
+            making.start(store.folder) as executor,
+            SweepReporter(sweep.name, console, most) as reporter,
+        ):
             adapted = run_adaptively(
                 sweep,
                 store,
@@ -210,13 +139,16 @@ def _run(
             )
         show_rows(sweep, adapted, console)
         return adapted
-    with SweepReporter(sweep.name, console) as reporter:
+    with (
+        making.start(store.folder) as executor,
+        SweepReporter(sweep.name, console) as reporter,
+    ):
         return run_sweep(
             sweep,
             store,
             executor,
-            seeds_per_batch,
-            shard,
+            making.seeds_per_batch,
+            making.shard,
             on_plan=reporter.plan,
             on_done=reporter.done,
         )
@@ -232,15 +164,7 @@ def _tell(outcome: Outcome, console: Console) -> None:
     console.print(
         f"{outcome.finished} runs trained by this command.", highlight=False
     )
-    if not outcome.failed:
-        return
-    shown = [
-        f"  {key[:12]} seed {seed}: {error}"
-        for (key, seed), error in list(outcome.failed.items())[:MOST_SHOWN]
-    ]
-    sys.stderr.write(
-        f"error: {len(outcome.failed)} runs have failed. All others are kept; "
-        "the same command tries the failed ones again:\n"
-        + "\n".join(shown)
-        + "\n"
-    )
+    if outcome.failed:
+        sys.stderr.write(
+            f"{outcome.details}error: {describe_failures(outcome)}\n"
+        )

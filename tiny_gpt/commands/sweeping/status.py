@@ -6,6 +6,7 @@ from rich.table import Table
 from tiny_gpt.sweep.adaptive import Adapted
 from tiny_gpt.sweep.collect import axes_of_map
 from tiny_gpt.sweep.grid import Sweep, describe_point
+from tiny_gpt.sweep.leftovers import damaged, partial
 from tiny_gpt.sweep.run import experiments_by_key
 from tiny_gpt.sweep.store import Store
 
@@ -18,10 +19,10 @@ def show_status(sweep: Sweep, store: Store, console: Console) -> None:
         table.add_column(column, justify="right")
     table.add_row(*(str(n) for n in found.values()))
     console.print(table)
-    damaged = store.damaged()
-    if damaged:
-        console.print(f"{len(damaged)} damaged files were set aside:")
-        for path in damaged:
+    aside = damaged(store)
+    if aside:
+        console.print(f"{len(aside)} damaged files were set aside:")
+        for path in aside:
             console.print(f"  {path}", soft_wrap=True, highlight=False)
 
 
@@ -49,7 +50,7 @@ def _count(sweep: Sweep, store: Store) -> dict[str, int]:
     finished = {key: store.seeds(key, checks=True) for key in keys}
     begun = {
         (key, seed)
-        for key, seed in store.partial()
+        for key, seed in partial(store)
         if key in keys and seed in sweep.seeds and seed not in finished[key]
     }
     num_running = sum(store.is_leased(*run) for run in begun)
