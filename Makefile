@@ -111,7 +111,7 @@ test-newest:  ## a few tests and one run, with the newest versions
 	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/test
 	for each in jax tensorflow; do KERAS_BACKEND=$$each $(NEWEST_VENV)/bin/python -m pytest -m backend tests/models/test_gpt.py || exit 1; done
 	KERAS_BACKEND=jax $(NEWEST_VENV)/bin/python -m pytest tests/models/test_fast_cpu.py
-	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --out $(NEWEST_VENV)/triangle
+	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --store $(NEWEST_VENV)/store --out $(NEWEST_VENV)/triangle
 
 lock:  ## constraints.txt anew: the newest versions that PYTHON can have
 	rm -rf $(NEWEST_VENV)

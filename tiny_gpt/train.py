@@ -23,7 +23,7 @@ from tiny_gpt.training.replicas import (
     filled_windows,
     fitting,
 )
-from tiny_gpt.training.run_files import Saving
+from tiny_gpt.training.run_files import Record, Saving, state_of
 from tiny_gpt.training.run_setup import (
     Job,
     Run,
@@ -113,7 +113,7 @@ def _fit(
                     *callbacks,
                     *recorders,
                     Saving(setup.record),
-                    *_telling(on_epoch),
+                    *_telling(on_epoch, setup.record, compiled.model),
                 ],
                 verbose=0,
             )
@@ -214,12 +214,21 @@ def _check_for_fit(
 
 def _telling(
     on_epoch: Callable[[int, dict[str, float]], None] | None,
+    record: Record,
+    model: keras.Model,
 ) -> list[keras.callbacks.Callback]:
-    """Returns a callback that calls a function after each epoch, in a list."""
+    """Returns a callback that calls a function after each epoch, in a list.
+
+    If the function raises, the epoch is saved.
+    """
     if on_epoch is None:
         return []
-    return [
-        keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)
-        )
-    ]
+
+    def tell(epoch: int, logs: dict[str, float]) -> None:
+        try:
+            on_epoch(epoch + 1, logs)
+        except BaseException:  # it ends the run
+            record.save(lambda: state_of(model))
+            raise
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=tell)]

@@ -11,8 +11,10 @@ import pytest
 from benchmarks.tiny_runs import TINY, with_task
 from tiny_gpt import train
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
+from tiny_gpt.runtime.processes import Stopped
 from tiny_gpt.train import run, run_all
 from tiny_gpt.training.finished import load_finished
+from tiny_gpt.training.run_files import Record
 from tiny_gpt.training.run_setup import Job
 from tiny_gpt.training.seed_batches import SeedBatches
 
@@ -83,6 +85,21 @@ def test_each_route_gives_the_frames_of_one_run(num_workers, alone, tmp_path):
     expected = [(seed, epoch) for seed in SEEDS for epoch in by_epoch]
     assert sorted(epochs) == expected
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_after_an_epoch_keeps_it(alone, tmp_path):
+    job, never = jobs_in(tmp_path)[0], 1e9
+
+    def stop(job, epoch, logs):
+        if epoch == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        list(run_all([job], 1, on_epoch=stop, save_every_s=never))
+    assert len(Record(SMALL, job.seed, job.record).logs) == 2
+    ((_, done),) = run_all([job], 1)
+    assert_same(done.metrics, alone[job.seed])
 
 
 def test_every_run_through_fit_has_the_precision_that_was_set(

@@ -34,7 +34,8 @@ def train_batch(
         programs: their compiled programs.
         members: the jobs and their setups.
         callbacks: from a job to further callbacks.
-        on_epoch: called after each epoch of each run.
+        on_epoch: called after each epoch of each run. If it raises, all is
+            saved and the training ends there.
         is_stopped: called before each epoch; if true, all is saved and the
             training ends there.
         is_shared: whether several devices hold copies of the state.
@@ -50,9 +51,7 @@ def train_batch(
     state = _stack([programs.start(setup) for setup in setups])
     for epoch in range(len(setups[0].record.logs), train.num_epochs):
         if is_stopped():
-            for i, setup in enumerate(setups):
-                of_run = _of_run(state, i, len(setups))
-                setup.record.save(functools.partial(_copied, of_run))
+            _save(setups, first_copy(state) if is_shared else state)
             return
         inputs, targets, weights, num_batches = zip(
             *(epoch_batches(setup, epoch) for setup in setups), strict=True
@@ -65,19 +64,31 @@ def train_batch(
             num_batches[0],
         )
         whole = first_copy(state) if is_shared else state
+        logs_of: dict[Job, dict[str, float]] = {}
         for i, (job, setup) in enumerate(members):
             of_run = _of_run(whole, i, len(setups))
-            logs = {"loss": float(np.atleast_1d(losses)[i])}
+            logs = logs_of[job] = {"loss": float(np.atleast_1d(losses)[i])}
             snapshot = programs.snapshot(of_run)
             for callback in observers[i]:
                 callback.set_model(snapshot)
                 callback.on_epoch_end(epoch, logs)
             setup.record.add(logs, functools.partial(_copied, of_run))
-            if on_epoch is not None:
-                on_epoch(job, epoch + 1, logs)
+        if on_epoch is not None:
+            try:
+                for job, logs in logs_of.items():
+                    on_epoch(job, epoch + 1, logs)
+            except BaseException:  # it ends the runs
+                _save(setups, whole)
+                raise
     state = first_copy(state) if is_shared else state
     for i, (job, setup) in enumerate(members):
         yield job, programs.finish(setup, _of_run(state, i, len(setups)))
+
+
+def _save(setups: Sequence[RunSetup], state: Sequence[Any]) -> None:
+    for i, setup in enumerate(setups):
+        of_run = _of_run(state, i, len(setups))
+        setup.record.save(functools.partial(_copied, of_run))
 
 
 def _begin(
