@@ -140,7 +140,7 @@ def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
 
         run_study(options, command)
         return 0
-    from tiny_gpt.commands.reporting.reproduce import run_command as reproduce
+    from tiny_gpt.commands.reporting.command import run_command as reproduce
 
     reproduce(options, command)
     return 0

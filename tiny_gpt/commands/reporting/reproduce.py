@@ -1,7 +1,6 @@
-"""The commands `reproduce`, `theory` and `report`: runs, verdicts, report."""
+"""A reproduction: its runs, verdicts and report."""
 
 import argparse
-import copy
 import dataclasses
 import shlex
 import time
@@ -15,8 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from tiny_gpt.commands.executors import Making, choose_making
-from tiny_gpt.commands.outputs import evidence_of
-from tiny_gpt.commands.plan import Plan, count_seeds, folder_of_host
+from tiny_gpt.commands.plan import Plan, folder_of_host
 from tiny_gpt.commands.reporting.protocol import (
     Reproduction,
     load_reproduction,
@@ -24,7 +22,6 @@ from tiny_gpt.commands.reporting.protocol import (
 from tiny_gpt.commands.reporting.theory import measure_theory, read_theory
 from tiny_gpt.commands.reporting.verdicts import (
     build_ledger,
-    describe_runs,
     show,
     verdict_table,
 )
@@ -35,7 +32,7 @@ from tiny_gpt.commands.runner import (
     say_next,
     write_folder,
 )
-from tiny_gpt.commands.study import Study, load_study
+from tiny_gpt.commands.study import Study
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime import results_folder
@@ -254,69 +251,6 @@ class ReproductionPlan:
         }
 
 
-def run_command(options: argparse.Namespace, command: list[str]) -> None:
-    """Runs `reproduce`, `theory` or `report`.
-
-    Raises:
-        ValueError: if an option is invalid, or there is nothing to report.
-    """
-    if options.command != "report":
-        plan = ReproductionPlan.from_options(options, command)
-        plan.plans[0].open_store()  # refused before a folder is reserved
-        plan.reserve()
-        plan.run(options.command)
-        return
-    folder = options.out or FOLDER
-    manifest = _read_manifest(folder)
-    if not options.store.exists():
-        raise ValueError(
-            "A report is drawn from the store of its runs; --store names it. "
-            f"Received: {options.store}, which does not exist"
-        )
-    config = manifest["config"]
-    again = copy.copy(options)
-    again.out = folder
-    again.preset, again.precision = config["preset"], config["precision"]
-    conditions = config.get("conditions", {}).values()
-    trained = [each["train"] for each in conditions] or [config]
-    again.clipping = trained[0].get("clipping", "global")
-    again.num_devices = config.get("num_replicas")
-    again.seeds, again.first_seed = len(config["seeds"]), min(config["seeds"])
-    if config["experiment"] == "reproduce":
-        ReproductionPlan.from_options(again, command).run("report")
-        return
-    again.conditions = again.conditions or list(config["conditions"])
-    experiment = manifest.get("file") or config["experiment"]
-    study = load_study(experiment, options.experiments)
-    report_study(Plan.from_options(study, again, command), manifest)
-
-
-def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
-    """Writes the report of one experiment, which has no claims.
-
-    Raises:
-        ValueError: if no run is finished.
-    """
-    done = read_runs(plan)
-    check_finished(done.metrics, plan)
-    metrics, events = pd.concat(done.metrics), pd.concat(done.events)
-    name = plan.study.name
-    missing = {f"{name}/{c}": seeds for c, seeds in done.missing.items()}
-    evidence = evidence_of([plan], metrics)
-    ledger = {
-        **describe_runs([plan], missing, evidence),
-        "num_tests": 0,
-        "level": evidence.level,
-        "corrected_level": evidence.level,
-        "rules_commit": "",
-        "summary": f"{name}, preset {plan.preset}, {count_seeds(plan.seeds)}.",
-        "claims": [],
-    }
-    page = render_report(ledger, metrics, events, manifest)
-    results_folder.write_text(plan.folder / "report.html", page)
-    show_page(Console(), plan.folder / "report.html")
-
-
 def show_page(console: Console, path: Path) -> None:
     """Says which page to open, in one line however long."""
     console.print(f"Open in a browser: {path}", soft_wrap=True, highlight=False)
@@ -329,28 +263,6 @@ def check_finished(metrics: Sequence[pd.DataFrame], plan: Plan) -> None:
             "A report needs a finished run; --store names the store that has "
             f"it. Received: {plan.store}, which has none of {plan.folder}"
         )
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Returns the manifest of a folder that can be reported."""
-    what = "A report needs the folder of a reproduction or of an experiment"
-    hint = "`tiny-gpt run` and `tiny-gpt reproduce` make one"
-    if not (folder / results_folder.MANIFEST).exists():
-        raise ValueError(
-            f"{what}; {hint}. Received: {folder}, which has no "
-            f"{results_folder.MANIFEST}"
-        )
-    manifest = results_folder.read_manifest(folder)
-    config, format_ = manifest["config"], manifest["format"]
-    needed = {"experiment", "preset", "seeds", "precision"}
-    if config.get("experiment") != "reproduce":
-        needed.add("conditions")
-    if format_ != results_folder.FORMAT or needed - set(config):
-        raise ValueError(
-            f"{what}, of format {results_folder.FORMAT}. Received: {folder}, "
-            f"of {config.get('experiment')!r}, format {format_}"
-        )
-    return manifest
 
 
 def _six_digits(value: float) -> float:
