@@ -228,7 +228,7 @@ def test_what_was_killed_while_it_made_a_store_is_removed(tmp_path):
     (tmp_path / "saving_host_1_2_store.json").write_text("{")
     Store(tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["cells", "leases", "running", "store.json"]
+    assert names == ["cells", "leases", "measured", "running", "store.json"]
 
 
 def test_a_folder_of_something_else_is_refused_and_left(tmp_path):
@@ -247,3 +247,27 @@ def test_a_record_under_the_labels_of_the_store_is_that_of_any_sweep(store):
     one = unlabelled(TINY, key)
     assert (one.name, one.condition) == ("cell", key[:16])
     assert Record(one, 1, store.record(key, 1)).logs == []
+
+
+@pytest.mark.parametrize("key", ["", "..", "../a", "/a", "a/b", "a\\b", "a\0"])
+def test_no_key_leaves_the_folder(store, key):
+    for use in (store.path, store.record, store.lease, store.weights):
+        with pytest.raises(ValueError, match="key="):
+            use(key, 1)
+
+
+def test_a_store_of_before_is_read(store):
+    """Runs did not know their commit, and nothing was measured."""
+    key = finish(store, 3)
+    path = store.path(key, 3)
+    cell = unseal(path)
+    del cell["made"]["commit"]
+    path.write_text(seal(cell))
+    (store.folder / "measured").rmdir()
+    again = Store(store.folder)
+    run = again.load(key, 3)
+    assert run is not None
+    assert "commit" not in run.made_on
+    # Without its mark it is still a store, if it holds nothing else.
+    (store.folder / "store.json").unlink()
+    assert Store(store.folder).seeds(key, checks=True) == {3}

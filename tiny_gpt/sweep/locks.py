@@ -12,7 +12,7 @@ from tiny_gpt.sweep.cell import FORMAT
 from tiny_gpt.sweep.remote_store import writer
 
 MARK = "store.json"
-PARTS = ("cells", "running", "leases")
+PARTS = ("cells", "running", "leases", "measured")
 
 
 def reserve_folder(folder: Path) -> None:

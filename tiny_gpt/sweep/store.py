@@ -118,7 +118,7 @@ class Store:
 
     def path(self, key: str, seed: int) -> Path:
         """Returns the file of a finished run."""
-        return self.folder / "cells" / key / f"seed_{seed}.json"
+        return self.folder / "cells" / _name(key) / f"seed_{seed}.json"
 
     def weights(self, key: str, seed: int) -> Path:
         """Returns the file of the weights of a finished run."""
@@ -140,7 +140,7 @@ class Store:
     def record(self, key: str, seed: int) -> Path:
         """Returns the path of the record of a run, without suffix."""
         # No folder of a cell, which nobody could remove while others write.
-        return self.folder / "running" / f"{key}_seed_{seed}"
+        return self.folder / "running" / f"{_name(key)}_seed_{seed}"
 
     def seeds(self, key: str, checks: bool = False) -> set[int]:
         """Returns the seeds of a cell that are finished.
@@ -181,7 +181,7 @@ class Store:
         return is_leased(self._lock(key, seed))
 
     def _lock(self, key: str, seed: int) -> Path:
-        return self.folder / "leases" / f"{key}_seed_{seed}.lock"
+        return self.folder / "leases" / f"{_name(key)}_seed_{seed}.lock"
 
     def keep(self, key: str, experiment: Experiment, seed: int) -> bool:
         """Turns a finished record into the file of the run, if there is one.
@@ -312,6 +312,19 @@ class Store:
             )
         finally:
             lease.release()
+
+
+def _name(key: str) -> str:
+    """Returns a key, which is the name of a file in the store.
+
+    Raises:
+        ValueError: if it could lead elsewhere.
+    """
+    if not (key.isascii() and key.isalnum()):
+        raise ValueError(
+            f"A key has letters and digits alone. Received: key={key!r}"
+        )
+    return key
 
 
 def _now() -> str:
