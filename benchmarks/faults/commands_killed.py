@@ -3,7 +3,7 @@
 Question  Does the same command, started again, end with the same bytes as one
           that was never stopped?
 Run       python -m benchmarks.faults.commands_killed docs/runs/faults
-Time      13 minutes on 2 CPU cores, shared with other work
+Time      41 minutes on 2 CPU cores, shared with other work
 
 The benchmark runs the real command line, `python -m experiments triangle`, on
 a miniature of two conditions, two seeds and `NUM_EPOCHS` epochs, saved after
