@@ -198,6 +198,22 @@ def test_a_report_of_nothing_is_refused(tmp_path, capsys):
     assert not (tmp_path / "report.html").exists()
 
 
+def test_weights_are_kept_where_they_are_measured_or_all_if_asked(
+    tmp_path, monkeypatch
+):
+    kept = []
+    monkeypatch.setattr(
+        reproduce,
+        "make_missing",
+        lambda runs, store, *_: kept.append(store.keeps_weights),
+    )
+    for asked in ([], ["--keep-weights"]):
+        options = parse_arguments([*arguments("reproduce", tmp_path), *asked])
+        plan = reproduce.ReproductionPlan.from_options(options, ["test"])
+        plan.make("reproduce", plan.making, None)
+    assert kept == [True, False, True, True]
+
+
 def test_a_report_without_a_store_is_refused(tmp_path, capsys):
     claim(tmp_path)
     missing = tmp_path / "no_store"

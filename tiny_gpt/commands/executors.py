@@ -95,8 +95,8 @@ class Making:
         Args:
             folder: of the store. Scripts and logs of SLURM's jobs are beside
                 it, in a folder of their own.
-            on_epoch: see `tasks.in_process`; threads alone call it.
-            on_start: see `tasks.in_process`.
+            on_epoch: see `threads.in_process`, which alone calls it.
+            on_start: see `threads.in_process`.
         """
         if self.kind == "slurm":
             logs = folder.with_name(f"{folder.name}_jobs")

@@ -19,8 +19,8 @@ COMMANDS = {
 # Accepted, as `make` passes the same options to all, and without effect or
 # refused: help leaves them out.
 HIDDEN = {
-    "reproduce": ("conditions", "keep_weights"),
-    "theory": ("conditions", "keep_weights"),
+    "reproduce": ("conditions",),
+    "theory": ("conditions",),
     "report": (
         *("preset", "seeds", "first_seed", "jobs", "distributed", "clipping"),
         *("checkpoints", "overwrite", "precision", "devices", "num_devices"),

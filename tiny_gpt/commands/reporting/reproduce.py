@@ -135,7 +135,7 @@ class ReproductionPlan:
     def make(self, target: str, making: Making, console: Console) -> None:
         """Makes the runs of a target that are missing.
 
-        Weights are kept where a measurement needs them.
+        Weights are kept where a measurement needs them, or all if asked for.
 
         Args:
             target: "reproduce"; or "theory", which makes of the other
@@ -156,7 +156,8 @@ class ReproductionPlan:
                 ):
                     others.append(experiment)
         first = self.plans[0]
-        for experiments, keeps_weights in ((kept, True), (others, False)):
+        is_asked = first.keeps_weights
+        for experiments, keeps_weights in ((kept, True), (others, is_asked)):
             plan = dataclasses.replace(first, keeps_weights=keeps_weights)
             runs = Runs(tuple(experiments), first.seeds)
             make_missing(runs, plan.open_store(), making, console)
