@@ -149,8 +149,47 @@ def test_any_key_of_the_logs_can_be_watched():
     logger.on_train_begin()
     logger.on_epoch_end(0, {"loss": 9.0, "val_loss": 1.0})
     assert logger.logs == [{"epoch": 1, "val_loss": 1.0}]
-    with pytest.raises(ValueError, match=r"\['val_loss'\]"):
-        logger.on_epoch_end(1, {"loss": 9.0})
+
+
+def test_an_epoch_without_a_validation_is_left_out():
+    # fit(validation_freq=2): epochs 2, 4, ... have a value.
+    logger = threshold(falls=["val_loss"])
+    logger.on_train_begin()
+    for epoch, loss in enumerate((None, 2.0, None, 1.0)):
+        logs = {"loss": 9.0} | ({} if loss is None else {"val_loss": loss})
+        logger.on_epoch_end(epoch, logs)
+    assert steps(logger) == [(2, 4, 1.0, 2.0, 1.0)]
+
+
+def test_a_key_that_nobody_writes_is_refused():
+    logger = threshold(falls=["los"])
+    logger.on_train_begin()
+    with pytest.raises(ValueError, match=r"\['los'\]"):
+        logger.on_epoch_end(0, {"loss": 9.0})
+
+
+def test_a_key_can_be_watched_both_ways_by_a_size_of_its_own():
+    logger = threshold(
+        falls=["a", "b"], rises=["a"], min_size={"a": 1.0, "b": 0.5}
+    )
+    logger.on_train_begin()
+    for epoch, (a, b) in enumerate([(2, 2), (1, 1.4), (1, 1.4), (3, 1.4)]):
+        logger.on_epoch_end(epoch, {"a": a, "b": b})
+    found = [(r["metric"], r["direction"], r["epoch"]) for r in logger.rows]
+    assert found == [("a", "fall", 2), ("b", "fall", 2), ("a", "rise", 4)]
+
+
+def test_epochs_that_are_done_again_count_once():
+    # The job died in epoch 4; its backup is of epoch 2.
+    earlier = [{"epoch": e, "loss": x} for e, x in ((1, 2.0), (2, 2.0), (3, 1))]
+    logger = threshold(earlier_logs=earlier)
+    assert steps(logger) == [(2, 3, 1.0, 2.0, 1)]
+    logger.on_train_begin()
+    logger.on_epoch_begin(2)
+    assert logger.rows == []
+    for epoch, loss in ((2, 2.0), (3, 1.0)):
+        logger.on_epoch_end(epoch, {"loss": loss})
+    assert steps(logger) == [(3, 4, 1.0, 2.0, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +197,8 @@ def test_any_key_of_the_logs_can_be_watched():
     [
         ({"falls": "loss"}, "lists of keys"),
         ({"falls": []}, r"falls=\(\)"),
-        ({"rises": ["loss"]}, "each once"),
+        ({"rises": ["a", "a"]}, "each once"),
+        ({"min_size": {"a": 1.0}}, r"\['a'\], which are not"),
         ({"smooth": {"loss": "other"}}, r"\['other'\]"),
         ({"method": "magic"}, "method='magic'"),
         ({"min_size": 0}, "min_size=0"),

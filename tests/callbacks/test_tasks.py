@@ -1,4 +1,4 @@
-"""Tests for tiny_gpt/callbacks/tasks.py and schedule.py."""
+"""Tests for tiny_gpt/callbacks/tasks.py, losses.py and schedule.py."""
 
 import csv
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tiny_gpt.callbacks import LossByTask, Schedule, TaskAccuracy
-from tiny_gpt.callbacks.tasks import predict
+from tiny_gpt.callbacks.outputs import accuracy, predict
 
 pytestmark = pytest.mark.backend
 
@@ -24,6 +24,7 @@ def classifier():
     model.compile(
         keras.optimizers.SGD(0.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
     )
     return model
 
@@ -60,7 +61,10 @@ def test_keys_are_the_same_in_epochs_without_evaluation():
     history = fit(callback, epochs=5).history
     is_nan = [math.isnan(v) for v in history["right_accuracy"]]
     assert is_nan == [True, False, True, False, False]
-    assert callback.log_keys == ("right_accuracy",)
+    assert sorted(callback.log_keys) == ["right_accuracy", "right_loss"]
+    named = TaskAccuracy({"right": (X, Y)}, scores=["accuracy"])
+    assert named.log_keys == ("right_accuracy",)
+    assert fit(named).history["right_accuracy"] == [1.0]
 
 
 def test_fresh_tasks_are_asked_by_epoch():
@@ -73,7 +77,7 @@ def test_fresh_tasks_are_asked_by_epoch():
     callback = TaskAccuracy(tasks)
     asked.clear()  # the names were read once
     fit(callback, epochs=3)
-    assert asked == [1, 2, 3]
+    assert asked == [1, 1, 2, 3]  # tried once, when fit begins
 
 
 def test_own_predictions_and_scores():
@@ -90,9 +94,16 @@ def test_own_predictions_and_scores():
     [
         ({"tasks": {}}, "must be a task"),
         ({"tasks": {"a/b": (X, Y)}}, "a/b"),
+        ({"tasks": {"val": (X, Y)}}, "'val'"),
+        ({"tasks": {"a": (X, Y[:1])}}, r"set 'a' with \[1, 4\] rows"),
+        ({"tasks": {"a": (X[:0], Y[:0])}}, "at least one row"),
+        ({"tasks": {"a": X}}, "set 'a' of type ndarray"),
+        ({"tasks": {"a": (X, Y, Y, Y)}}, "with 4 items"),
+        ({"tasks": {"a": (n for n in X)}}, "read only once"),
+        ({"tasks": TASKS, "steps": 0}, "steps=0"),
         ({"tasks": TASKS, "scores": {"a/b": max}}, "a/b"),
         ({"tasks": TASKS, "every": 0}, "every=0"),
-        ({"tasks": TASKS, "batch_size": 0}, "Received: 0"),
+        ({"tasks": TASKS, "batch_size": 0}, "batch_size=0"),
     ],
 )
 def test_impossible_tasks_are_refused(arguments, rule):
@@ -103,7 +114,7 @@ def test_impossible_tasks_are_refused(arguments, rule):
 def test_a_task_can_be_a_function_of_the_model():
     tasks = {"right": (X, Y), "norm": lambda model: len(model.weights)}
     callback = TaskAccuracy(tasks)
-    assert callback.log_keys == ("right_accuracy", "norm")
+    assert callback.log_keys == ("norm",)  # the others are known later
     history = fit(callback, epochs=2).history
     assert history["norm"] == [2.0, 2.0]  # kernel and bias
     assert history["right_accuracy"] == [1.0, 1.0]
@@ -130,7 +141,8 @@ def test_large_sets_are_read_in_batches_of_one_shape():
     assert shapes == [(2, 2)] * 3  # the last one is filled up
     np.testing.assert_array_equal(double, 2 * inputs["a"])
     assert next_one.tolist() == [1, 2, 3, 4, 5]
-    history = fit(TaskAccuracy(TASKS, batch_size=3)).history
+    largest = TaskAccuracy(TASKS, scores={"accuracy": accuracy}, batch_size=3)
+    history = fit(largest).history
     assert history["half_accuracy"] == [0.5]
 
 
@@ -138,18 +150,34 @@ def test_tasks_can_be_asked_by_step():
     # 2 batches of 2 an epoch: updates 1 to 6; every 4, and the end.
     callback = TaskAccuracy({"right": (X, Y)}, every=Schedule(4, "step"))
     history = fit(callback, epochs=3, batch_size=2).history
-    assert callback.rows == [
-        {"epoch": 2, "step": 4, "right_accuracy": 1.0},
-        {"epoch": 3, "step": 6, "right_accuracy": 1.0},
+    found = [
+        (row["epoch"], row["step"], row["right_accuracy"])
+        for row in callback.rows
     ]
+    assert found == [(2, 4, 1.0), (3, 6, 1.0)]
     is_nan = [math.isnan(v) for v in history["right_accuracy"]]
     assert is_nan == [True, False, False]
 
 
-def test_steps_count_on_where_a_training_continues():
-    callback = TaskAccuracy({"right": (X, Y)}, every=Schedule(4, "step"))
-    fit(callback, epochs=2, batch_size=2, initial_epoch=1)
-    assert [row["step"] for row in callback.rows] == [4]
+def test_steps_are_those_of_the_optimizer():
+    # 2 updates before; then 5 batches, whose number nobody knows before.
+    def batches():
+        for _ in range(5):
+            yield X, Y
+
+    model = classifier()
+    model.fit(X, Y, epochs=2, verbose=0)
+    callback = TaskAccuracy(
+        {"n": lambda model: int(np.asarray(model.optimizer.iterations))},
+        every=Schedule(3, "step"),
+    )
+    model.fit(
+        batches(), epochs=3, initial_epoch=2, verbose=0, callbacks=[callback]
+    )
+    # Keras on TensorFlow reads the first batch of a generator twice.
+    last = int(np.asarray(model.optimizer.iterations))
+    assert [row["step"] for row in callback.rows] == [3, 6, last]
+    assert [row["n"] for row in callback.rows] == [3, 6, last]
 
 
 def test_only_a_schedule_of_steps_has_a_batch_hook():
@@ -161,7 +189,7 @@ def test_only_a_schedule_of_steps_has_a_batch_hook():
 
 
 def test_two_callbacks_cannot_write_one_key():
-    with pytest.raises(ValueError, match=r"\['right_accuracy'\] twice"):
+    with pytest.raises(ValueError, match=r"right_accuracy.* twice"):
         fit(TaskAccuracy({"right": (X, Y)}), TaskAccuracy({"right": (X, Y)}))
     tasks = {"a_b": (X, Y), "a": (X, Y)}
     scores = {"c": max, "b_c": max}
@@ -223,6 +251,15 @@ def test_each_part_gets_its_loss_into_history():
     assert all(type(v) is float for v in history["some_loss"])
 
 
+def measured(callback, model, logs):
+    """What an epoch of a model writes that is not compiled."""
+    callback.set_model(model)
+    callback.set_params({"epochs": 1})
+    callback.on_train_begin()
+    callback.on_epoch_end(0, logs)
+    return logs
+
+
 def test_a_part_selects_places_of_a_text():
     # Two rows of two places; logits of a million show no overflow, and cost
     # 0 for the right class and the difference for the wrong one.
@@ -234,10 +271,7 @@ def test_a_part_selects_places_of_a_text():
         "last": np.array([[False, False], [False, True]]),
     }
     callback = LossByTask(inputs, np.array([[0, 1], [1, 1]]), parts)
-    callback.set_model(model)
-    callback.set_params({"epochs": 1})
-    logs = {"loss": 9.0}
-    callback.on_epoch_end(0, logs)
+    logs = measured(callback, model, {"loss": 9.0})
     assert logs == {"loss": 9.0, "first_place_loss": 5e5, "last_loss": 0.0}
 
 
@@ -249,10 +283,7 @@ def test_probabilities_cost_as_much_as_their_logits():
     callback = LossByTask(
         X, Y, {"all": Y >= 0}, from_logits=False, batch_size=3
     )
-    callback.set_model(model)
-    callback.set_params({"epochs": 1})
-    logs = {}
-    callback.on_epoch_end(0, logs)
+    logs = measured(callback, model, {})
     assert logs["all_loss"] == pytest.approx(RIGHT, rel=1e-6)
 
 
@@ -272,6 +303,43 @@ def test_measuring_does_not_change_training():
         weights.append(model.get_weights()[0])
     np.testing.assert_array_equal(*weights)
     assert np.abs(weights[0] - np.eye(2)).max() > 0.1  # it trained
+
+
+def test_one_column_is_the_second_of_two_classes():
+    # The logit is 1 for (1, 0): class 1 costs ln(1 + 1/e), class 0 ln(1 + e).
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.layers[0].set_weights([np.array([[1.0], [-1.0]]), np.zeros(1)])
+    parts = {"ones": (Y == 0)[:, None], "zeros": (Y == 1)[:, None]}
+    column = (1 - Y)[:, None]  # (4, 1), as keras.datasets gives labels
+    logs = measured(LossByTask(X, column, parts), model, {})
+    assert logs["ones_loss"] == pytest.approx(RIGHT, rel=1e-6)
+    assert logs["zeros_loss"] == pytest.approx(RIGHT, rel=1e-6)
+    logs = measured(LossByTask(X, 1 - column, parts), model, {})
+    assert logs["ones_loss"] == pytest.approx(WRONG, rel=1e-6)
+
+
+def test_probabilities_are_not_taken_for_logits():
+    probabilities = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2), keras.layers.Softmax()]
+    )
+    parts = {"all": Y >= 0}
+    with pytest.raises(ValueError, match="must return logits"):
+        measured(LossByTask(X, Y, parts), probabilities, {})
+    logits = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    logits.layers[0].set_weights([np.eye(2), np.full(2, -1.0)])
+    with pytest.raises(ValueError, match="must return probabilities"):
+        measured(LossByTask(X, Y, parts, from_logits=False), logits, {})
+    # What the compiled loss says is known.
+    probabilities.compile("sgd", "sparse_categorical_crossentropy")
+    measured(LossByTask(X, Y, parts), probabilities, {})
+    with pytest.raises(ValueError, match="what the compiled loss says"):
+        measured(LossByTask(X, Y, parts, from_logits=True), probabilities, {})
+
+
+def test_an_output_of_another_shape_is_refused_when_fit_begins():
+    parts = {"all": np.ones((4, 3), bool)}
+    with pytest.raises(ValueError, match="one axis more than the targets"):
+        fit(LossByTask(X, np.zeros((4, 3), int), parts))
 
 
 @pytest.mark.parametrize(

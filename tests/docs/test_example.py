@@ -41,8 +41,9 @@ def test_the_digits_leave_curves_events_and_weights(tmp_path, monkeypatch):
     module = run_example(folder, monkeypatch, 3)
     logs = read_logs(folder / "run.jsonl")
     assert [log["epoch"] for log in logs] == [1, 2, 3]
-    keys = {"epoch", "loss", "weight_norm", "common_loss", "rare_loss"}
-    assert set(logs[0]) == keys | {f"{name}_accuracy" for name in SETS}
+    keys = {"epoch", "loss", "accuracy", "weight_norm"}
+    scores = {f"{name}_{s}" for name in SETS for s in ("loss", "accuracy")}
+    assert set(logs[0]) == keys | scores
     with open(folder / "log.csv") as file:
         assert len(list(csv.DictReader(file))) == 3
     assert (folder / "events.jsonl").read_text() == ""  # nothing in 3 epochs
@@ -52,7 +53,7 @@ def test_the_digits_leave_curves_events_and_weights(tmp_path, monkeypatch):
     assert manifest["backend"] == keras.backend.backend()
     model = module["build"](1)
     info = load_checkpoint(
-        folder / "weights" / "epoch_000003.checkpoint", model
+        folder / "weights" / "epoch_000003.weights.h5", model
     )
     assert info["weights_hash"] == manifest["weights_hash"]
     with pytest.raises(FileExistsError):

@@ -165,19 +165,20 @@ class ChangeDetector:
 
     def _test(self, point: tuple[float, float]) -> Change | None:
         times, values = np.array(self._line).T
-        forecast = _forecast(times, values, point[0])
-        self._scale = max(forecast.scale, self._min_size / 4)
-        error = (forecast.value - point[1]) / forecast.spread / self._scale
-        z = normal_from_t(error, forecast.freedom)
+        line = forecast(times, values, point[0])
+        scale = self._scale_of(line)
+        self._scale = max(scale, self._min_size / 4)
+        error = (line.value - point[1]) / line.spread / self._scale
+        z = normal_from_t(error, line.freedom)
         gain = min(z - self._drift, self._threshold / 2)
         self._sum = max(0.0, self._sum + gain)
         self._pending.append(point)
         if len(values) * 2 >= self._window:  # fewer values are no level yet
-            self._lowest = min(self._lowest, forecast.last)
-        level = min(self._lowest, forecast.last)
+            self._lowest = min(self._lowest, line.last)
+        level = min(self._lowest, line.last)
         after = self._median_of_three()
         if self._sum >= self._threshold and after < level - self._min_size:
-            start, before = float(times[-1]), self._sign * forecast.last + 0.0
+            start, before = float(times[-1]), self._sign * line.last + 0.0
             found = Change(start, start, point[0], 0.0, before, before)
             self.changes.append(found)
             return self._extend(found)
@@ -186,6 +187,10 @@ class ChangeDetector:
             self._pending = []
             self._sum = 0.0
         return None
+
+    def _scale_of(self, line: "Forecast") -> float:
+        """Returns the scale of the noise that errors are measured by."""
+        return line.scale
 
     def _extend(self, known: Change) -> Change | None:
         after = min(self._sign * known.after, self._median_of_three())
@@ -270,15 +275,32 @@ def normal_from_t(t: float, freedom: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Forecast:
+class Forecast:
+    """The forecast of a straight line.
+
+    Attributes:
+        value: the forecast.
+        spread: standard error of the forecast error, in scales.
+        scale: of the values about the line.
+        freedom: degrees of freedom of the scale.
+        last: the line at its last point.
+    """
+
     value: float
-    spread: float  # standard error of the forecast error, in scales
+    spread: float
     scale: float
     freedom: int
-    last: float  # the line at its last point
+    last: float
 
 
-def _forecast(times: np.ndarray, values: np.ndarray, time: float) -> _Forecast:
+def forecast(times: np.ndarray, values: np.ndarray, time: float) -> Forecast:
+    """Continues the falling or level line through some values.
+
+    Args:
+        times: points in time, increasing, at least 4.
+        values: values at these times.
+        time: when the forecast is for.
+    """
     num = len(values)
     first, second = np.triu_indices(num, 1)
     rises = values[second] - values[first]
@@ -294,7 +316,7 @@ def _forecast(times: np.ndarray, values: np.ndarray, time: float) -> _Forecast:
     variance = 1.0 + 1.0 / num
     if slope < 0:
         variance += ahead**2 / (centred @ centred)
-    return _Forecast(
+    return Forecast(
         value=float(middle + slope * ahead),
         spread=math.sqrt(variance),
         scale=_quantile(kept, 3 / 4) / NORMAL_QUARTILE,

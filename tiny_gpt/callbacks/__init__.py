@@ -9,16 +9,19 @@ from tiny_gpt.callbacks.checkpoints import (
     load_checkpoint,
 )
 from tiny_gpt.callbacks.events import LossDropLogger
+from tiny_gpt.callbacks.losses import LossByTask
 from tiny_gpt.callbacks.meters import MemorisationMeter, WeightNorms
 from tiny_gpt.callbacks.order import check_order
 from tiny_gpt.callbacks.recorder import RunRecorder, read_logs
 from tiny_gpt.callbacks.schedule import Schedule
-from tiny_gpt.callbacks.tasks import LossByTask, TaskAccuracy
+from tiny_gpt.callbacks.stability import LossSpikeLogger
+from tiny_gpt.callbacks.tasks import TaskAccuracy
 
 __all__ = (
     "CheckpointAtEvents",
     "LossByTask",
     "LossDropLogger",
+    "LossSpikeLogger",
     "MemorisationMeter",
     "RunRecorder",
     "Schedule",

@@ -1,23 +1,33 @@
 """Checkpoints of the weights, on a schedule and around events."""
 
+import hashlib
+import json
 import os
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from tiny_gpt.callbacks.copies import copy_of, free_path
 from tiny_gpt.callbacks.events import LossDropLogger
-from tiny_gpt.callbacks.schedule import Clock, Schedule, from_config
-from tiny_gpt.callbacks.tasks import epochs_only
+from tiny_gpt.callbacks.schedule import (
+    Clock,
+    Schedule,
+    epochs_only,
+    from_config,
+)
 from tiny_gpt.runtime.files import (
+    DamagedFileError,
     hash_arrays,
     read_checkpoint,
-    write_checkpoint,
+    require_room,
+    write_whole,
 )
 
 QUARTERS = Schedule(per_decade=4)
+SUFFIX = ".weights.h5"
+PAGE = 4096  # bytes; names and shapes take less than one per variable
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
@@ -28,31 +38,42 @@ class CheckpointAtEvents(keras.callbacks.Callback):
     events = LossDropLogger(falls=["loss"])
     saved = CheckpointAtEvents("weights", events)
     model.fit(x, y, epochs=1000, callbacks=[events, saved])
-    load_checkpoint("weights/epoch_000012.checkpoint", model)
+    load_checkpoint("weights/epoch_000012.weights.h5", model)
     ```
 
-    A file holds the weights, their epoch and step, the reason why they were
-    saved, and their SHA-256. No score chooses among the epochs. An event is
-    found only after it has begun, so the last weights are kept in memory.
+    Files are those of `keras.Model.save_weights`, which `load_weights` opens.
+    Beside each, "epoch_000012.json" has the epoch and the step, the reason
+    why it was saved, the SHA-256 of the file, and one of the weights. No
+    score chooses among the epochs.
 
-    Must be listed after `events`. Writes nothing into `logs`.
+    An event is found only after it has begun. So with `events`, the weights
+    of the last epochs are kept in the folder as "recent_...", which are
+    removed when the training ends. In memory there is one copy at a time.
+
+    An epoch that is done again after a crash may have other weights: the
+    files of the first time are renamed to "..._replaced", not lost.
+
+    Must be listed after `events`. Writes nothing into `logs`. A copy
+    (`copy.deepcopy`, as a tuner makes one for each trial) writes into a folder
+    of its own if the given one is taken: "weights_2", "weights_3", ...
 
     Args:
-        folder: where the files go, "epoch_000012.checkpoint"; made if
-            missing.
+        folder: where the files go; made if missing.
         events: the callback that finds events; None for none.
         schedule: further epochs; by default 1, 2, 3, 6, 10, 18, 32, ...
         num_before: epochs saved before the change began, as far as they are
-            in memory.
+            kept.
         num_after: epochs saved after the change was found.
-        num_kept: last epochs whose weights are kept in memory.
+        num_kept: last epochs whose weights are kept, with `events`.
 
     Attributes:
         paths: files of this `fit`, in order of their epochs.
+        saved: (epoch, file) of each, in the same order.
 
     Raises:
         ValueError: if a number is negative, or `num_kept` is below 1; in
-            training, if a file exists with other weights.
+            training, if another training that began at its first epoch left a
+            file with other weights.
     """
 
     def __init__(
@@ -80,52 +101,78 @@ class CheckpointAtEvents(keras.callbacks.Callback):
         self.num_before, self.num_after = num_before, num_after
         self.num_kept = num_kept
         self._clock = Clock(epochs_only(schedule))
+        self._is_copy = False
         self._forget()
 
     def _forget(self) -> None:
         self._paths: dict[int, Path] = {}
-        # (epoch, step, names, values) of the last epochs.
-        self._kept: deque[tuple[int, int | None, list[str], list]] = deque(
-            maxlen=self.num_kept
-        )
+        self._recent: dict[int, dict[str, Any]] = {}  # by epoch, its info
         self._known: set[tuple[str, float]] = set()
         self._until = 0
+        self._is_continued: bool | None = None
+
+    def __deepcopy__(self, memo):
+        return copy_of(self, memo)
 
     @property
     def paths(self) -> list[Path]:
         """Files saved so far, in order of their epochs."""
         return [self._paths[epoch] for epoch in sorted(self._paths)]
 
+    @property
+    def saved(self) -> list[tuple[int, Path]]:
+        """Epochs and files saved so far, in order."""
+        return sorted(self._paths.items())
+
     def on_train_begin(self, logs=None):
         self._forget()
+        self._learn_events()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._is_continued is None:
+            self._begin(epoch)
+
+    def _begin(self, epoch: int) -> None:
+        self._is_continued = epoch > 0
+        self._learn_events()
+        if not self._is_continued and self._is_copy:
+            self.folder = free_path(self.folder)
+        for path in self.folder.glob("recent_*"):  # of a training that died
+            path.unlink()
+
+    def _learn_events(self) -> None:
         if self.events is not None:  # those before a break are not new
             self._known = set(map(_key, self.events.events))
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._is_continued is None:
+            self._begin(epoch)
         number = epoch + 1
-        weights = self.model.weights
-        steps = (self.params or {}).get("steps")
-        step = None if steps is None else number * steps
-        values = [
-            np.array(keras.ops.convert_to_numpy(w.value)) for w in weights
-        ]
-        names = [w.path for w in weights]
-        self._kept.append((number, step, names, values))
         new = []
         if self.events is not None:
             new = [e for e in self.events.events if _key(e) not in self._known]
             self._known |= set(map(_key, new))
-        for event in new:
+        reasons = [f"around a change of {e.metric}" for e in new]
+        for event, reason in zip(new, reasons, strict=True):
             first = event.change.start + 1 - self.num_before
-            reason = f"around a change of {event.metric}"
-            for kept in self._kept:
-                if kept[0] >= first:
-                    self._save(kept, reason)
+            for kept in sorted(self._recent):
+                if kept >= first:
+                    self._promote(kept, reason)
             self._until = max(self._until, number + self.num_after)
         if number <= self._until:
-            self._save(self._kept[-1], "after an event")
+            reasons.append("after an event")
         if self._clock.is_epoch_due(epoch, self.params):
-            self._save(self._kept[-1], "on schedule")
+            reasons.append("on schedule")
+        if reasons or self.events is not None:
+            self._keep(number)
+        if reasons:
+            self._promote(number, reasons[0])
+        for old in [n for n in self._recent if n <= number - self.num_kept]:
+            self._remove_recent(old)
+
+    def on_train_end(self, logs=None):
+        for epoch in list(self._recent):
+            self._remove_recent(epoch)
 
     from_config = classmethod(from_config)
 
@@ -139,53 +186,154 @@ class CheckpointAtEvents(keras.callbacks.Callback):
             "num_kept": self.num_kept,
         }
 
-    def _save(self, kept, reason: str) -> None:
-        epoch, step, names, values = kept
+    def _path(self, epoch: int, prefix: str = "epoch") -> Path:
+        return self.folder / f"{prefix}_{epoch:06d}{SUFFIX}"
+
+    def _keep(self, epoch: int) -> None:
+        """Writes the weights of this epoch, as long as nobody asks for them."""
+        model = self.model
+        values = (
+            np.asarray(keras.ops.convert_to_numpy(w.value))
+            for w in model.weights
+        )
+        digest = hash_arrays(values)
+        self._recent[epoch] = {
+            "epoch": epoch,
+            "step": self._step(epoch, model),
+            "weights_hash": digest,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _save_weights(model, self._path(epoch, "recent"))
+
+    def _step(self, epoch: int, model: Any) -> int | None:
+        if getattr(model, "optimizer", None) is not None:
+            return self._clock.updates(model)
+        steps = (self.params or {}).get("steps")
+        return None if steps is None else epoch * steps
+
+    def _remove_recent(self, epoch: int) -> None:
+        del self._recent[epoch]
+        self._path(epoch, "recent").unlink(missing_ok=True)
+
+    def _promote(self, epoch: int, reason: str) -> None:
+        """Turns the weights of a recent epoch into a checkpoint."""
         if epoch in self._paths:
             return
-        path = self.folder / f"epoch_{epoch:06d}.checkpoint"
-        digest = hash_arrays(values)
-        if path.exists():
-            found = read_checkpoint(path)[1]["weights_hash"]
-            if found != digest:
-                raise ValueError(
-                    "A checkpoint is never replaced by other weights; choose "
-                    f"another folder. Received: {path}, of SHA-256 {found}"
-                )
-        else:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            info = {
-                "epoch": epoch,
-                "step": step,
-                "reason": reason,
-                "names": names,
-                "weights_hash": digest,
-            }
-            write_checkpoint(path, values, info)
+        path = self._path(epoch)
+        beside = _beside(path)
+        info = {**self._recent[epoch], "reason": reason}
+        recent = self._path(epoch, "recent")
+        if path.exists() and beside.exists():
+            found = _read_info(path)["weights_hash"]
+            if found != info["weights_hash"]:
+                if not self._is_continued:
+                    raise ValueError(
+                        "A checkpoint is never replaced by other weights; "
+                        "choose another folder. "
+                        f"Received: {path}, of SHA-256 {found}"
+                    )
+                for old in (path, beside):
+                    stem = old.name.removesuffix(SUFFIX).removesuffix(".json")
+                    suffix = old.name.removeprefix(stem)
+                    aside = old.with_name(f"{stem}_replaced{suffix}")
+                    os.replace(old, aside)
+        if not (path.exists() and beside.exists()):
+            info["sha256"] = hashlib.sha256(recent.read_bytes()).hexdigest()
+            os.replace(recent, path)
+            write_whole(beside, f"{json.dumps(info, indent=2)}\n".encode())
+        self._remove_recent(epoch)
         self._paths[epoch] = path
 
 
+def _save_weights(model: Any, path: Path) -> None:
+    """Writes weights in one move; a full disk raises, and leaves nothing."""
+    new = path.with_name(f"saving_{path.name}")
+    try:
+        # HDF5 would end the process.
+        pages = 16 + len(model.weights)
+        require_room(new, _num_bytes(model) + PAGE * pages)
+        model.save_weights(new)
+        with open(new, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _num_bytes(model: Any) -> int:
+    return sum(8 * int(np.prod(weight.shape)) for weight in model.weights)
+
+
 def _key(event: Any) -> tuple[str, float]:
-    return event.metric, event.change.start
+    return f"{event.metric} {event.direction}", event.change.start
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX) + ".json")
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    """Reads what is said of a checkpoint.
+
+    Raises:
+        DamagedFileError: if the file is not what was written.
+    """
+    try:
+        info = json.loads(_beside(path).read_text())
+        is_whole = (
+            hashlib.sha256(path.read_bytes()).hexdigest() == info["sha256"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{_beside(path)} is damaged") from error
+    if not is_whole:
+        raise DamagedFileError(
+            f"{path} is damaged: its SHA-256 is not that of {_beside(path)}"
+        )
+    return info
 
 
 def load_checkpoint(
     path: str | os.PathLike[str], model: keras.Model
 ) -> dict[str, Any]:
-    """Gives a model the weights of a checkpoint.
+    """Gives a model the weights of a checkpoint, after its checksum is right.
 
     Args:
-        path: file of `CheckpointAtEvents`.
+        path: file of `CheckpointAtEvents`; also one of the format before
+            version 2, ".checkpoint".
         model: model of the same architecture.
 
     Returns:
-        The file's description of them: "epoch", "step", "reason", "names",
-        "weights_hash".
+        What is said of them: "epoch", "step", "reason", "weights_hash".
 
     Raises:
+        FileNotFoundError: if there is no such file, or nothing beside it.
         ValueError: if the file is damaged, or holds other weights.
     """
-    values, info = read_checkpoint(Path(path))
+    path = Path(path)
+    if path.suffix == ".checkpoint":
+        return _load_old(path, model)
+    info = _read_info(path)
+    kept = model.get_weights()
+    try:
+        model.load_weights(path)
+    except Exception:
+        model.set_weights(kept)
+        raise
+    values = (
+        np.asarray(keras.ops.convert_to_numpy(w.value)) for w in model.weights
+    )
+    if hash_arrays(values) != info["weights_hash"]:
+        model.set_weights(kept)
+        raise ValueError(
+            "The model must have the weights of the checkpoint, in type, too. "
+            f"Received: {path} for a model of {len(kept)} weights"
+        )
+    return info
+
+
+def _load_old(path: Path, model: keras.Model) -> dict[str, Any]:
+    values, info = read_checkpoint(path)
     shapes = [tuple(weight.shape) for weight in model.weights]
     if [value.shape for value in values] != shapes:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Columns of log keys in the metrics frame, which has one number per row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Column = tuple[str, str, str, str]  # mapping, tier, prompt, metric
@@ -46,3 +46,29 @@ def declared_columns(callbacks: Iterable[Any]) -> dict[str, Column]:
                 )
         columns |= declared
     return columns
+
+
+def check_watched(
+    keys: Iterable[str], logs: Mapping[str, Any], seen: set[str]
+) -> None:
+    """Checks that the logs have the keys that a callback watches.
+
+    Keras leaves "val_" keys out of epochs without a validation; and a key
+    that was there before may be missing later.
+
+    Args:
+        keys: those watched.
+        logs: logs of an epoch.
+        seen: keys that were there so far; those of this epoch are added.
+
+    Raises:
+        ValueError: if another key is missing.
+    """
+    seen |= set(logs)
+    missing = [k for k in keys if k not in seen and not k.startswith("val_")]
+    if missing:
+        raise ValueError(
+            "A key that is watched must be in the logs, so the callback "
+            f"that writes it is listed before; they have {sorted(logs)}. "
+            f"Received: {missing}"
+        )

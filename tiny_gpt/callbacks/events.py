@@ -17,13 +17,15 @@ from tiny_gpt.analysis.changes import (
     Change,
     ChangeDetector,
 )
-from tiny_gpt.analysis.events import find_loss_drops
+from tiny_gpt.analysis.events import DropDetector
 from tiny_gpt.analysis.mirages import Event, mark_mirages
+from tiny_gpt.callbacks.columns import check_watched
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
 
 METHODS = ("cusum", "threshold")
+MIN_SIZE = 0.1  # nats, or a share of the answers
 FIELDS = (
     "metric",
     "direction",
@@ -67,16 +69,18 @@ class LossDropLogger(keras.callbacks.Callback):
 
     Args:
         falls: keys of `logs` watched for falls, e.g. losses.
-        rises: keys watched for rises, e.g. accuracies.
+        rises: keys watched for rises, e.g. accuracies. A key may be watched
+            both ways.
         smooth: continuous partner by key, both watched.
         method: "cusum" or "threshold".
-        min_size: smallest change that counts, in the unit of the key.
+        min_size: smallest change that counts, in the unit of the key; or a
+            dictionary of them by key, 0.1 for keys that it does not name.
         window: epochs over which a fall is measured, for "threshold".
         path: file of the events, `.jsonl` or `.csv`, written anew at each
             one; None for no file.
         on_event: called with each new row, e.g. to send a message.
         earlier_logs: logs of the epochs before, if a run continues
-            (`read_logs`).
+            (`read_logs`). Those of epochs that are done again are left out.
 
     Attributes:
         logs: values watched, of each epoch so far.
@@ -84,7 +88,8 @@ class LossDropLogger(keras.callbacks.Callback):
 
     Raises:
         ValueError: if nothing is watched, or an argument is out of range; in
-            training, if a key is not in `logs`.
+            training, if a key is not in `logs`. Keras's "val_" keys may be
+            missing in some epochs (`validation_freq`), which are left out.
     """
 
     def __init__(
@@ -93,7 +98,7 @@ class LossDropLogger(keras.callbacks.Callback):
         rises: Sequence[str] = (),
         smooth: Mapping[str, str] | None = None,
         method: str = "cusum",
-        min_size: float = 0.1,
+        min_size: float | Mapping[str, float] = MIN_SIZE,
         window: int = 5,
         path: str | os.PathLike[str] | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
@@ -116,11 +121,12 @@ class LossDropLogger(keras.callbacks.Callback):
 
     def _check(self) -> None:
         watched = self.watched
-        if not watched or len(set(watched)) < len(watched):
-            raise ValueError(
-                "There must be keys to watch, each once. "
-                f"Received: falls={self.falls}, rises={self.rises}"
-            )
+        for keys in (self.falls, self.rises):
+            if not watched or len(set(keys)) < len(keys):
+                raise ValueError(
+                    "There must be keys to watch, each once. "
+                    f"Received: falls={self.falls}, rises={self.rises}"
+                )
         unknown = {*self.smooth, *self.smooth.values()} - set(watched)
         if unknown:
             raise ValueError(
@@ -133,14 +139,35 @@ class LossDropLogger(keras.callbacks.Callback):
                 "`path` must end in .jsonl or .csv. "
                 f"Received: path={str(self.path)!r}"
             )
-        # They check the numbers.
-        ChangeDetector(min_size=self.min_size)
-        find_loss_drops([], self.min_size, self.window)
+        sizes = self.min_size if isinstance(self.min_size, Mapping) else {}
+        if unknown := set(sizes) - set(watched):
+            raise ValueError(
+                "`min_size` names keys that are watched. "
+                f"Received: {sorted(unknown)}, which are not"
+            )
+        self._detectors = self._make_detectors()  # they check the numbers
 
     @property
     def watched(self) -> tuple[str, ...]:
         """Keys of `logs` that are read."""
-        return self.falls + self.rises
+        return tuple(dict.fromkeys(self.falls + self.rises))
+
+    def _make_detectors(self) -> dict[tuple[str, str], Any]:
+        """Returns a detector for each key and direction."""
+        detectors: dict[tuple[str, str], Any] = {}
+        for keys, direction in zip(
+            (self.falls, self.rises), DIRECTIONS, strict=True
+        ):
+            for key in keys:
+                size = self.min_size
+                if isinstance(size, Mapping):
+                    size = size.get(key, MIN_SIZE)
+                detectors[key, direction] = (
+                    ChangeDetector(direction, size)
+                    if self.method == "cusum"
+                    else DropDetector(size, self.window)
+                )
+        return detectors
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -165,84 +192,73 @@ class LossDropLogger(keras.callbacks.Callback):
             "rises": list(self.rises),
             "smooth": self.smooth,
             "method": self.method,
-            "min_size": self.min_size,
+            "min_size": dict(self.min_size)
+            if isinstance(self.min_size, Mapping)
+            else self.min_size,
             "window": self.window,
             "path": None if self.path is None else str(self.path),
         }
 
-    def _reset(self) -> None:
+    def _reset(self, last: float = math.inf) -> None:
+        """Starts anew, from the earlier logs up to some epoch."""
         self.logs: list[dict[str, float]] = []
-        self.events: list[Event] = []
-        self._detectors = {
-            key: ChangeDetector(direction, self.min_size)
-            for keys, direction in zip(
-                (self.falls, self.rises), DIRECTIONS, strict=True
-            )
-            for key in keys
-        }
-        for epoch, log in enumerate(self.earlier_logs, start=1):
-            self._take(epoch, log)
-        self.events = self._all_events()
+        self._seen: set[str] = set()
+        self._detectors = self._make_detectors()
+        for number, log in enumerate(self.earlier_logs, start=1):
+            epoch = int(log.get("epoch", number))
+            if epoch <= last:
+                self._take(epoch, log)
+        self.events: list[Event] = self._all_events()
 
     def on_train_begin(self, logs=None):
         # A callback may serve several fit() calls; each is a new record.
         self._reset()
         self._write()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._go_back(epoch)
+
+    def _go_back(self, epoch: int) -> None:
+        """Leaves out epochs that are done again, as after a crash."""
+        if self.logs and self.logs[-1]["epoch"] > epoch:
+            self._reset(epoch)
+            self._write()
+
     def on_epoch_end(self, epoch, logs=None):
-        self._take(epoch + 1, logs or {})
-        known, self.events = self.events, self._all_events()
-        if self.events == known:
+        self._go_back(epoch)
+        if not self._take(epoch + 1, logs or {}):
             return
+        known, self.events = self.events, self._all_events()
         self._write()
         if self.on_event is not None:
-            starts = {(e.metric, e.change.start) for e in known}
+            starts = {(e.metric, e.direction, e.change.start) for e in known}
             for event in self.events:
-                if (event.metric, event.change.start) not in starts:
+                key = event.metric, event.direction, event.change.start
+                if key not in starts:
                     self.on_event(_row(event))
 
-    def _take(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        missing = [key for key in self.watched if key not in logs]
-        if missing:
-            raise ValueError(
-                "A key that is watched must be in the logs, so the callback "
-                f"that writes it is listed before; they have {sorted(logs)}. "
-                f"Received: {missing}"
-            )
-        values = {key: float(logs[key]) for key in self.watched}
+    def _take(self, epoch: int, logs: Mapping[str, Any]) -> bool:
+        """Takes the logs of an epoch; tells whether an event has changed."""
+        check_watched(self.watched, logs, self._seen)
+        values = {key: float(logs.get(key, math.nan)) for key in self.watched}
         self.logs.append({"epoch": epoch, **values})
-
-        if self.method == "cusum":
-            for key, value in values.items():
-                self._detectors[key].update(value, epoch)
+        found = []
+        for (key, direction), detector in self._detectors.items():
+            value = values[key]
+            if self.method == "threshold" and direction == "rise":
+                value = -value
+            found.append(detector.update(value, epoch))
+        return any(change is not None for change in found)
 
     def _all_events(self) -> list[Event]:
-        changes = {
-            key: list(self._detectors[key].changes)
-            if self.method == "cusum"
-            else self._drops(key)
-            for key in self.watched
-        }
-        return mark_mirages(changes, self.smooth)
-
-    def _drops(self, key: str) -> list[Change]:
-        logs = [log for log in self.logs if math.isfinite(log[key])]
-        times = [log["epoch"] for log in logs]
-        sign = 1.0 if key in self.falls else -1.0
-        drops = find_loss_drops(
-            [sign * log[key] for log in logs], self.min_size, self.window
-        )
-        return [
-            Change(
-                start=times[drop.epoch - 1 - self.window],
-                end=times[drop.epoch - 1],
-                time=times[drop.epoch - 1],
-                size=drop.size,
-                before=sign * drop.before,
-                after=sign * drop.after,
+        changes: dict[str, list[Change]] = {key: [] for key in self.watched}
+        for (key, direction), detector in self._detectors.items():
+            changes[key] += (
+                detector.changes
+                if self.method == "cusum"
+                else _drops(detector, direction)
             )
-            for drop in drops
-        ]
+        return mark_mirages(changes, self.smooth)
 
     def _write(self) -> None:
         if self.path is None:
@@ -260,6 +276,21 @@ class LossDropLogger(keras.callbacks.Callback):
             text = table.getvalue()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, text.encode())
+
+
+def _drops(detector: DropDetector, direction: str) -> list[Change]:
+    sign = 1.0 if direction == DIRECTIONS[0] else -1.0
+    return [
+        Change(
+            start=start,
+            end=drop.epoch,
+            time=drop.epoch,
+            size=drop.size,
+            before=sign * drop.before,
+            after=sign * drop.after,
+        )
+        for start, drop in detector.drops
+    ]
 
 
 def _row(event: Event) -> dict[str, Any]:

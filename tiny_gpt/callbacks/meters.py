@@ -6,9 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.callbacks.columns import Column, column
-from tiny_gpt.callbacks.schedule import Clock, Schedule, from_config
-from tiny_gpt.callbacks.tasks import epochs_only
+from tiny_gpt.callbacks.columns import Column, check_watched, column
+from tiny_gpt.callbacks.schedule import (
+    Clock,
+    Schedule,
+    epochs_only,
+    from_config,
+)
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
@@ -39,7 +43,8 @@ class MemorisationMeter(keras.callbacks.Callback):
 
     Raises:
         ValueError: if `floor` is not finite; in training, if `monitor` is not
-            in `logs`.
+            in `logs`. Keras's "val_" keys may be missing in some epochs
+            (`validation_freq`), which have NaN then.
     """
 
     def __init__(self, floor: float, monitor: str = "loss"):
@@ -51,6 +56,7 @@ class MemorisationMeter(keras.callbacks.Callback):
         self.log_keys = tuple(self.log_columns)
         self.watched = (monitor,)
         self.first_below: int | None = None
+        self._seen: set[str] = set()
 
     @staticmethod
     def columns_for(monitor: str = "loss") -> dict[str, Column]:
@@ -60,14 +66,12 @@ class MemorisationMeter(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.first_below = None
+        self._seen = set()
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs is None or self.monitor not in logs:
-            raise ValueError(
-                "`monitor` must be a key of the training logs, "
-                f"{sorted(logs or {})}. Received: monitor={self.monitor!r}"
-            )
-        above = float(logs[self.monitor]) - self.floor
+        logs = {} if logs is None else logs
+        check_watched([self.monitor], logs, self._seen)
+        above = float(logs.get(self.monitor, math.nan)) - self.floor
         logs[self.log_keys[0]] = above
         if above < 0 and self.first_below is None:
             self.first_below = epoch + 1
@@ -87,7 +91,9 @@ class WeightNorms(keras.callbacks.Callback):
     ```
 
     Writes: "weight_norm", of all weights together; with `by_layer`, also
-    "weight_norm_{layer}", of each layer of the model that has weights.
+    "weight_norm_{layer}", of each layer of the model that has weights. The
+    layers are those of the first epoch; one that is frozen or made later has
+    NaN or no key.
 
     Args:
         by_layer: whether each layer is measured, too.
@@ -108,6 +114,11 @@ class WeightNorms(keras.callbacks.Callback):
         self._clock = Clock(epochs_only(every))
         self.log_keys: tuple[str, ...] = ("weight_norm",)
         self._are_keys_open = by_layer
+        self.prefixes = ("weight_norm_",) if by_layer else ()
+
+    def on_train_begin(self, logs=None):
+        # Layers may have been frozen since an earlier `fit`.
+        self.log_keys, self._are_keys_open = ("weight_norm",), self.by_layer
 
     @property
     def log_columns(self) -> dict[str, Column]:
@@ -120,9 +131,9 @@ class WeightNorms(keras.callbacks.Callback):
         if is_due or self._are_keys_open:
             norms = self._norms()
             self.log_keys, self._are_keys_open = tuple(norms), False
-        if not is_due:
-            norms = dict.fromkeys(self.log_keys, math.nan)
-        logs.update(norms)
+        logs.update(dict.fromkeys(self.log_keys, math.nan))
+        if is_due:
+            logs.update({k: v for k, v in norms.items() if k in self.log_keys})
 
     def _norms(self) -> dict[str, float]:
         model = self.model  # on JAX each access copies the training state

@@ -98,8 +98,26 @@ def as_schedule(every: int | Schedule) -> Schedule:
     return every if isinstance(every, Schedule) else Schedule(every)
 
 
+def epochs_only(every: int | Schedule) -> Schedule:
+    """Returns a schedule that counts epochs.
+
+    Raises:
+        ValueError: if it counts steps.
+    """
+    schedule = as_schedule(every)
+    if schedule.unit != "epoch":
+        raise ValueError(
+            "This callback works at the end of epochs. "
+            f"Received: every={schedule}"
+        )
+    return schedule
+
+
 class Clock:
     """Counts epochs and steps of a training, for one callback.
+
+    Steps are updates, as the optimizer counts them. A model without an
+    optimizer of its own gets the batches counted.
 
     Args:
         schedule: the schedule of that callback.
@@ -107,21 +125,35 @@ class Clock:
 
     def __init__(self, schedule: Schedule):
         self.schedule = schedule
-        self.step = 0
-        self._before = 0
+        self._step = 0
+        self._first = 0
 
-    def start_epoch(self, epoch: int, params: dict[str, Any] | None) -> None:
-        """Stores the epoch, counted from 0, and the parameters of `fit`."""
+    def start_epoch(
+        self, epoch: int, params: dict[str, Any] | None, model: Any
+    ) -> None:
+        """Stores where an epoch begins.
+
+        Args:
+            epoch: counted from 0.
+            params: parameters of `fit`.
+            model: the model that trains.
+        """
         steps = (params or {}).get("steps")
-        if steps is not None:
-            self.step = epoch * steps
-        self._before = self.step
-        self._first = self.step
+        if (count := _iterations(model)) is not None:
+            self._step = count
+        elif steps is not None:
+            self._step = epoch * steps
+        self._first = self._step
 
     def is_step_due(self, batch: int) -> bool:
         """Tells whether a step is due after a batch, counted from 0."""
-        self._before, self.step = self.step, self._first + batch + 1
-        return self.schedule.is_due(self.step, self._before)
+        before, self._step = self._step, self._first + batch + 1
+        return self.schedule.is_due(self._step, before)
+
+    def updates(self, model: Any) -> int:
+        """Returns the updates so far, by the optimizer's own count."""
+        count = _iterations(model)
+        return self._step if count is None else count
 
     def is_epoch_due(self, epoch: int, params: dict[str, Any] | None) -> bool:
         """Tells whether an epoch, counted from 0, is due.
@@ -131,3 +163,10 @@ class Clock:
         if epoch + 1 == (params or {}).get("epochs"):
             return True
         return self.schedule.unit == "epoch" and self.schedule.is_due(epoch + 1)
+
+
+def _iterations(model: Any) -> int | None:
+    iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
+    if iterations is None:
+        return None
+    return int(keras.ops.convert_to_numpy(iterations))

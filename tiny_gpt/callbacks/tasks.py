@@ -1,65 +1,38 @@
-"""Accuracy and loss of several named tasks during training."""
+"""Scores of a model on several named evaluation sets during training."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
+from tiny_gpt.callbacks import sets
 from tiny_gpt.callbacks.columns import ALL, Column, column
+from tiny_gpt.callbacks.measuring import Measuring
+from tiny_gpt.callbacks.order import check_keys
+from tiny_gpt.callbacks.outputs import accuracy, score_of
 from tiny_gpt.callbacks.schedule import Clock, Schedule, as_schedule
+from tiny_gpt.callbacks.scorer import Scorer
 
-Data = tuple[Any, Any]
-Tasks = Mapping[str, "Data | Callable[[Any], float]"]
+Tasks = Mapping[str, Any]
 Score = Callable[[Any, Any], float]
+Scores = Mapping[str, "Score | keras.metrics.Metric | str"] | Sequence[str]
 
 
-def predict(model: Any, inputs: Any, batch_size: int | None = None) -> Any:
-    """Returns a model's outputs, from batches of one shape.
-
-    The last batch is filled up with its last row, so that the model is
-    compiled once.
-
-    Args:
-        model: has `predict_on_batch`, as `keras.Model` has.
-        inputs: array, or dictionary or list of arrays, of N rows each.
-        batch_size: rows per batch; None for all in one.
-
-    Returns:
-        NumPy arrays, N rows each, in the structure of the output.
-    """
-    count = len(keras.tree.flatten(inputs)[0])
-    size = min(batch_size or count, count)
-    parts = []
-    for first in range(0, count, size):
-        rows = np.minimum(np.arange(first, first + size), count - 1)
-        batch = inputs
-        if size < count:
-            batch = keras.tree.map_structure(
-                lambda x, rows=rows: np.asarray(x)[rows], inputs
-            )
-        outputs = model.predict_on_batch(batch)
-        parts.append(keras.tree.map_structure(np.asarray, outputs))
-    if len(parts) == 1:
-        return parts[0]
-    return keras.tree.map_structure(
-        lambda *arrays: np.concatenate(arrays)[:count], *parts
-    )
-
-
-def accuracy(outputs: np.ndarray, target: np.ndarray) -> float:
-    """Returns the share of right classes in outputs of shape (..., classes)."""
-    return float(np.mean(np.argmax(outputs, axis=-1) == np.asarray(target)))
-
-
-class TaskAccuracy(keras.callbacks.Callback):
+class TaskAccuracy(Measuring):
     """Scores a model on several named evaluation sets while it trains.
 
     ```python
     tasks = {"digits": (x_digits, y_digits), "letters": (x_letters, y_letters)}
     model.fit(x, y, callbacks=[TaskAccuracy(tasks), CSVLogger("log.csv")])
     ```
+
+    Each set is scored as Keras scores `validation_data`: by
+    `model.evaluate`, with the loss and the metrics of `compile`, sample
+    weights, masks and several outputs. A model that is compiled with a
+    cross-entropy and no metric gets Keras's "accuracy" as well. All sets are
+    tried with one batch when `fit` begins; what `evaluate` refuses is refused
+    then.
 
     At the end of each epoch, each score goes into `logs` as a plain float. It
     reaches `History` and the progress bar. Other callbacks that read it
@@ -70,85 +43,140 @@ class TaskAccuracy(keras.callbacks.Callback):
     Writes: "{task}_{score}"; "{task}" if a task is a function.
 
     Args:
-        tasks: a dictionary by name. A task is a pair of inputs and right
-            answers, or a function of the model that returns a number. For
-            fresh tasks every time, a function from the epoch, counted from 1,
-            to such a dictionary; the names must not change.
-        predict: from (model, inputs) to outputs; by default `predict` with
-            `batch_size`.
-        scores: by name, functions of (outputs, right answers), or Keras
-            metrics; by default {"accuracy": `accuracy`}.
+        tasks: a dictionary by name. A task is one of
+            - (inputs, right answers) or (inputs, right answers, sample
+              weights), arrays or dictionaries or lists of arrays;
+            - a `tf.data.Dataset`, `keras.utils.PyDataset`, PyTorch
+              `DataLoader`, or anything else that can be iterated again and
+              again and that `evaluate` takes;
+            - a generator function, called anew for each evaluation;
+            - a function of the model that returns a number.
+            For fresh tasks every time, a function from the epoch, counted
+            from 1, to such a dictionary; the names must not change.
+        predict: from (model, inputs) to outputs, for models that answer in
+            another way; the sets must be arrays. None for Keras's way.
+        scores: None for the metrics of `compile`; or names of Keras metrics,
+            e.g. ["accuracy"]; or, by name, such a name, a Keras metric, or a
+            function of all (outputs, right answers), which have to fit into
+            memory. With `predict`, by default {"accuracy": `accuracy`}.
         every: epochs between evaluations, or a `Schedule`; the last epoch of
             `fit` is always evaluated. With a schedule of steps, a training on
             JAX waits for each step.
-        batch_size: inputs per compiled call, for sets that are too large for
-            one.
+        batch_size: rows per batch of arrays; by default 32. For functions of
+            outputs, by default all in one.
         labels: by task, its mapping in `log_columns`; by default its name.
         prompt: the prompt in `log_columns`.
+        steps: batches read of each set, for sets without an end.
 
     Attributes:
-        log_keys: keys written into `logs`.
+        log_keys: keys written into `logs`; without `scores`, known once
+            training has begun.
         log_columns: by key, (mapping, tier, prompt, metric).
+        prefixes: how keys begin that may still be added to `log_keys`.
         rows: the measurements, a list of dictionaries {"epoch", *log_keys},
             which also have "step" if `every` counts steps.
 
     Raises:
-        ValueError: if there is no task, a name holds "/" (TensorBoard and
-            file names), two keys are the same, or a number is below 1; in
-            training, if another callback writes the same key.
+        ValueError: if there is no task, a set can be read only once or has no
+            end, a name holds "/" (TensorBoard and file names) or is "val"
+            (Keras's own), two keys are the same, or a number is below 1; when
+            training begins, if a set cannot be scored; in training, if
+            another callback writes the same key.
     """
 
     def __init__(
         self,
         tasks: Tasks | Callable[[int], Tasks],
         predict: Callable[[Any, Any], Any] | None = None,
-        scores: Mapping[str, "Score | keras.metrics.Metric"] | None = None,
+        scores: Scores | None = None,
         every: int | Schedule = 1,
         batch_size: int | None = None,
         labels: Mapping[str, str] | None = None,
         prompt: str = ALL,
+        steps: int | None = None,
     ):
         super().__init__()
-        self.scores = dict(scores or {"accuracy": accuracy})
-        self._tasks_at = tasks if callable(tasks) else lambda epoch: tasks
+        if scores is None and predict is not None:
+            scores = {"accuracy": accuracy}
+        if scores is not None and not isinstance(scores, Mapping):
+            scores = {name: name for name in scores}
+        self.scores: dict[str, Any] | None = (
+            None if scores is None else dict(scores)
+        )
+        self._tasks = tasks
         first = self._tasks_at(1)
         self._predict = predict
-        self._batch_size = batch_size
+        self._batch_size, self._steps = batch_size, steps
+        self._labels, self._prompt = dict(labels or {}), prompt
         self._clock = Clock(as_schedule(every))
         self.rows: list[dict[str, float]] = []
         self._last: dict[str, float] = {}
-        if not first:
-            raise ValueError(f"There must be a task. Received: tasks={tasks}")
-        for name in (*first, *self.scores):
-            if "/" in name:
-                raise ValueError(
-                    f"Names cannot hold '/'. Received: name={name!r}"
-                )
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be at least 1. Received: {batch_size}"
-            )
-        places = [
-            item
-            for name, task in first.items()
-            for item in (
-                {name: column(name)}
-                if callable(task)
-                else self.columns_for(
-                    {name: (labels or {}).get(name, name)}, self.scores, prompt
-                )
-            ).items()
-        ]
-        keys = [key for key, _ in places]
-        self.log_columns: dict[str, Column] = dict(places)
-        self.log_keys: tuple[str, ...] = tuple(self.log_columns)
-        if len(self.log_keys) < len(keys):
-            raise ValueError(
-                f"Each task and score needs a key of its own. Received: {keys}"
-            )
+        self._scorer: Scorer | None = None
+        self._check(first)
+        self.prefixes: tuple[str, ...] = ()
+        found = []
+        for name, task in first.items():
+            if _is_function(task):
+                found.append(name)
+            elif self.scores is None:
+                self.prefixes += (f"{name}_",)
+            else:
+                found += [f"{name}_{score}" for score in self.scores]
+        self._set_keys(found, first)
         if self._clock.schedule.unit == "step":
             # As an attribute: with the method, every training would wait.
             self.on_train_batch_end = self._end_step
+
+    def _check(self, tasks: Tasks) -> None:
+        if not tasks:
+            raise ValueError(f"There must be a task. Received: tasks={tasks}")
+        for name in (*tasks, *(self.scores or ())):
+            if "/" in name or name == "val":
+                raise ValueError(
+                    "Names cannot hold '/' and are not 'val', which is "
+                    f"Keras's own. Received: name={name!r}"
+                )
+        for name, value in (
+            ("batch_size", self._batch_size),
+            ("steps", self._steps),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1. Received: {name}={value}"
+                )
+        for name, task in tasks.items():
+            if not _is_function(task):
+                sets.check_set(name, task, self._steps, callable(self._tasks))
+                if self._predict is not None and not sets.are_arrays(task):
+                    raise ValueError(
+                        "With `predict`, a set is (inputs, right answers). "
+                        f"Received: set {name!r} of type {type(task).__name__}"
+                    )
+
+    def _tasks_at(self, epoch: int) -> Tasks:
+        return self._tasks(epoch) if callable(self._tasks) else self._tasks
+
+    def _set_keys(self, keys: Sequence[str], tasks: Tasks) -> None:
+        columns: dict[str, Column] = {}
+        for name, task in tasks.items():
+            if _is_function(task):
+                columns[name] = column(name)
+                continue
+            label = {name: self._labels.get(name, name)}
+            scores = self.scores
+            if scores is None:
+                scores = dict.fromkeys(
+                    key.removeprefix(f"{name}_")
+                    for key in keys
+                    if key.startswith(f"{name}_")
+                )
+            columns |= self.columns_for(label, scores, self._prompt)
+        if len(set(keys)) < len(keys):
+            raise ValueError(
+                f"Each task and score needs a key of its own. Received: {keys}"
+            )
+        self.log_columns = {key: columns[key] for key in keys}
+        self.log_keys: tuple[str, ...] = tuple(keys)
 
     @staticmethod
     def columns_for(
@@ -169,9 +197,23 @@ class TaskAccuracy(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.rows = []
+        if self._predict is not None:
+            return
+        tasks = self._tasks_at(1)
+        found = []
+        with self.measuring() as model:
+            self._scorer = Scorer(model, self.scores)
+            for name, task in tasks.items():
+                if _is_function(task):
+                    found.append(name)
+                else:
+                    names = self._scorer.try_set(name, task, self._batch_size)
+                    found += [f"{name}_{score}" for score in names]
+        check_keys(found, self.model)
+        self._set_keys(found, tasks)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._clock.start_epoch(epoch, self.params)
+        self._clock.start_epoch(epoch, self.params, self.model)
         self._epoch = epoch
         self._last = dict.fromkeys(self.log_keys, math.nan)
 
@@ -180,7 +222,7 @@ class TaskAccuracy(keras.callbacks.Callback):
             self._measure_step()
 
     def _measure_step(self) -> None:
-        step = self._clock.step
+        step = self._clock.updates(self.model)
         if self.rows and self.rows[-1]["step"] == step:
             return
         self._last = self._measure(self._epoch + 1)
@@ -206,19 +248,15 @@ class TaskAccuracy(keras.callbacks.Callback):
             logs.update(dict.fromkeys(self.log_keys, math.nan))
 
     def _measure(self, epoch: int) -> dict[str, float]:
-        model = self.model  # on JAX each access copies the training state
         found = {}
-        for name, task in self._tasks_at(epoch).items():
-            if callable(task):
-                found[name] = float(task(model))
-                continue
-            inputs, target = task
-            if self._predict is None:
-                outputs = predict(model, inputs, self._batch_size)
-            else:
-                outputs = self._predict(model, inputs)
-            for score, function in self.scores.items():
-                found[f"{name}_{score}"] = _score(function, outputs, target)
+        # On JAX each access to the model copies the training state.
+        with self.measuring() as model:
+            for name, task in self._tasks_at(epoch).items():
+                if _is_function(task):
+                    found[name] = float(task(model))
+                    continue
+                for score, value in self._score(model, name, task).items():
+                    found[f"{name}_{score}"] = value
         if set(found) != set(self.log_keys):
             raise ValueError(
                 "The names of the tasks must not change. "
@@ -226,113 +264,23 @@ class TaskAccuracy(keras.callbacks.Callback):
             )
         return found
 
-
-def _score(function: Any, outputs: Any, target: Any) -> float:
-    if not isinstance(function, keras.metrics.Metric):
-        return float(function(outputs, target))
-    function.reset_state()
-    function.update_state(target, outputs)
-    return float(keras.ops.convert_to_numpy(function.result()))
-
-
-class LossByTask(keras.callbacks.Callback):
-    """Measures the loss of parts of a text at the end of epochs.
-
-    ```python
-    parts = {"digits": y < 10, "letters": y >= 10}
-    model.fit(x, y, callbacks=[LossByTask(x, y, parts), CSVLogger("log.csv")])
-    ```
-
-    The model reads fixed inputs. The loss of a part is the mean cross-entropy
-    of the targets that its mask selects, in nats. Losses are plain floats, NaN
-    in an epoch without a measurement. Callbacks that read them must be listed
-    after this one.
-
-    Writes: "{part}_loss".
-
-    Args:
-        inputs: what the model reads, shape (B, ...).
-        targets: right classes, integers of the shape of the model's output
-            without its last axis.
-        parts: masks by name, booleans of the shape of `targets`.
-        every: epochs between measurements, or a `Schedule` of epochs; the
-            last epoch of `fit` always has one.
-        from_logits: whether the model returns logits, not probabilities.
-        batch_size: inputs per compiled call; None for all in one.
-        columns: by part, (mapping, tier, prompt, metric) in `log_columns`; by
-            default the mapping is the part and the metric "loss".
-
-    Attributes:
-        log_keys: keys written into `logs`.
-        log_columns: by key, (mapping, tier, prompt, metric).
-
-    Raises:
-        ValueError: if a mask has another shape or selects nothing, or `every`
-            is below 1 or in steps.
-    """
-
-    def __init__(
-        self,
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        parts: Mapping[str, np.ndarray],
-        every: int | Schedule = 1,
-        from_logits: bool = True,
-        batch_size: int | None = None,
-        columns: Mapping[str, Column] | None = None,
-    ):
-        super().__init__()
-        self._clock = Clock(epochs_only(every))
-        self._inputs, self._targets = inputs, targets
-        self._from_logits, self._batch_size = from_logits, batch_size
-        self._parts = dict(parts)
-        for name, mask in self._parts.items():
-            if mask.shape != targets.shape or not mask.any():
-                raise ValueError(
-                    "A part selects targets by a mask of their shape, "
-                    f"{targets.shape}. Received: part {name!r} of shape "
-                    f"{mask.shape}, {int(mask.sum())} selected"
-                )
-        given = columns or {}
-        self.log_columns = self.columns_for(
-            {name: given.get(name, column("loss", name)) for name in parts}
+    def _score(self, model: Any, name: str, task: Any) -> dict[str, float]:
+        if self._predict is not None:
+            inputs, target = task[:2]
+            outputs = self._predict(model, inputs)
+            return {
+                score: score_of(function, outputs, target)
+                for score, function in (self.scores or {}).items()
+            }
+        assert self._scorer is not None
+        return self._scorer.score(
+            name, task, self._batch_size, self._steps, callable(self._tasks)
         )
-        self.log_keys = tuple(self.log_columns)
 
-    @staticmethod
-    def columns_for(columns: Mapping[str, Column]) -> dict[str, Column]:
-        """Returns `log_columns`, given the place of each part."""
-        return {f"{part}_loss": place for part, place in columns.items()}
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is None:
-            return
-        if not self._clock.is_epoch_due(epoch, self.params):
-            logs.update(dict.fromkeys(self.log_keys, math.nan))
-            return
-        outputs = predict(self.model, self._inputs, self._batch_size)
-        right = np.take_along_axis(outputs, self._targets[..., None], axis=-1)
-        if self._from_logits:
-            highest = outputs.max(axis=-1, keepdims=True)
-            total = np.exp(outputs - highest).sum(axis=-1)
-            losses = np.log(total) - (right - highest)[..., 0]
-        else:
-            tiny = np.finfo(outputs.dtype).tiny
-            losses = -np.log(np.maximum(right[..., 0], tiny))
-        for name, mask in self._parts.items():
-            logs[f"{name}_loss"] = float(losses[mask].mean())
+    def __getstate__(self):
+        return {**super().__getstate__(), "_scorer": None}
 
 
-def epochs_only(every: int | Schedule) -> Schedule:
-    """Returns a schedule that counts epochs.
-
-    Raises:
-        ValueError: if it counts steps.
-    """
-    schedule = as_schedule(every)
-    if schedule.unit != "epoch":
-        raise ValueError(
-            "This callback works at the end of epochs. "
-            f"Received: every={schedule}"
-        )
-    return schedule
+def _is_function(task: Any) -> bool:
+    """Tells whether a task is a function of the model."""
+    return callable(task) and not sets.is_a_set(task)

@@ -101,6 +101,14 @@ class Snapshot:
         """The trainable weights."""
         return self._select(self._model.trainable_weights)
 
+    def save_weights(self, path: Any) -> None:
+        """Writes the weights as `keras.Model.save_weights` does."""
+        # Other threads train with the model itself.
+        model = type(self._model).from_config(self._model.get_config())
+        for variable, weight in zip(model.weights, self.weights, strict=True):
+            variable.assign(weight.value)
+        model.save_weights(path)
+
     def _select(self, variables: Sequence[Any]) -> list[Weight]:
         values = zip(self._model.variables, self.values, strict=True)
         value_by_id = {id(variable): value for variable, value in values}

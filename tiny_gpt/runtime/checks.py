@@ -17,6 +17,9 @@ EXTRAS = {
     "ray": "ray",
     "submitit": "slurm",
     "fsspec": "remote",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
 }
 
 

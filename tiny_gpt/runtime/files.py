@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def require_room(path: Path, num_bytes: int) -> None:
             os.fsync(file.fileno())
 
 
-def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
+def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     """Returns the SHA-256 of arrays: their types, shapes and values."""
     digest = hashlib.sha256()
     for array in arrays:

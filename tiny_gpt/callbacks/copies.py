@@ -1,0 +1,24 @@
+"""Copies of callbacks that write files, each into a place of its own."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+
+def copy_of(callback: Any, memo: dict[int, Any]) -> Any:
+    """Returns a deep copy of a callback, which knows that it is one."""
+    new = object.__new__(type(callback))
+    memo[id(callback)] = new
+    for name, value in vars(callback).items():
+        setattr(new, name, copy.deepcopy(value, memo))
+    new._is_copy = True
+    return new
+
+
+def free_path(path: Path) -> Path:
+    """Returns a path at which nothing is: itself, or with "_2", "_3", ..."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free
