@@ -83,9 +83,10 @@ test: $(VENV)/test  ## the tests, on both backends
 	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS)
 	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and not slow'
 
+# Without those of the callbacks, which test-callbacks runs on each backend.
 test-slow: $(VENV)/test  ## those that take long: whole commands, processes that are killed
-	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m slow
-	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and slow'
+	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m slow --ignore=tests/callbacks
+	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and slow' --ignore=tests/callbacks
 
 test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both backends
 	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py tests/commands/test_runner.py

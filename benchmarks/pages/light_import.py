@@ -35,8 +35,14 @@ PACKAGES = {
 }
 # Without CUDA torch is a tenth of the size; not every network has this index.
 TORCH_INDEX = ["--index-url", "https://download.pytorch.org/whl/cpu"]
+# What users have beside the callbacks, and the tests try with them.
+BESIDE = ("hypothesis", "tensorboard", "keras-tuner", "six")
 IMPORTS = ("import keras", "import keras, tiny_gpt.callbacks")
 PROCESSES = 7
+UNOPTIMISED = (
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true"
+)
 LIMIT_S = 1200
 FIELDS = (
     "backend",
@@ -81,6 +87,8 @@ class Place:
         self.environment.pop("PYTHONPATH", None)
         if end:  # several at once; threads would wait for each other
             self.environment["OMP_NUM_THREADS"] = "1"
+            # The tests' programs are tiny.
+            self.environment["XLA_FLAGS"] = UNOPTIMISED
         folder.mkdir()
         self._call(sys.executable, "-m", "venv", str(folder / "venv"))
         packages = [str(wheel), *PACKAGES[backend]]
@@ -199,7 +207,9 @@ def check(
     place = Place(wheel.parent / backend, backend, wheel, end)
     installed = place.versions()
     rows = [] if end else place.measure()
-    place.install("pytest", "scikit-learn", "matplotlib")
+    place.install("pytest", "scikit-learn", "matplotlib", *BESIDE)
+    if backend == "torch":  # these are large, and alike on every backend
+        place.install("wandb", "mlflow-skinny")
     passed = place.test()
     rows.append(place.run_example(*(["--epochs", "3"] if end else [])))
     seconds = time.monotonic() - start

@@ -158,6 +158,12 @@ def _add_runs(parser: argparse.ArgumentParser, command: str) -> None:
         "of the others, in the store; runs that lack them are trained again",
     )
     parser.add_argument(
+        "--track",
+        choices=("tensorboard", "wandb"),
+        help="show finished runs, with their events, in TensorBoard (files in "
+        "the results folder) or Weights & Biases (project tiny_gpt) as well",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results of another configuration in the same folder",

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from tiny_gpt.commands.study import Study
+from tiny_gpt.commands.tracking import check_tracking
 from tiny_gpt.experiment import Experiment, config_of
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.checks import check_choice
@@ -44,6 +45,7 @@ class Plan:
         keeps_epochs: see `Store`.
         placement: the devices; None for those that the backend offers first.
         num_replicas: see `Store`.
+        track: tool that shows the finished runs, see `tracking`.
     """
 
     study: Study
@@ -61,6 +63,7 @@ class Plan:
     keeps_epochs: bool = False
     placement: Placement | None = None
     num_replicas: int = 1
+    track: str | None = None
 
     @classmethod
     def from_options(
@@ -92,6 +95,7 @@ class Plan:
                 f"Received: {options.first_seed}"
             )
         _check_backend(options)
+        check_tracking(options.track)
         folder = options.out or Path("results") / study.name
         asked = options.conditions or tuple(study.conditions)
         for name in asked:
@@ -119,6 +123,7 @@ class Plan:
             shared=options.shared,
             keeps_weights=options.keep_weights,
             keeps_epochs=options.checkpoints,
+            track=options.track,
             placement=placement,
             num_replicas=options.num_devices or 1
             if placement is None

@@ -19,6 +19,7 @@ from tiny_gpt.commands.outputs import draw
 from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.progress import Line, Reporter
 from tiny_gpt.commands.study import load_study
+from tiny_gpt.commands.tracking import send_runs
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.typeset import format_duration
 from tiny_gpt.runtime import results_folder
@@ -228,6 +229,8 @@ def write_folder(plan: Plan, done: RunFrames) -> Path | None:
             "precision": plan.precision,
         }
         results_folder.write_manifest(plan.folder, manifest)
+    if plan.track is not None:
+        send_runs(plan.track, plan.folder, metrics, events)
     return figure
 
 

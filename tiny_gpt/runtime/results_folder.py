@@ -11,6 +11,7 @@ The manifest has the checksums of the frames and of itself.
 
 import hashlib
 import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -191,6 +192,7 @@ def _grows(old: dict[str, Any], new: dict[str, Any]) -> bool:
 def _remove_own(folder: Path) -> None:
     for name in OWN_FILES:
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from tiny_gpt.commands.reporting.reproduce import (
 from tiny_gpt.commands.reporting.verdicts import describe_runs
 from tiny_gpt.commands.runner import read_runs
 from tiny_gpt.commands.study import load_study
+from tiny_gpt.commands.tracking import send_runs
 from tiny_gpt.report.page import render_report
 from tiny_gpt.runtime import results_folder
 
@@ -83,6 +84,8 @@ def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
     }
     page = render_report(ledger, metrics, events, manifest)
     results_folder.write_text(plan.folder / "report.html", page)
+    if plan.track is not None:
+        send_runs(plan.track, plan.folder, metrics, events)
     show_page(Console(), plan.folder / "report.html")
 
 
