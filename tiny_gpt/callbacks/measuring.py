@@ -6,7 +6,7 @@ A measurement sees the weights that Keras itself would validate: with
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -67,7 +67,7 @@ def _measuring(model: Any, averages: Sequence[Any]) -> Iterator[Any]:
     if to_swap:  # TensorFlow swaps by sums, which round
         variables += [*model.trainable_variables, *optimizer.variables]
     before = [_value(variable) for variable in variables]
-    mode = getattr(model, "training", None)  # of PyTorch
+    put_back = _torch_state(model)
     attached = _attached(model)
     for callback in to_swap:
         callback.on_test_begin()
@@ -82,8 +82,7 @@ def _measuring(model: Any, averages: Sequence[Any]) -> Iterator[Any]:
         for variable, value in zip(variables, before, strict=True):
             if _value(variable).tobytes() != value.tobytes():
                 variable.assign(value)
-        if isinstance(mode, bool) and keras.backend.backend() == "torch":
-            model.train(mode)
+        put_back()
 
 
 def _attached(model: Any) -> list[tuple[Any, Any]]:
@@ -118,6 +117,28 @@ def _states(model: Any) -> list[Any]:
         for state in keras.tree.flatten(getattr(layer, "states", None))
         if isinstance(state, keras.Variable)
     ]
+
+
+def _torch_state(model: Any) -> Callable[[], None]:
+    """Returns what puts PyTorch's own state back; nothing elsewhere.
+
+    Its loaders draw a seed whenever they are read, and its modules know
+    whether they train.
+    """
+    if keras.backend.backend() != "torch":
+        return lambda: None
+    import torch
+
+    state, mode = torch.get_rng_state(), getattr(model, "training", False)
+    on_gpus = torch.cuda.get_rng_state_all()
+
+    def put_back():
+        torch.set_rng_state(state)
+        torch.cuda.set_rng_state_all(on_gpus)
+        if hasattr(model, "train"):
+            model.train(mode)
+
+    return put_back
 
 
 def _value(variable: Any) -> np.ndarray:

@@ -249,9 +249,10 @@ class TaskAccuracy(Measuring):
 
     def _measure(self, epoch: int) -> dict[str, float]:
         found = {}
+        tasks = self._tasks_at(epoch)  # outside: it may draw
         # On JAX each access to the model copies the training state.
         with self.measuring() as model:
-            for name, task in self._tasks_at(epoch).items():
+            for name, task in tasks.items():
                 if _is_function(task):
                     found[name] = float(task(model))
                     continue
