@@ -112,7 +112,7 @@ def train(folder, num_epochs, seed):
     history = build(seed).fit(
         x, y, epochs=num_epochs, callbacks=callbacks, verbose=0
     )
-    saved_epochs = [int(path.stem.split("_")[1]) for path in saved.paths]
+    saved_epochs = [epoch for epoch, _ in saved.saved]
     return history.history, events.rows, saved_epochs
 
 
