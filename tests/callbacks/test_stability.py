@@ -151,7 +151,7 @@ def test_a_higher_level_becomes_the_normal_one():
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_of_the_curve_is_no_spike(seed):
     rng = np.random.default_rng(seed)
-    detector = SpikeDetector(min_size=0.001)
+    detector = SpikeDetector(min_size=0.001, threshold=6.0)
     values = 1 + 0.05 * rng.normal(size=200)
     assert not any(detector.update(v, i) for i, v in enumerate(values))
     assert detector.update(2.0, 200) is not None  # 20 standard deviations

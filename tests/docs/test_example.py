@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_gpt.analysis.spikes import SpikeDetector
 from tiny_gpt.callbacks import (
     TaskAccuracy,
     check_order,
@@ -132,6 +133,58 @@ def test_the_page_shows_what_an_import_costs():
             assert line in page
         else:
             assert f"{median:.0f} s" in page
+
+
+def test_the_page_shows_what_a_measurement_costs():
+    page = PAGE.read_text()
+    with open(PAGE.parent / "runs/callbacks/cost.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    for row in rows:
+        cells = (
+            f"{float(row[name]):.{digits}f}"
+            for name, digits in (
+                ("median_ms", 1),
+                ("over_evaluate", 2),
+                ("added_peak_mib", 1),
+            )
+        )
+        line = f"| {row['backend']} | `{row['way']}` | {' | '.join(cells)} |"
+        assert line in page
+
+
+def test_the_page_has_the_false_alarms():
+    page = PAGE.read_text()
+    folder = PAGE.parent / "runs/false_alarms"
+    with open(folder / "false_alarms.csv") as file:
+        rows = list(csv.DictReader(file))
+    rates = {}
+    for row in rows:
+        key = row["detector"], row["noise"]
+        epochs, alarms, hits = rates.get(key, (0, 0, 0))
+        rates[key] = (
+            epochs + int(row["epochs"]),
+            alarms + int(row["alarms"]),
+            hits + int(row["found"]),
+        )
+    threshold = SpikeDetector()._threshold
+    assert json.loads((folder / "manifest.json").read_text())[
+        "threshold"
+    ] == pytest.approx(threshold)
+    for noise in ("white", "autoregressive 0.5", "autoregressive 0.9"):
+        shown = []
+        for detector in ("changes", f"spikes {threshold:g}"):
+            epochs, alarms, _ = rates[detector, noise]
+            shown.append(f"{1000 * alarms / epochs:.1f}")
+        words = noise.replace(" 0", ", 0")
+        assert f"| {words} | {' | '.join(shown)} |" in page
+    for noise in ("white", "autoregressive 0.5"):
+        found = [
+            rates[name, noise][2]
+            for name in ("changes, correlated scale", "changes")
+        ]
+        assert str(found[0]) in page
+        assert str(found[1]) in page
 
 
 def test_the_page_has_the_message_of_a_wrong_order(tmp_path):
