@@ -116,6 +116,7 @@ def test_frames_are_the_same_to_the_byte(sweep, tmp_path, arguments):
     pd.testing.assert_frame_equal(again, before, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_all_metrics_are_collected_where_they_are_asked_for(sweep, tmp_path):
     assert sweep("--metrics") == 0
     path = tmp_path / "out/metrics.csv.gz"

@@ -160,6 +160,7 @@ def test_what_stands_on_the_right_changes_nothing(kind):
     assert answers.probabilities.std() > 0.01
 
 
+@pytest.mark.slow
 def test_prompts_of_one_length_are_compiled_once(monkeypatch):
     traced = []
 

@@ -123,6 +123,7 @@ def test_a_run_has_them_after_each_epoch():
         np.testing.assert_allclose(found, again, rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_measuring_them_changes_nothing():
     plain, measured = tiny_run(1).metrics, measured_run().metrics
     is_new = measured["metric"].str.startswith("gradient")

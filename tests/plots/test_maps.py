@@ -103,6 +103,7 @@ def test_cells_have_their_counts_and_those_not_run_are_hatched():
     assert legend(figure) == ["not run"]
 
 
+@pytest.mark.slow
 def test_many_cells_have_no_numbers():
     many = pd.concat([frame(), frame()] * 7).reset_index(drop=True)
     many["learning_rate"] = np.repeat(range(14), len(frame()))

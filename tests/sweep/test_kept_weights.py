@@ -38,6 +38,7 @@ def other(keeping):
     return Store(keeping.folder, "default")
 
 
+@pytest.mark.slow
 def test_the_trained_model_is_there_and_made_once(keeping, other):
     assert load_model(keeping, TINY, 1) is None
     assert make(keeping) == 1

@@ -260,6 +260,7 @@ def test_a_run_that_was_stopped_goes_on_from_what_it_saved(
     assert list(partial(store)) == []
 
 
+@pytest.mark.slow
 def test_threads_end_when_nobody_asks_for_more(store):
     tasks = plan_tasks(SWEEP, store)
     before = set(threading.enumerate())

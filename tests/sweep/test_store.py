@@ -158,6 +158,7 @@ def test_a_lease_has_one_holder(store):
     other.release()
 
 
+@pytest.mark.slow
 def test_a_killed_process_holds_no_lease(store):
     code = (
         "import sys, time\n"

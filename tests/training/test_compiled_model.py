@@ -93,6 +93,7 @@ def test_the_models_used_last_are_kept(nothing_compiled, monkeypatch):
     assert lent(changed(batch_size=2)) is not two
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_weights_when_another_has_its_model():
     # And nothing of the run before is left: weights, Adam, random state, rate.
     weights = [w.copy() for w in tiny_run().model.get_weights()]

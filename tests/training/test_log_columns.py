@@ -50,6 +50,7 @@ def run_on(path, callbacks, record=None, experiment=TINY):
     return dict(run_jobs([job], callbacks=lambda _: callbacks))[job]
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 @pytest.mark.parametrize("path", QUICK_PATHS)
 def test_what_a_new_callback_writes_is_in_the_frame(path, tmp_path):
@@ -154,6 +155,7 @@ def test_keys_that_are_known_late_are_asked_for_again():
     assert record.columns == {"weight_norm_head": place}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_gradients", [False, True])
 def test_the_experiment_tells_what_its_callbacks_declare(has_gradients):
     # Else frames of records that name no places would lack rows.

@@ -123,6 +123,7 @@ def test_conditions_and_learning_rates_share_a_program(monkeypatch):
     assert abs(rates[0] - rates[1]) > 0.01
 
 
+@pytest.mark.slow
 def test_pretraining_reads_one_phase_after_the_other():
     (found,) = run_seeds(PRETRAINED, [1])
     assert_same_run(found, run(PRETRAINED, 1))

@@ -70,6 +70,7 @@ def test_a_finished_record_holds_exact_rows_and_weights(uninterrupted, folder):
     assert wall_s == pytest.approx(uninterrupted.wall_s, abs=1.0)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_its_exact_evaluation_ends_the_same(
     uninterrupted, tmp_path, monkeypatch
 ):
