@@ -19,6 +19,7 @@ FILE ?= experiments/sweeps/samples_by_majority.toml
 TEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Programs that one of them compiles, the others read (JAX).
 KEPT_PROGRAMS = JAX_COMPILATION_CACHE_DIR="$(abspath $(VENV))/programs" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
+# test-callbacks has all tests of the callbacks, on each backend.
 # Of test and test-slow: their programs are tiny, and take longer to compile
 # than to run. All other targets compile as users do.
 UNOPTIMISED = XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -81,9 +82,8 @@ sweep: $(VENV)/lab-$(EXTRA)  ## a grid: make sweep FILE=experiments/sweeps/sampl
 
 test: $(VENV)/test  ## the tests, on both backends
 	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS)
-	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and not slow'
+	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and not slow' --ignore=tests/callbacks
 
-# Without those of the callbacks, which test-callbacks runs on each backend.
 test-slow: $(VENV)/test  ## those that take long: whole commands, processes that are killed
 	KERAS_BACKEND=jax $(KEPT_PROGRAMS) $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m slow --ignore=tests/callbacks
 	KERAS_BACKEND=tensorflow $(UNOPTIMISED) $(BIN)/python -m pytest $(TEST_WORKERS) -m 'backend and slow' --ignore=tests/callbacks

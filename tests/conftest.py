@@ -7,17 +7,19 @@ import sys
 
 import pytest
 
-# Their questions are those of JAX, asked again: `make test-slow`.
-SLOW_ON_TENSORFLOW = ("tests/probes/", "tests/experiments/")
+# Trained models are looked into: `make test-slow`.
+SLOW = ("tests/probes/", "tests/experiments/measurements/")
+# Their questions are those of JAX, asked again.
+SLOW_ON_TENSORFLOW = (*SLOW, "tests/experiments/")
 MOST_BYTES = 2**31  # of one process, before it forgets what it has compiled
 
 
 @pytest.hookimpl(tryfirst=True)  # before slow ones are left out
 def pytest_collection_modifyitems(items):
-    if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        return
+    backend = os.environ.get("KERAS_BACKEND")
+    slow = SLOW_ON_TENSORFLOW if backend == "tensorflow" else SLOW
     for item in items:
-        if item.nodeid.startswith(SLOW_ON_TENSORFLOW):
+        if item.nodeid.startswith(slow):
             item.add_marker(pytest.mark.slow)
 
 

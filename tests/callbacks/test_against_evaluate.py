@@ -143,6 +143,7 @@ def test_each_kind_of_set(holder):
     check("sparse", False, ["accuracy"], True, holder, True, 5)
 
 
+@pytest.mark.slow
 def test_a_dataset_of_tensorflow():
     tf = pytest.importorskip("tensorflow", reason="its own datasets")
     x, y, w = make_data("sparse", False, np.random.default_rng(0))

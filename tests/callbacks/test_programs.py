@@ -190,6 +190,90 @@ def own_metrics(rng):
     return model, (x, x[:, :1])
 
 
+class OwnSteps(keras.Model):
+    """https://keras.io/guides/custom_train_step_in_jax/, _tensorflow, _torch.
+
+    Its own `train_step` and `test_step`, and no compiled loss.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+        self.tracker = keras.metrics.Mean(name="distance")
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    @property
+    def metrics(self):
+        return [self.tracker]
+
+    def _distance(self, y, y_pred):
+        return ops.mean(ops.abs(y - y_pred))
+
+    if BACKEND == "jax":
+
+        def compute_distance(self, trainable, fixed, x, y):
+            y_pred, fixed = self.stateless_call(trainable, fixed, x)
+            return self._distance(y, y_pred), fixed
+
+        def train_step(self, state, data):
+            import jax
+
+            trainable, fixed, optimizer, metrics = state
+            gradient = jax.value_and_grad(self.compute_distance, has_aux=True)
+            (found, fixed), gradients = gradient(trainable, fixed, *data[:2])
+            trainable, optimizer = self.optimizer.stateless_apply(
+                optimizer, gradients, trainable
+            )
+            metrics = self.tracker.stateless_update_state(metrics, found)
+            logs = {"distance": self.tracker.stateless_result(metrics)}
+            return logs, (trainable, fixed, optimizer, metrics)
+
+        def test_step(self, state, data):
+            trainable, fixed, metrics = state
+            found, fixed = self.compute_distance(trainable, fixed, *data[:2])
+            metrics = self.tracker.stateless_update_state(metrics, found)
+            logs = {"distance": self.tracker.stateless_result(metrics)}
+            return logs, (trainable, fixed, metrics)
+
+    else:
+
+        def train_step(self, data):
+            x, y = data[:2]
+            if BACKEND == "tensorflow":
+                import tensorflow as tf
+
+                with tf.GradientTape() as tape:
+                    found = self._distance(y, self(x, training=True))
+                gradients = tape.gradient(found, self.trainable_variables)
+                self.optimizer.apply(gradients, self.trainable_variables)
+            else:
+                import torch
+
+                self.zero_grad()
+                found = self._distance(y, self(x, training=True))
+                found.backward()
+                weights = list(self.trainable_weights)
+                gradients = [v.value.grad for v in weights]
+                with torch.no_grad():
+                    self.optimizer.apply(gradients, weights)
+            self.tracker.update_state(found)
+            return {"distance": self.tracker.result()}
+
+        def test_step(self, data):
+            x, y = data[:2]
+            self.tracker.update_state(self._distance(y, self(x)))
+            return {"distance": self.tracker.result()}
+
+
+def own_steps(rng):
+    x = rng.normal(size=(32, 4)).astype("float32")
+    model = OwnSteps()
+    model.compile("adam")
+    return model, (x, x[:, :1])
+
+
 @keras.saving.register_keras_serializable("tests")
 class Backbone(keras.Model):
     """https://keras.io/keras_hub/: a backbone and a task on it, subclassed.
@@ -252,33 +336,36 @@ PROGRAMS = (
     tickets,
     siamese,
     own_metrics,
+    own_steps,
     hub_classifier,
     frozen_transfer,
 )
 
 
 def run(program, folder=None):
+    """Trains a program; with a folder, with our callbacks."""
+    key = "distance" if program is own_steps else "loss"
     keras.utils.set_random_seed(0)
     model, (x, y) = program(np.random.default_rng(0))
     callbacks = []
     if folder is not None:
         half = keras.tree.map_structure(lambda a: a[::2], (x, y))
-        events = LossDropLogger(["loss", "half_loss"])
+        events = LossDropLogger([key, f"half_{key}"])
         callbacks = [
             TaskAccuracy({"half": half, "all": (x, y)}),
             WeightNorms(by_layer=True),
-            MemorisationMeter(0.1),
+            MemorisationMeter(0.1, key),
             events,
             CheckpointAtEvents(folder / "weights", events),
-            LossSpikeLogger(),
+            LossSpikeLogger([key]),
             keras.callbacks.ModelCheckpoint(
                 str(folder / "best.weights.h5"),
-                monitor="half_loss",
+                monitor=f"half_{key}",
                 mode="min",
                 save_best_only=True,
                 save_weights_only=True,
             ),
-            keras.callbacks.EarlyStopping("all_loss", patience=9, mode="min"),
+            keras.callbacks.EarlyStopping(f"all_{key}", patience=9, mode="min"),
             RunRecorder(folder / "run.jsonl", folder / "run.json"),
         ]
     history = model.fit(
@@ -291,7 +378,7 @@ def run(program, folder=None):
 def test_it_trains_and_is_scored_as_keras_does(program, tmp_path):
     plain, _, losses = run(program)
     model, (x, y), history = run(program, tmp_path)
-    assert history["loss"] == losses["loss"]
+    assert {key: history[key] for key in losses} == losses
     for one, other in zip(
         plain.get_weights(), model.get_weights(), strict=True
     ):

@@ -81,7 +81,14 @@ def train(kind, callbacks, **options):
 
 
 @pytest.mark.parametrize(
-    "kind", ["dropout", "norm", "noise", "states", "averages", "unbuilt"]
+    "kind",
+    [
+        "dropout",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("norm", "noise", "states", "averages", "unbuilt")
+        ),
+    ],
 )
 def test_weights_are_equal_to_the_bit(kind, tmp_path):
     if kind == "states" and keras.backend.backend() == "torch":

@@ -269,6 +269,7 @@ def test_a_config_is_built_or_refused(config):
     assert 10 < sum(built) < len(built)  # it tries both
 
 
+@pytest.mark.slow
 def test_what_is_built_can_be_read_and_asked(tmp_path):
     prepared = []
 

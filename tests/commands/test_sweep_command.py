@@ -133,6 +133,7 @@ def test_all_metrics_are_collected_where_they_are_asked_for(sweep, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_status_tells_what_is_there(sweep, capsys):
     assert sweep(action="status") == 0
     assert [int(x) for x in row(capsys)] == [4, 0, 0, 0, 4]

@@ -67,6 +67,7 @@ def answer_always(model, stream, language, symbol):
     head.set_weights([kernel, bias])
 
 
+@pytest.mark.slow
 def test_one_word_for_all_is_chance():
     # A right answer holds a given word of its language with probability 1/2,
     # so always that word is right in 1/8 of the places: 1000 sentences have

@@ -195,7 +195,7 @@ def both_forms(layer, monkeypatch):
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize(
-    "batch", [32, pytest.param(128, marks=pytest.mark.slow), 19]
+    "batch", [*(pytest.param(n, marks=pytest.mark.slow) for n in (32, 128)), 19]
 )
 def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
     layer = LAYERS[name]()

@@ -189,6 +189,7 @@ def test_a_variable_that_nobody_draws_is_refused():
         initialise_weights(model, np.random.default_rng(1))
 
 
+@pytest.mark.slow
 def test_dropout_follows_the_seed():
     one, again = (small(dropout=0.3)[0] for _ in range(2))
     a = ops.convert_to_numpy(one(TOKENS, training=True))

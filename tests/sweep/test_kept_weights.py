@@ -49,6 +49,7 @@ def test_the_trained_model_is_there_and_made_once(keeping, other):
     assert make(keeping) == make(other) == 0
 
 
+@pytest.mark.slow
 def test_a_run_without_weights_is_made_again_where_they_are_needed(
     keeping, other
 ):

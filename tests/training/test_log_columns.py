@@ -85,6 +85,7 @@ def test_a_checkpoint_keeps_the_places(tmp_path):
     assert Record(TINY, 1, tmp_path / "one").columns == {"noise": PLACE}
 
 
+@pytest.mark.slow
 def test_a_store_keeps_the_places(tmp_path):
     store = Store(tmp_path)
     key = store.key(TINY)

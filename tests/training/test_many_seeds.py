@@ -60,7 +60,11 @@ def alone():
 # One after the other, side by side, and as one batch.
 @pytest.mark.parametrize(
     "options",
-    [{"num_workers": 1}, {"num_workers": 3}, {"seeds_per_batch": 3}],
+    [
+        pytest.param({"num_workers": 1}, marks=pytest.mark.slow),
+        {"num_workers": 3},
+        {"seeds_per_batch": 3},
+    ],
     ids=str,
 )
 def test_each_run_is_the_one_that_fit_gives(options, alone):
