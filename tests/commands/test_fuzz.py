@@ -354,6 +354,7 @@ def test_distinct_sentences_are_drawn_from_a_list():
         )
 
 
+@pytest.mark.slow
 def test_a_model_that_is_built_has_an_update():
     updated = []
 

@@ -152,6 +152,7 @@ def row(capsys):
     )
 
 
+@pytest.mark.slow
 def test_shards_are_collected_together(sweep, tmp_path):
     for index in range(2):
         assert sweep("--shard", f"{index}/2") == 0

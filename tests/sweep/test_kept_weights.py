@@ -66,6 +66,7 @@ def test_a_run_without_weights_is_made_again_where_they_are_needed(
     assert load_model(keeping, TINY, 1) is not None
 
 
+@pytest.mark.slow
 def test_forgotten_weights_go_and_the_run_stays(keeping, other):
     make(keeping)
     key = keeping.key(TINY)

@@ -134,15 +134,17 @@ class LossByTask(Measuring):
         if not self._clock.is_epoch_due(epoch, self.params):
             logs.update(dict.fromkeys(self.log_keys, math.nan))
             return
-        totals = dict.fromkeys(self._parts, 0.0)
+        means: dict[str, list[tuple[float, int]]] = {p: [] for p in self._parts}
         with self.measuring() as model:
             for rows, outputs in self._outputs(model):
                 losses = self._losses(outputs, self._targets[rows])
                 for name, mask in self._parts.items():
                     selected = losses[mask[rows].reshape(losses.shape)]
-                    totals[name] += float(selected.sum(dtype="float64"))
-        for name, mask in self._parts.items():
-            logs[f"{name}_loss"] = totals[name] / int(mask.sum())
+                    if selected.size:
+                        mean = float(selected.mean())
+                        means[name].append((mean, selected.size))
+        for name, found in means.items():
+            logs[f"{name}_loss"] = _mean_of(found)
 
     def _outputs(self, model: Any) -> Iterator[tuple[slice, np.ndarray]]:
         """Yields rows and what the model answers for them, in batches."""
@@ -206,6 +208,13 @@ class LossByTask(Measuring):
             return np.log(total) - (right - highest)[..., 0]
         tiny = np.finfo(outputs.dtype).tiny
         return -np.log(np.maximum(right[..., 0], tiny))
+
+
+def _mean_of(means: list[tuple[float, int]]) -> float:
+    """Returns the mean of all, given means of parts and their sizes."""
+    if len(means) == 1:
+        return means[0][0]
+    return sum(m * n for m, n in means) / sum(n for _, n in means)
 
 
 def _filled(batch: Any, count: int, size: int) -> Any:
