@@ -143,6 +143,11 @@ def test_each_kind_of_set(holder):
     check("sparse", False, ["accuracy"], True, holder, True, 5)
 
 
+def test_losses_of_several_outputs_of_a_generator():
+    # Keras on TensorFlow itself would divide them by a batch too many.
+    check("two outputs", False, None, False, "generator function", True, 5)
+
+
 @pytest.mark.slow
 def test_a_dataset_of_tensorflow():
     tf = pytest.importorskip("tensorflow", reason="its own datasets")

@@ -50,6 +50,12 @@ def check_set(name: str, data: Any, steps: int | None, is_fresh: bool) -> None:
             "A generator can be read only once. Give the function that makes "
             f"it, without calling it. Received: set {name!r}"
         )
+    if inspect.isgenerator(data) and keras.backend.backend() == "tensorflow":
+        raise ValueError(
+            "On TensorFlow a set is counted before it is read. Give the "
+            "function that makes the generator, without calling it. "
+            f"Received: set {name!r}"
+        )
     if steps is None and _is_endless(data):
         raise ValueError(
             "Of a set without an end, `steps` says how many batches are read. "
@@ -127,8 +133,9 @@ def of_evaluate(
             sets of other sizes are not compiled anew.
     """
     if not are_arrays(data):
-        opened = data() if inspect.isgeneratorfunction(data) else data
-        return {"x": opened, "steps": steps}
+        if steps is None and _has_unknown_length(data):
+            steps = sum(1 for _ in _opened(data))
+        return {"x": _opened(data), "steps": steps}
     size = batch_size or BATCH_SIZE
     if in_pieces and len(data) == 2:
         return {"x": Pieces(data, size), "steps": steps}
@@ -138,6 +145,24 @@ def of_evaluate(
         "batch_size": size,
         "steps": steps,
     }
+
+
+def _opened(data: Any) -> Any:
+    return data() if inspect.isgeneratorfunction(data) else data
+
+
+def _has_unknown_length(data: Any) -> bool:
+    """Tells whether a set must be counted before it is evaluated.
+
+    Without a number of steps, Keras on TensorFlow divides the losses of
+    several outputs by one batch too many (3.15).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    cardinality = getattr(data, "cardinality", None)  # of tf.data
+    if callable(cardinality):
+        return int(cardinality()) < 0
+    return not hasattr(data, "__len__") and not inspect.isgenerator(data)
 
 
 def first_batch(data: Any, batch_size: int | None) -> dict[str, Any]:
@@ -171,7 +196,7 @@ def batches(
         count = data.num_batches if steps is None else steps
         read = (data[i] for i in range(count))
     else:
-        read = data() if inspect.isgeneratorfunction(data) else data
+        read = _opened(data)
     for batch in itertools.islice(read, steps):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         yield keras.tree.map_structure(np.asarray, (x, y))
