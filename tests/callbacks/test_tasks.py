@@ -305,6 +305,20 @@ def test_measuring_does_not_change_training():
     assert np.abs(weights[0] - np.eye(2)).max() > 0.1  # it trained
 
 
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_bfloat16_has_too_few_digits_for_sums(activation):
+    # 2000 equal classes cost ln(2000); bfloat16 counts to 256.
+    dense = keras.layers.Dense(2000, activation=activation, dtype="bfloat16")
+    model = keras.Sequential([keras.Input((2,)), dense])
+    model.set_weights([np.zeros((2, 2000)), np.zeros(2000)])
+    is_logits = activation is None
+    callback = LossByTask(X, Y, {"all": Y >= 0}, from_logits=is_logits)
+    logs = measured(callback, model, {})
+    # The probability itself, 0.0005, is rounded to 8 bits.
+    tolerance = 1e-6 if is_logits else 1e-3
+    assert logs["all_loss"] == pytest.approx(math.log(2000), rel=tolerance)
+
+
 def test_one_column_is_the_second_of_two_classes():
     # The logit is 1 for (1, 0): class 1 costs ln(1 + 1/e), class 0 ln(1 + e).
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
