@@ -144,7 +144,7 @@ class Place:
         """Runs the callbacks' tests; returns their last line with the count."""
         tests = self.folder / "tests"
         tests.mkdir()
-        for path in (ROOT / "tests" / "callbacks").glob("test_*.py"):
+        for path in (ROOT / "tests" / "callbacks").glob("*.py"):
             shutil.copy(path, tests)
         said = self.run("-m", "pytest", "-q", "--rootdir", str(tests), "tests")
         return said.splitlines()[-1]

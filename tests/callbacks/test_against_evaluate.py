@@ -89,7 +89,9 @@ def hold(data, holder, size):
     if holder == "arrays":
         return data
     if holder == "loader":
-        torch = pytest.importorskip("torch", reason="its own loaders")
+        torch = pytest.importorskip(
+            "torch", reason="make test-callbacks has PyTorch"
+        )
         rows = torch.utils.data.TensorDataset(*map(torch.tensor, data))
         return torch.utils.data.DataLoader(rows, batch_size=size)
     cut = [
@@ -150,7 +152,9 @@ def test_losses_of_several_outputs_of_a_generator():
 
 @pytest.mark.slow
 def test_a_dataset_of_tensorflow():
-    tf = pytest.importorskip("tensorflow", reason="its own datasets")
+    tf = pytest.importorskip(
+        "tensorflow", reason="make test-callbacks has it on its own backend"
+    )
     x, y, w = make_data("sparse", False, np.random.default_rng(0))
     data = tf.data.Dataset.from_tensor_slices((x, y, w)).batch(5)
     model = make_model("sparse", ["accuracy"], True)
@@ -219,6 +223,41 @@ def test_what_cannot_be_scored_is_refused_when_fit_begins():
     model.fit(x, y, verbose=0, callbacks=[TaskAccuracy({"t": (x, y)})])
 
 
+def test_an_error_of_a_set_in_the_middle_leaves_the_model_whole():
+    x, y, _ = make_data("sparse", False, np.random.default_rng(0))
+    times = []
+
+    def breaks():
+        times.append(1)
+        yield x[:5], y[:5]
+        if len(times) > 2:  # not when it is tried
+            raise RuntimeError("the disk is gone")
+        yield x[5:], y[5:]
+
+    model = make_model("sparse", ["accuracy"], True)
+    tasks = TaskAccuracy({"t": breaks})
+    with pytest.raises(Exception, match="the disk is gone"):
+        model.fit(x, y, epochs=9, verbose=0, callbacks=[tasks])
+    loss = model.evaluate(x, y, verbose=0)[0]
+    assert math.isfinite(loss)
+    model.fit(x, y, verbose=0, callbacks=[TaskAccuracy({"t": (x, y)})])
+
+
+@pytest.mark.parametrize("holder", ["arrays", *HOLDERS[1:]])
+def test_more_steps_than_there_are_read_all(holder):
+    x, y, _ = make_data("two outputs", False, np.random.default_rng(0))
+    if holder == "loader":
+        x, y, _ = make_data("sparse", False, np.random.default_rng(0))
+    kind = "sparse" if holder == "loader" else "two outputs"
+    model = make_model(kind, None, True)
+    held = hold((x, y), holder, 5)
+    tasks = TaskAccuracy({"t": held}, batch_size=5, steps=99)
+    history = model.fit(x, y, verbose=0, callbacks=[tasks]).history
+    options = {"batch_size": 5, "verbose": 0, "return_dict": True}
+    for name, value in model.evaluate(x, y, **options).items():
+        assert history[f"t_{name}"][0] == pytest.approx(value, rel=1e-5)
+
+
 def test_names_and_metrics_are_scores_of_one_output():
     x, y, w = make_data("sparse", False, np.random.default_rng(0))
     top = keras.metrics.SparseTopKCategoricalAccuracy(2)
@@ -260,7 +299,9 @@ def test_fresh_sets_of_other_sizes_have_the_same_scores():
 
 @pytest.mark.slow
 def test_any_combination():
-    hypothesis = pytest.importorskip("hypothesis", reason="finds combinations")
+    hypothesis = pytest.importorskip(
+        "hypothesis", reason="make test-callbacks has it"
+    )
     from hypothesis import strategies as st
 
     @hypothesis.settings(max_examples=20, deadline=None, derandomize=True)

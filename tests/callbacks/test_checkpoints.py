@@ -24,35 +24,18 @@ X = np.array([[1.0, 0.0], [0.0, 1.0]], "float32")
 Y = np.array([0, 1])
 
 
-def classifier(rate=0.0):
-    """Kernel (3 0; 0 4), bias (0, 12): norms 5 and 12, together 13."""
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(2, name="dense")]
-    )
-    model.layers[0].set_weights([np.diag([3.0, 4.0]), np.array([0.0, 12.0])])
-    model.compile(
-        keras.optimizers.SGD(rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return model
-
-
-def fit(*callbacks, epochs=1, rate=0.0, **options):
-    return classifier(rate).fit(
-        X, Y, epochs=epochs, callbacks=list(callbacks), verbose=0, **options
-    )
-
-
 class Scripted(keras.callbacks.Callback):
     """Gives `logs` another loss, and the model weights that say the epoch."""
 
     def __init__(self, losses):
         super().__init__()
         self.losses = losses
+        self.values = {}  # by epoch counted from 0, other than its number
 
     def on_epoch_end(self, epoch, logs=None):
         logs["curve"] = self.losses[epoch]
-        kernel, bias = np.full((2, 2), epoch + 1.0), np.zeros(2)
+        value = self.values.get(epoch, epoch + 1.0)
+        kernel, bias = np.full((2, 2), value), np.zeros(2)
         self.model.set_weights([kernel, bias])
 
 
@@ -65,7 +48,9 @@ def epochs_of(saved):
     return [info_of(path)["epoch"] for path in saved.paths]
 
 
-def test_weights_are_saved_ever_less_often_and_around_events(tmp_path):
+def test_weights_are_saved_ever_less_often_and_around_events(
+    tmp_path, fit, classifier
+):
     # 10^(i/2) = 1, 3.2, 10, 31.6; the curve falls after epoch 20.
     losses = [2.0] * 20 + [1.5] + [1.0] * 19
     events = LossDropLogger(["curve"])
@@ -105,7 +90,7 @@ def test_weights_are_saved_ever_less_often_and_around_events(tmp_path):
         np.testing.assert_array_equal(one, again)
 
 
-def test_a_checkpoint_of_the_format_before_is_read(tmp_path):
+def test_a_checkpoint_of_the_format_before_is_read(tmp_path, classifier):
     path = tmp_path / "epoch_000001.checkpoint"
     values = [np.ones((2, 2), "float32"), np.zeros(2, "float32")]
     write_checkpoint(path, values, {"epoch": 1})
@@ -114,7 +99,9 @@ def test_a_checkpoint_of_the_format_before_is_read(tmp_path):
     np.testing.assert_array_equal(model.get_weights()[0], values[0])
 
 
-def test_weights_of_an_epoch_that_is_done_again_are_not_lost(tmp_path):
+def test_weights_of_an_epoch_that_is_done_again_are_not_lost(
+    tmp_path, fit, classifier
+):
     fit(Scripted([0.0] * 3), CheckpointAtEvents(tmp_path), epochs=3)
     # The job died after epoch 3; its backup is of epoch 2, and other batches
     # lead to other weights.
@@ -126,7 +113,42 @@ def test_weights_of_an_epoch_that_is_done_again_are_not_lost(tmp_path):
     assert model.get_weights()[0][1, 1] == 4.0
 
 
-def test_a_policy_of_two_types_is_saved_and_named(tmp_path):
+def test_each_set_of_other_weights_is_kept(tmp_path, fit, classifier):
+    # Two crashes, and a file of somebody else.
+    theirs = tmp_path / "epoch_000002.weights.h5"
+    classifier().save_weights(theirs)
+    fit(Scripted([0.0]), CheckpointAtEvents(tmp_path))
+    with pytest.raises(ValueError, match="never replaced"):
+        fit(Scripted([0.0] * 2), CheckpointAtEvents(tmp_path), epochs=2)
+    for value in (7.0, 8.0, 9.0):
+        again = Scripted([0.0, 0.0])
+        again.values = {1: value}
+        fit(again, CheckpointAtEvents(tmp_path), epochs=2, initial_epoch=1)
+    model, found = classifier(), {}
+    for path in sorted(tmp_path.glob("epoch_000002*.weights.h5")):
+        model.load_weights(path)
+        found[path.name] = model.get_weights()[0][0, 0]
+    assert found == {
+        "epoch_000002.weights.h5": 9.0,
+        "epoch_000002_replaced.weights.h5": 3.0,  # theirs
+        "epoch_000002_replaced_2.weights.h5": 7.0,
+        "epoch_000002_replaced_3.weights.h5": 8.0,
+    }
+    saved = tmp_path / "epoch_000002_replaced_3.weights.h5"
+    assert load_checkpoint(saved, model)["epoch"] == 2
+
+
+def test_a_damaged_file_of_before_is_set_aside(tmp_path, fit, classifier):
+    fit(Scripted([0.0] * 2), CheckpointAtEvents(tmp_path), epochs=2)
+    path = tmp_path / "epoch_000002.weights.h5"
+    path.write_bytes(path.read_bytes()[:-1])
+    callback = CheckpointAtEvents(tmp_path)
+    fit(Scripted([0.0] * 2), callback, epochs=2, initial_epoch=1)
+    assert load_checkpoint(path, classifier())["epoch"] == 2
+    assert (tmp_path / "epoch_000002_replaced.weights.h5").exists()
+
+
+def test_a_policy_of_two_types_is_saved_and_named(tmp_path, fit):
     with_policy = keras.Sequential(
         [
             keras.Input((2,)),
@@ -146,7 +168,7 @@ def test_a_policy_of_two_types_is_saved_and_named(tmp_path):
         np.testing.assert_array_equal(one, np.asarray(again).astype("float32"))
 
 
-def test_a_checkpoint_is_never_replaced_by_other_weights(tmp_path):
+def test_a_checkpoint_is_never_replaced_by_other_weights(tmp_path, fit):
     for _ in range(2):  # the same again is no harm
         fit(CheckpointAtEvents(tmp_path))
     with pytest.raises(ValueError, match="never replaced"):

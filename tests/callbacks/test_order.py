@@ -25,26 +25,7 @@ X = np.array([[1.0, 0.0], [0.0, 1.0]], "float32")
 Y = np.array([0, 1])
 
 
-def classifier(rate=0.0):
-    """Kernel (3 0; 0 4), bias (0, 12): norms 5 and 12, together 13."""
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(2, name="dense")]
-    )
-    model.layers[0].set_weights([np.diag([3.0, 4.0]), np.array([0.0, 12.0])])
-    model.compile(
-        keras.optimizers.SGD(rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return model
-
-
-def fit(*callbacks, epochs=1, rate=0.0, **options):
-    return classifier(rate).fit(
-        X, Y, epochs=epochs, callbacks=list(callbacks), verbose=0, **options
-    )
-
-
-def test_all_can_be_pickled_before_and_deep_copied_after(tmp_path):
+def test_all_can_be_pickled_before_and_deep_copied_after(tmp_path, fit):
     given = list(callbacks(tmp_path).values())[:6]
     for callback in given:
         pickle.loads(pickle.dumps(callback))
@@ -72,7 +53,7 @@ def callbacks(tmp_path):
     }
 
 
-def test_the_documented_order_works(tmp_path):
+def test_the_documented_order_works(tmp_path, fit):
     listed = list(callbacks(tmp_path).values())
     check_order(listed)
     fit(*listed, epochs=2)
@@ -105,7 +86,7 @@ def test_a_wrong_order_is_named(first, second, key, tmp_path):
     check_order([found[first], found[second]])
 
 
-def test_keys_that_are_hard_to_see(tmp_path):
+def test_keys_that_are_hard_to_see(tmp_path, classifier):
     class Table(keras.callbacks.CSVLogger):
         pass
 
@@ -132,7 +113,7 @@ def test_keys_that_are_hard_to_see(tmp_path):
         check_order([tasks, early("something", mode="max")], model)
 
 
-def test_keras_keys_are_keras_own():
+def test_keras_keys_are_keras_own(fit):
     masks = {"val": Y >= 0}
     with pytest.raises(ValueError, match="'val'"):
         LossByTask(X, Y, masks)

@@ -30,26 +30,7 @@ X = np.array([[1.0, 0.0], [0.0, 1.0]], "float32")
 Y = np.array([0, 1])
 
 
-def classifier(rate=0.0):
-    """Kernel (3 0; 0 4), bias (0, 12): norms 5 and 12, together 13."""
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(2, name="dense")]
-    )
-    model.layers[0].set_weights([np.diag([3.0, 4.0]), np.array([0.0, 12.0])])
-    model.compile(
-        keras.optimizers.SGD(rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return model
-
-
-def fit(*callbacks, epochs=1, rate=0.0, **options):
-    return classifier(rate).fit(
-        X, Y, epochs=epochs, callbacks=list(callbacks), verbose=0, **options
-    )
-
-
-def test_norms_are_those_of_all_weights_and_of_each_layer():
+def test_norms_are_those_of_all_weights_and_of_each_layer(fit):
     history = fit(WeightNorms(by_layer=True), epochs=2).history
     # sqrt(9 + 16 + 144)
     assert history["weight_norm"] == [13.0, 13.0]
@@ -95,7 +76,7 @@ class Scripted(keras.callbacks.Callback):
         self.model.set_weights([kernel, bias])
 
 
-def test_copies_write_into_places_of_their_own(tmp_path):
+def test_copies_write_into_places_of_their_own(tmp_path, fit):
     # As a tuner: each trial trains with a deep copy.
     events = LossDropLogger(["loss"])
     given = [
@@ -116,7 +97,7 @@ def test_copies_write_into_places_of_their_own(tmp_path):
         fit(given[2])
 
 
-def test_a_recorder_leaves_a_log_and_a_manifest(tmp_path):
+def test_a_recorder_leaves_a_log_and_a_manifest(tmp_path, fit):
     log, manifest = tmp_path / "log" / "run.jsonl", tmp_path / "manifest.json"
     tasks = TaskAccuracy({"all": (X, Y)}, every=2)
     recorder = RunRecorder(log, manifest, {"data": "two points"})
@@ -145,7 +126,7 @@ def test_a_recorder_leaves_a_log_and_a_manifest(tmp_path):
     assert len(read_logs(log)) == 1
 
 
-def test_a_training_that_failed_at_once_is_in_nobodys_way(tmp_path):
+def test_a_training_that_failed_at_once_is_in_nobodys_way(tmp_path, fit):
     class Fails(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             raise RuntimeError("broken")
@@ -159,7 +140,7 @@ def test_a_training_that_failed_at_once_is_in_nobodys_way(tmp_path):
     assert len(read_logs(log)) == 1
 
 
-def test_a_model_that_is_built_by_fit_has_a_manifest(tmp_path):
+def test_a_model_that_is_built_by_fit_has_a_manifest(tmp_path, fit):
     model = keras.Sequential([keras.layers.Dense(2)])
     model.compile("sgd", "mse")
     manifest = tmp_path / "manifest.json"
@@ -168,7 +149,7 @@ def test_a_model_that_is_built_by_fit_has_a_manifest(tmp_path):
     assert json.loads(manifest.read_text())["num_parameters"] == 6
 
 
-def test_a_log_goes_on_where_a_training_continues(tmp_path):
+def test_a_log_goes_on_where_a_training_continues(tmp_path, fit):
     log = tmp_path / "run.jsonl"
     fit(RunRecorder(log), epochs=3)
     first = read_logs(log)
@@ -187,7 +168,7 @@ def test_a_log_goes_on_where_a_training_continues(tmp_path):
         RunRecorder(tmp_path / "run.txt")
 
 
-def test_layers_that_are_frozen_between_two_fits():
+def test_layers_that_are_frozen_between_two_fits(fit, classifier):
     model = classifier()
     norms = WeightNorms(by_layer=True)
     options = {"verbose": 0, "callbacks": [norms]}

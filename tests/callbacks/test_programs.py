@@ -19,6 +19,7 @@ from tiny_gpt.callbacks import (
     TaskAccuracy,
     WeightNorms,
     load_checkpoint,
+    read_logs,
 )
 
 pytestmark = [pytest.mark.backend, pytest.mark.slow]
@@ -410,9 +411,49 @@ def test_layers_thaw_between_two_fits(tmp_path):
     assert second["weight_norm"][0] > first["weight_norm"][-1]
 
 
+@pytest.mark.parametrize("died", [1, 4])
+def test_a_job_that_died_goes_on(died, tmp_path):
+    """https://keras.io/api/callbacks/backup_and_restore/"""
+
+    class Dies(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == died:
+                raise RuntimeError("preempted")
+
+    def job(*others):
+        # The same script again: the log is an epoch ahead of the backup.
+        keras.utils.set_random_seed(0 if others else 1)
+        model, (x, y) = convnet(np.random.default_rng(0))
+        log = tmp_path / "run.jsonl"
+        earlier = read_logs(log) if log.exists() else []
+        events = LossDropLogger(["loss"], earlier_logs=earlier)
+        callbacks = [
+            TaskAccuracy({"t": (x, y)}),
+            events,
+            CheckpointAtEvents(tmp_path / "weights", events, schedule=1),
+            RunRecorder(log),
+            *others,
+            keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+        ]
+        return events, model.fit(x, y, epochs=6, verbose=0, callbacks=callbacks)
+
+    with pytest.raises(RuntimeError, match="preempted"):
+        job(Dies())
+    events, history = job()
+    assert history.epoch == list(range(died, 6))
+    epochs = [log["epoch"] for log in read_logs(tmp_path / "run.jsonl")]
+    assert epochs == [log["epoch"] for log in events.logs] == [*range(1, 7)]
+    names = {path.name for path in (tmp_path / "weights").glob("*.h5")}
+    expected = {f"epoch_{n:06d}.weights.h5" for n in range(1, 7)}
+    replaced = f"epoch_{died + 1:06d}_replaced.weights.h5"
+    assert names - {replaced} == expected
+
+
 def test_a_tuner_completes_its_trials(tmp_path):
     """https://keras.io/guides/keras_tuner/getting_started/"""
-    tuner_of = pytest.importorskip("keras_tuner", reason="the tuner itself")
+    tuner_of = pytest.importorskip(
+        "keras_tuner", reason="make test-callbacks has it"
+    )
     rng = np.random.default_rng(0)
     x = rng.normal(size=(32, 4)).astype("float32")
     y = (x.sum(1) > 0).astype(int)

@@ -49,7 +49,7 @@ def fit(*callbacks):
 def test_tensorboard_shows_scores_beside_val_and_events(tmp_path):
     tool = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator",
-        reason="reads the files back",
+        reason="make test-callbacks has it",
     )
     fit(TensorBoardTracker(tmp_path))
 
@@ -101,7 +101,7 @@ def records_of(data):
 
 
 def test_wandb_has_a_table_and_a_summary(tmp_path, monkeypatch):
-    wandb = pytest.importorskip("wandb", reason="the tool itself")
+    wandb = pytest.importorskip("wandb", reason="make test-callbacks has it")
     from wandb.proto import wandb_internal_pb2
 
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -138,7 +138,7 @@ def test_wandb_has_a_table_and_a_summary(tmp_path, monkeypatch):
 
 
 def test_mlflow_has_metrics_and_an_artifact(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason="the tool itself")
+    mlflow = pytest.importorskip("mlflow", reason="make test-callbacks has it")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
     with mlflow.start_run() as run:

@@ -128,6 +128,11 @@ def test_all_metrics_are_collected_where_they_are_asked_for(sweep, tmp_path):
     assert set(loss["epoch"]) == set(range(1, epochs + 1))
     for action in ("run", "status", "plot"):
         assert sweep("--metrics", action=action) == 2
+        assert sweep("--track", "tensorboard", action=action) == 2
+    assert sweep("--track", "tensorboard", action="collect") == 0
+    tracked = tmp_path / "out" / "tensorboard"
+    cells = {p.name: len(list(p.iterdir())) for p in tracked.iterdir()}
+    assert cells == {"sparse_pairs 4": 2, "sparse_pairs 10": 2}  # seeds
     # It is never older than the other frames.
     assert sweep(action="collect") == 0
     assert not path.exists()

@@ -51,7 +51,8 @@ class CheckpointAtEvents(keras.callbacks.Callback):
     removed when the training ends. In memory there is one copy at a time.
 
     An epoch that is done again after a crash may have other weights: the
-    files of the first time are renamed to "..._replaced", not lost.
+    files of the first time are renamed to "..._replaced", "..._replaced_2"
+    and so on, not lost.
 
     Must be listed after `events`. Writes nothing into `logs`. A copy
     (`copy.deepcopy`, as a tuner makes one for each trial) writes into a folder
@@ -219,30 +220,35 @@ class CheckpointAtEvents(keras.callbacks.Callback):
         """Turns the weights of a recent epoch into a checkpoint."""
         if epoch in self._paths:
             return
-        path = self._path(epoch)
-        beside = _beside(path)
+        path, recent = self._path(epoch), self._path(epoch, "recent")
         info = {**self._recent[epoch], "reason": reason}
-        recent = self._path(epoch, "recent")
-        if path.exists() and beside.exists():
-            found = _read_info(path)["weights_hash"]
-            if found != info["weights_hash"]:
-                if not self._is_continued:
-                    raise ValueError(
-                        "A checkpoint is never replaced by other weights; "
-                        "choose another folder. "
-                        f"Received: {path}, of SHA-256 {found}"
-                    )
-                for old in (path, beside):
-                    stem = old.name.removesuffix(SUFFIX).removesuffix(".json")
-                    suffix = old.name.removeprefix(stem)
-                    aside = old.with_name(f"{stem}_replaced{suffix}")
-                    os.replace(old, aside)
-        if not (path.exists() and beside.exists()):
+        if not path.exists() or not _has_weights(path, info["weights_hash"]):
+            if path.exists():
+                self._set_aside(path)
             info["sha256"] = hashlib.sha256(recent.read_bytes()).hexdigest()
+            # First: weights without it are not ours.
+            text = f"{json.dumps(info, indent=2)}\n"
+            write_whole(_beside(path), text.encode())
             os.replace(recent, path)
-            write_whole(beside, f"{json.dumps(info, indent=2)}\n".encode())
         self._remove_recent(epoch)
         self._paths[epoch] = path
+
+    def _set_aside(self, path: Path) -> None:
+        """Renames other weights of the same epoch, with what is said of them.
+
+        Raises:
+            ValueError: if they are of another training.
+        """
+        if not self._is_continued:
+            raise ValueError(
+                "A checkpoint is never replaced by other weights; choose "
+                f"another folder. Received: {path}, which is there"
+            )
+        stem = path.name.removesuffix(SUFFIX)
+        aside = free_path(path.with_name(f"{stem}_replaced{SUFFIX}"), SUFFIX)
+        os.replace(path, aside)
+        if _beside(path).exists():
+            os.replace(_beside(path), _beside(aside))
 
 
 def _save_weights(model: Any, path: Path) -> None:
@@ -267,6 +273,14 @@ def _num_bytes(model: Any) -> int:
 
 def _key(event: Any) -> tuple[str, float]:
     return f"{event.metric} {event.direction}", event.change.start
+
+
+def _has_weights(path: Path, weights_hash: str) -> bool:
+    """Tells whether a file is a whole checkpoint of some weights."""
+    try:
+        return bool(_read_info(path)["weights_hash"] == weights_hash)
+    except (DamagedFileError, FileNotFoundError):
+        return False
 
 
 def _beside(path: Path) -> Path:

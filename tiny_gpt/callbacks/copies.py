@@ -15,10 +15,16 @@ def copy_of(callback: Any, memo: dict[int, Any]) -> Any:
     return new
 
 
-def free_path(path: Path) -> Path:
-    """Returns a path at which nothing is: itself, or with "_2", "_3", ..."""
-    number, free = 1, path
+def free_path(path: Path, suffix: str | None = None) -> Path:
+    """Returns a path at which nothing is: itself, or with "_2", "_3", ...
+
+    Args:
+        path: the path.
+        suffix: where the number goes before; by default the last suffix.
+    """
+    suffix = path.suffix if suffix is None else suffix
+    stem, number, free = path.name.removesuffix(suffix), 1, path
     while free.exists():
         number += 1
-        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+        free = path.with_name(f"{stem}_{number}{suffix}")
     return free

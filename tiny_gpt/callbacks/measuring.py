@@ -74,7 +74,7 @@ def _measuring(model: Any, averages: Sequence[Any]) -> Iterator[Any]:
     try:
         yield model
     except BaseException:
-        _attach(attached)
+        _attach(model, attached)
         raise
     finally:
         for callback in to_swap:
@@ -96,11 +96,14 @@ def _attached(model: Any) -> list[tuple[Any, Any]]:
     return [(v, v.value) for v in variables if isinstance(v, keras.Variable)]
 
 
-def _attach(attached: list[tuple[Any, Any]]) -> None:
+def _attach(model: Any, attached: list[tuple[Any, Any]]) -> None:
     """Gives a model its arrays again, which Keras takes away to evaluate.
 
     Without this, an error in an evaluation would leave it without weights.
+    After the first batch they are in the state of the evaluation.
     """
+    if any(array.is_deleted() for _, array in attached):
+        model.jax_state_sync()
     for variable, array in attached:
         if not array.is_deleted():
             variable.assign(array)

@@ -31,7 +31,8 @@ def check_keys(keys: Iterable[str], model: Any) -> None:
     Raises:
         ValueError: if it does: the loss, a metric, the loss of an output.
     """
-    if taken := sorted(set(keys) & _keys_of(model)):
+    own = _keys_of(model)
+    if taken := sorted(set(keys) & (own | {f"val_{key}" for key in own})):
         raise ValueError(
             "A key of the logs can be written by one callback; these are "
             f"Keras's own. Received: {taken}"

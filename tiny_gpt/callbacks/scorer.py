@@ -149,9 +149,8 @@ class Scorer:
 
     def _with_metrics(self) -> "ScoredModel":
         # Keras itself knows best what "accuracy" is; a name is there once.
-        metrics = list(
-            {m for m in self._metrics.values() if isinstance(m, str)}
-        )
+        names = (m for m in self._metrics.values() if isinstance(m, str))
+        metrics: list[Any] = list(dict.fromkeys(names))
         for name, metric in self._metrics.items():
             if isinstance(metric, keras.metrics.Metric):
                 metric = _copied(metric)

@@ -37,7 +37,7 @@ def check_set(name: str, data: Any, steps: int | None, is_fresh: bool) -> None:
             )
         return
     are_bare = isinstance(data, (tuple, list, dict)) or hasattr(data, "shape")
-    if are_bare or not _is_iterable(data):
+    if are_bare or not is_iterable(data):
         raise ValueError(
             "A set is (inputs, right answers), also with sample weights as a "
             "third; a dataset or loader; a function that yields batches; or a "
@@ -76,11 +76,6 @@ def are_arrays(data: Any) -> bool:
     )
 
 
-def is_a_set(data: Any) -> bool:
-    """Tells whether something callable is a set, not a function of a model."""
-    return _is_iterable(data)
-
-
 def are_shaped(x: Any) -> bool:
     """Tells whether inputs are arrays."""
     leaves = _leaves((x,))
@@ -105,7 +100,8 @@ def _arrays(data: Any) -> list[Any]:
     return [x for x in _leaves(data) if len(getattr(x, "shape", ())) > 0]
 
 
-def _is_iterable(data: Any) -> bool:
+def is_iterable(data: Any) -> bool:
+    """Tells whether something yields batches, so that it is no function."""
     return (
         isinstance(data, keras.utils.PyDataset)
         or inspect.isgeneratorfunction(data)
@@ -132,13 +128,12 @@ def of_evaluate(
         in_pieces: whether arrays are read in batches of few sizes, so that
             sets of other sizes are not compiled anew.
     """
-    if not are_arrays(data):
-        if steps is None and _has_unknown_length(data):
-            steps = sum(1 for _ in _opened(data))
-        return {"x": _opened(data), "steps": steps}
     size = batch_size or BATCH_SIZE
-    if in_pieces and len(data) == 2:
-        return {"x": Pieces(data, size), "steps": steps}
+    if are_arrays(data) and in_pieces and len(data) == 2:
+        data = Pieces(data, size)
+    steps = _num_steps(data, size, steps)
+    if not are_arrays(data):
+        return {"x": _opened(data), "steps": steps}
     names = ("x", "y", "sample_weight")
     return {
         **dict(zip(names, data, strict=False)),
@@ -147,22 +142,32 @@ def of_evaluate(
     }
 
 
+def _num_steps(data: Any, size: int, steps: int | None) -> int | None:
+    """Returns the batches to read: never more than there are.
+
+    On TensorFlow, sets of unknown length are counted. Without the right
+    number, Keras there divides the losses of several outputs by one batch too
+    many (3.15).
+    """
+    cardinality = getattr(data, "cardinality", None)  # of tf.data
+    length: int | None
+    if are_arrays(data):
+        length = -(-len(_arrays(data)[0]) // size)
+    elif isinstance(data, keras.utils.PyDataset):
+        length = data.num_batches
+    elif callable(cardinality):
+        length = int(cardinality())
+    else:
+        length = len(data) if hasattr(data, "__len__") else None
+    if length is None or length < 0:  # endless, or unknown
+        if keras.backend.backend() != "tensorflow":
+            return steps
+        return sum(1 for _ in itertools.islice(_opened(data), steps))
+    return None if steps is None else min(steps, length)
+
+
 def _opened(data: Any) -> Any:
     return data() if inspect.isgeneratorfunction(data) else data
-
-
-def _has_unknown_length(data: Any) -> bool:
-    """Tells whether a set must be counted before it is evaluated.
-
-    Without a number of steps, Keras on TensorFlow divides the losses of
-    several outputs by one batch too many (3.15).
-    """
-    if keras.backend.backend() != "tensorflow":
-        return False
-    cardinality = getattr(data, "cardinality", None)  # of tf.data
-    if callable(cardinality):
-        return int(cardinality()) < 0
-    return not hasattr(data, "__len__") and not inspect.isgenerator(data)
 
 
 def first_batch(data: Any, batch_size: int | None) -> dict[str, Any]:

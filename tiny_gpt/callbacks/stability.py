@@ -200,8 +200,8 @@ class LossSpikeLogger(keras.callbacks.Callback):
         elif action == "lower":
             self.model.optimizer.learning_rate = self._rate() * self.factor
         else:
-            assert self.checkpoints is not None
-            before = [p for e, p in self.checkpoints.saved if e < epoch]
+            saved = self.checkpoints.saved if self.checkpoints else []
+            before = [path for number, path in saved if number < epoch]
             if not before:
                 return False
             load_checkpoint(before[-1], self.model)

@@ -66,7 +66,7 @@ class TaskAccuracy(Measuring):
             outputs, by default all in one.
         labels: by task, its mapping in `log_columns`; by default its name.
         prompt: the prompt in `log_columns`.
-        steps: batches read of each set, for sets without an end.
+        steps: batches read of each set at most, for sets without an end.
 
     Attributes:
         log_keys: keys written into `logs`; without `scores`, known once
@@ -273,8 +273,8 @@ class TaskAccuracy(Measuring):
                 score: score_of(function, outputs, target)
                 for score, function in (self.scores or {}).items()
             }
-        assert self._scorer is not None
-        return self._scorer.score(
+        scorer = self._scorer or Scorer(model, self.scores)
+        return scorer.score(
             name, task, self._batch_size, self._steps, callable(self._tasks)
         )
 
@@ -284,4 +284,4 @@ class TaskAccuracy(Measuring):
 
 def _is_function(task: Any) -> bool:
     """Tells whether a task is a function of the model."""
-    return callable(task) and not sets.is_a_set(task)
+    return callable(task) and not sets.is_iterable(task)

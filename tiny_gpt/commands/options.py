@@ -158,12 +158,6 @@ def _add_runs(parser: argparse.ArgumentParser, command: str) -> None:
         "of the others, in the store; runs that lack them are trained again",
     )
     parser.add_argument(
-        "--track",
-        choices=("tensorboard", "wandb"),
-        help="show finished runs, with their events, in TensorBoard (files in "
-        "the results folder) or Weights & Biases (project tiny_gpt) as well",
-    )
-    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results of another configuration in the same folder",
@@ -261,6 +255,12 @@ def _add_store(parser: argparse.ArgumentParser, command: str) -> None:
     on_cpu = "processes on a CPU, else threads"
     if command != "sweep":
         on_cpu = "threads; processes for --jobs above 1 on TensorFlow"
+    parser.add_argument(
+        "--track",
+        choices=("tensorboard", "wandb"),
+        help="show finished runs, with their events, in TensorBoard (files in "
+        "the results folder) or Weights & Biases (project tiny_gpt) as well",
+    )
     parser.add_argument(
         "--store",
         type=Path,

@@ -16,7 +16,7 @@ from tiny_gpt.analysis.thresholds import (
     fit_threshold,
     median_intervals,
 )
-from tiny_gpt.metrics.frames import metrics_frame
+from tiny_gpt.metrics.frames import events_frame, metrics_frame
 from tiny_gpt.sweep.axes import CONDITION
 from tiny_gpt.sweep.cell import Finished
 from tiny_gpt.sweep.grid import Cell, Sweep
@@ -65,6 +65,34 @@ def collect_metrics(sweep: Sweep, store: Store) -> pd.DataFrame:
             values = zip(axes, _point(sweep, cell, axes), strict=True)
             frames.append(frame.assign(**dict(values)))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def collect_frames(
+    sweep: Sweep, store: Store
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns metrics and events of all finished runs.
+
+    The condition of a run is its cell in words, "num_sparse 50, ...".
+
+    Args:
+        sweep: the sweep.
+        store: where its runs are.
+
+    Returns:
+        Columns `columns.COLUMNS`, and `columns.EVENT_COLUMNS`.
+    """
+    metrics, events = [], []
+    for cell, found in _finished(sweep, store):
+        words = (f"{axis} {text_of(v)}" for axis, v in cell.values.items())
+        label = ", ".join(words).replace("/", "_")  # it may be a folder
+        for seed, run in found:
+            curves = metrics_frame(
+                cell.experiment, seed, run.logs, run.exact, run.columns
+            )
+            found_events = events_frame(cell.experiment, seed, run.logs)
+            metrics.append(curves.assign(condition=label))
+            events.append(found_events.assign(condition=label))
+    return pd.concat(metrics), pd.concat(events)
 
 
 def _finished(

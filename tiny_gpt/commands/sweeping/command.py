@@ -19,10 +19,11 @@ from tiny_gpt.commands.sweeping.file import load_sweep
 from tiny_gpt.commands.sweeping.progress import SweepReporter
 from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
 from tiny_gpt.commands.sweeping.status import show_rows, show_status
+from tiny_gpt.commands.tracking import check_tracking, send_runs
 from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.environment import count_cores
 from tiny_gpt.sweep.adaptive import Rule, run_adaptively
-from tiny_gpt.sweep.collect import axes_of_map
+from tiny_gpt.sweep.collect import axes_of_map, collect_frames
 from tiny_gpt.sweep.exchange import exchange
 from tiny_gpt.sweep.grid import Sweep
 from tiny_gpt.sweep.kept_weights import forget_weights
@@ -53,12 +54,14 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     is_collected = options.action == "collect" or (
         options.action is None and is_whole
     )
-    if options.metrics and not is_collected:
+    asked = [name for name in ("metrics", "track") if getattr(options, name)]
+    if asked and not is_collected:
         raise ValueError(
-            "`--metrics` belongs to `collect`, which other actions and shards "
-            "leave out. Received: --metrics with "
+            f"`--{asked[0]}` belongs to `collect`, which other actions and "
+            f"shards leave out. Received: --{asked[0]} with "
             f"{options.action or 'a shard'}"
         )
+    check_tracking(options.track)
     if is_collected:
         check_folder(sweep, folder)
     num_devices = options.num_devices or 1
@@ -85,6 +88,8 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
         text = " ".join(map(shlex.quote, command))
         commit, has_metrics = current_commit(), options.metrics
         write_frames(sweep, store, folder, text, commit, console, has_metrics)
+        if options.track is not None:
+            send_runs(options.track, folder, *collect_frames(sweep, store))
     if is_collected and options.action is None:
         plot(sweep, folder, console)
     return int(is_failed)
