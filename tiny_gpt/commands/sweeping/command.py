@@ -44,13 +44,6 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     sweep = load_sweep(options.file, options.experiments)
     folder = options.out or Path("results") / "sweeps" / sweep.name
     is_whole = parse_shard(options.shard) == (0, 1)
-    if options.action == "plot" and not options.metrics:
-        plot(sweep, folder, console)
-        return 0
-    making, is_failed = None, False
-    if options.action in (None, "run"):
-        _check_adaptive(options)
-        making = choose_making(options, on_cpu="processes")
     is_collected = options.action == "collect" or (
         options.action is None and is_whole
     )
@@ -62,6 +55,13 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
             f"{options.action or 'a shard'}"
         )
     check_tracking(options.track)
+    if options.action == "plot":
+        plot(sweep, folder, console)
+        return 0
+    making, is_failed = None, False
+    if options.action in (None, "run"):
+        _check_adaptive(options)
+        making = choose_making(options, on_cpu="processes")
     if is_collected:
         check_folder(sweep, folder)
     num_devices = options.num_devices or 1
