@@ -41,10 +41,7 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
     from tiny_gpt.training.run_files import state_of
     from tiny_gpt.training.update import compile_gpt
 
-    original = backend.is_jax_on_cpu
-    if is_plain:
-        backend.is_jax_on_cpu = lambda: False
-    try:
+    with backend.building_for("gpu" if is_plain else None):
         experiment = triangle.build_experiment(size, "sparse_a_to_c")
         model = experiment.model.build()
         compile_gpt(model, experiment.train)
@@ -67,8 +64,6 @@ def profile(size: str, is_plain: bool) -> tuple[float, pd.DataFrame]:
                 program(state, inputs, targets, ones, count)
             (path,) = Path(folder).glob("plugins/profile/*/*.trace.json.gz")
             events = json.loads(gzip.decompress(path.read_bytes()))
-    finally:
-        backend.is_jax_on_cpu = original
     rows = group(events["traceEvents"], text, count)
     return 1e3 * float(np.median(seconds)), rows
 

@@ -178,14 +178,16 @@ LAYERS = {
 }
 
 
-def both_forms(layer, monkeypatch):
+def both_forms(layer):
     """Returns the layer as a function of weights and input, in both forms."""
 
     def in_form(is_fast):
         def function(weights, x):
-            monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: is_fast)
             mapping = list(zip(layer.variables, weights, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
+            with (
+                backend.building_for("cpu" if is_fast else "gpu"),
+                keras.StatelessScope(state_mapping=mapping),
+            ):
                 return apply(layer, x)
 
         return function
@@ -213,7 +215,7 @@ def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
             function,
             lambda *args, original=original: used.append(1) or original(*args),
         )
-    fast, plain = both_forms(layer, monkeypatch)
+    fast, plain = both_forms(layer)
     jax.eval_shape(fast, weights, x)
     assert used == [1]
     jax.eval_shape(plain, weights, x)
@@ -223,12 +225,12 @@ def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
     assert_same(fast, plain, (weights, x), "float32", keys)
 
 
-def test_the_embedding_layer_is_the_same_in_both_forms(monkeypatch):
+def test_the_embedding_layer_is_the_same_in_both_forms():
     layer = TokenAndPositionEmbedding(7, 9, 6)
     ids = jnp.asarray(np.random.default_rng(0).integers(0, 7, (20, 9)))
     layer.build(ids.shape)
     weights = [normal(i, *v.shape) for i, v in enumerate(layer.variables)]
-    fast, plain = both_forms(layer, monkeypatch)
+    fast, plain = both_forms(layer)
     assert_same(
         lambda weights: fast(weights, ids),
         lambda weights: plain(weights, ids),
@@ -258,14 +260,12 @@ def trace(block, shape, training=False):
 def test_what_the_fast_form_cannot_do_is_left_to_the_plain_one(
     changes, shape, training, monkeypatch
 ):
-    monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
     monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24, **changes)
     trace(block, shape, training)
 
 
 def test_short_windows_are_left_to_the_plain_form(monkeypatch):
-    monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
     monkeypatch.setattr(fast_cpu, "SHORTEST_WINDOW", SHORTEST_WINDOW)
     monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24)
@@ -275,10 +275,16 @@ def test_short_windows_are_left_to_the_plain_form(monkeypatch):
 
 
 def test_batches_that_devices_divide_are_left_to_the_plain_form(monkeypatch):
-    monkeypatch.setattr(backend, "is_jax_on_cpu", lambda: True)
     monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
     block = TransformerBlock(2, 3, 24)
     with backend.dividing():
         trace(block, (32, 6, 6))
     with pytest.raises(TypeError):
         trace(block, (32, 6, 6))
+
+
+@pytest.mark.parametrize("platform", ["gpu", "tpu"])
+def test_other_platforms_have_the_plain_form(monkeypatch, platform):
+    monkeypatch.setattr(fast_cpu, "apply_block_and_keep", None)
+    with backend.building_for(platform):
+        trace(TransformerBlock(2, 3, 24), (32, 6, 6))

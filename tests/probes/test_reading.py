@@ -19,7 +19,7 @@ from tests.helpers.probe_models import (
 )
 from tiny_gpt.models import chain
 from tiny_gpt.probes import Patch, Reader, patching_effect
-from tiny_gpt.runtime.backend import Snapshot, is_jax_on_cpu
+from tiny_gpt.runtime.backend import Snapshot, form
 
 pytestmark = pytest.mark.backend
 
@@ -38,7 +38,7 @@ def test_a_reading_gives_the_models_own_output(case):
 
 
 def test_the_fast_form_is_among_the_cases():
-    if not is_jax_on_cpu():
+    if not form().has_fast_layers:
         return
     block = small("usual").get_layer("block_0")
     assert chain._fast_form(block, np.zeros((*PLAIN, 8)), False) is None

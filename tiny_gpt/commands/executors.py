@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiny_gpt.commands.plan import check_packs, choose_placement
-from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import (
     count_cores,
@@ -78,7 +78,7 @@ class Making:
     @property
     def num_processes(self) -> int:
         """Processes of this machine for what is no run, e.g. measurements."""
-        is_alone = self.placement.num_devices == 1 and is_jax_on_cpu()
+        is_alone = self.placement.num_devices == 1 and form().has_thread_per_run
         if self.kind in CLUSTERS or not is_alone:
             return 1
         return self.num_workers or count_cores()

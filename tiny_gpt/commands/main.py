@@ -1,7 +1,6 @@
 """The command `tiny-gpt`: its subcommands and exit codes."""
 
 import argparse
-import os
 import shlex
 import signal
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from tiny_gpt.commands.options import build_parsers, parse_arguments
 from tiny_gpt.runtime.checks import check_installed
+from tiny_gpt.runtime.settings import set_up_process
 
 BACKENDS = ("jax", "tensorflow")
 LAB = ("pandas", "matplotlib", "scipy", "rich", "jinja2", "filelock")
@@ -51,14 +51,9 @@ def main(
         options.experiments = options.experiments or experiments
         _check_backend(options.backend)
         check_installed(*LAB)
-        # The backend is read once, when keras is imported.
-        os.environ["KERAS_BACKEND"] = options.backend
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         by_default = "processes" if options.command == "sweep" else "threads"
-        if (options.executor or by_default) != "threads":
-            # One thread a program: the same bits on any number of cores.
-            os.environ.setdefault("NPROC", "1")
-        _keep_compiled_programs()
+        has_own_threads = (options.executor or by_default) == "threads"
+        set_up_process(options.backend, has_own_threads)
         return _dispatch(options, command)
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -148,12 +143,3 @@ def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _keep_compiled_programs() -> None:
-    """Lets JAX keep compiled programs, so that the next process starts fast."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = str(cache / "tiny_gpt" / "jax")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
-    name = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
-    os.environ.setdefault(name, "0.1")

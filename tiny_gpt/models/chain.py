@@ -6,7 +6,7 @@ compiles for a CPU, as in `fast_cpu.py`. Only this module chooses.
 
 import keras
 
-from tiny_gpt.runtime import backend
+from tiny_gpt.runtime.backend import form
 
 
 @keras.saving.register_keras_serializable(package="tiny_gpt")
@@ -71,8 +71,7 @@ def _fast_form(layer, x, training):
 
 def _is_fast_on(shape):
     """Tells whether the fast form is the faster one for B sentences of T."""
-    # It walks through groups of sentences, which would cross devices.
-    if not backend.is_jax_on_cpu() or backend.is_dividing():
+    if not form().has_fast_layers:
         return False
     from tiny_gpt.models import fast_cpu
 

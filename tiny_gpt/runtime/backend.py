@@ -1,24 +1,140 @@
-"""The interface to JAX and TensorFlow: how a function is compiled."""
+"""The interface to JAX and TensorFlow: what is built where, and compiled how.
 
+Platforms want different forms of one program. `form` is the only place that
+tells them apart, so that the program of a TPU can be built, and looked at, on
+a machine that has none (`building_for`).
+"""
+
+import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from tiny_gpt.runtime.checks import check_choice, has_package
+
 SUPPORTED = ("jax", "tensorflow")
 # XLA leaves half of a vector register idle unless it is told otherwise.
 CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
-def is_jax_on_cpu() -> bool:
-    """Tells whether the backend is JAX, on a CPU by default."""
-    if keras.backend.backend() != "jax":
+PLATFORMS = ("cpu", "gpu", "tpu")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of programs on a platform.
+
+    Attributes:
+        platform: "cpu", "gpu" or "tpu", or what JAX calls another one.
+        has_fast_layers: whether layers are computed as in `fast_cpu.py`.
+        has_thread_per_run: whether each run has a thread; else many runs are
+            one batch of a program.
+        compiler_options: of XLA, for `lowered.compile` of JAX.
+        has_xla: whether XLA compiles what is called beside `fit`.
+    """
+
+    platform: str
+    has_fast_layers: bool
+    has_thread_per_run: bool
+    compiler_options: Mapping[str, Any]
+    has_xla: bool = True
+
+
+@dataclass(frozen=True)
+class Target:
+    """What programs are built for, other than the devices that are there.
+
+    Attributes:
+        platform: see `building_for`.
+        rewrite: see `building_for`.
+    """
+
+    platform: str | None = None
+    rewrite: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+
+
+_here = Target()
+_target: ContextVar[Target] = ContextVar("_target", default=_here)
+
+
+def form(platform: str | None = None) -> Form:
+    """Returns the form that programs have on a platform.
+
+    Args:
+        platform: of the devices; None for that of the default device. In
+            `building_for` it is the one named there.
+    """
+    platform = _target.get().platform or platform or _default_platform()
+    is_jax_on_cpu = keras.backend.backend() == "jax" and platform == "cpu"
+    return Form(
+        platform,
+        # It walks through groups of sentences, which would cross devices.
+        has_fast_layers=is_jax_on_cpu and not _is_dividing.get(),
+        has_thread_per_run=is_jax_on_cpu,
+        compiler_options=CPU_OPTIONS if is_jax_on_cpu else {},
+        has_xla=not _lacks_xla(),
+    )
+
+
+@contextmanager
+def building_for(
+    platform: str | None,
+    rewrite: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+) -> Iterator[None]:
+    """Context in which programs are built as for a platform.
+
+    It chooses the form, not the devices: the programs can be lowered for the
+    platform, or run here, in its form. They keep it outside the context.
+
+    Args:
+        platform: "cpu", "gpu" or "tpu"; None for the one that is there.
+        rewrite: from a function to the one that JAX compiles in its place,
+            e.g. with rounded products; None for the function itself.
+
+    Raises:
+        ValueError: if it is another word.
+    """
+    if platform is not None:
+        check_choice("platform", platform, PLATFORMS)
+    token = _target.set(Target(platform, rewrite))
+    try:
+        yield
+    finally:
+        _target.reset(token)
+
+
+def target() -> Target:
+    """Returns what programs are built for, as said by `building_for`."""
+    return _target.get()
+
+
+def _default_platform() -> str:
+    name = keras.backend.backend()
+    if name == "jax":
+        return default_device().platform
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        kinds = ("TPU", "GPU")
+        found = (k for k in kinds if tf.config.list_physical_devices(k))
+        return next(found, "CPU").lower()
+    return "cpu"
+
+
+@functools.cache
+def _lacks_xla() -> bool:
+    """Tells whether TensorFlow was built without XLA for its host.
+
+    The wheel for TPUs is: `jit_compile=True` fails there beside the TPU.
+    """
+    if keras.backend.backend() != "tensorflow":
         return False
-    return default_device().platform == "cpu"
+    return has_package("tensorflow-tpu")
 
 
 _is_dividing = ContextVar("_is_dividing", default=False)
@@ -32,11 +148,6 @@ def dividing() -> Iterator[None]:
         yield
     finally:
         _is_dividing.reset(token)
-
-
-def is_dividing() -> bool:
-    """Tells whether the traced program's batch is divided among devices."""
-    return _is_dividing.get()
 
 
 def default_device() -> Any:
@@ -118,7 +229,7 @@ class Snapshot:
 def compile_for_model(
     model: keras.Model, function: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Compiles a function that calls a model, with XLA on both backends.
+    """Compiles a function that calls a model, with XLA where there is one.
 
     The compiled function reads the weights anew at each call, so it need not
     be compiled again when training has changed them.
@@ -140,7 +251,9 @@ def compile_for_model(
     if name == "tensorflow":
         import tensorflow as tf
 
-        compiled = tf.function(function, jit_compile=True, autograph=False)
+        compiled = tf.function(
+            function, jit_compile=form().has_xla, autograph=False
+        )
         return lambda source, *args: compiled(*args)
     raise ValueError(
         f"Compiled calls need one of the backends {SUPPORTED}. "
@@ -235,6 +348,14 @@ class JaxProgram:
     ):
         import jax
 
+        self._target = target()
+        rewritten = (self._target.rewrite or _unchanged)(function)
+
+        # JAX keeps traces by function; ours are also by target.
+        @functools.wraps(function)
+        def own(*args):
+            return rewritten(*args)
+
         self._is_sharded = shardings is not None
         places = {}
         if shardings is not None:
@@ -242,7 +363,7 @@ class JaxProgram:
                 "in_shardings": shardings[0],
                 "out_shardings": shardings[1],
             }
-        self._jit = jax.jit(function, donate_argnums=tuple(donated), **places)
+        self._jit = jax.jit(own, donate_argnums=tuple(donated), **places)
         self._programs: dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
@@ -263,22 +384,49 @@ class JaxProgram:
                 lock = self._locks.setdefault(key, threading.Lock())
             with lock:  # two threads would compile the same
                 if key not in self._programs:
-                    with self._lock:  # a model is traced by one at a time
-                        lowered = self._jit.lower(*args)
-                    self._programs[key] = _compile(lowered)
+                    lowered = self.lowered(*args)
+                    self._programs[key] = self._compile(lowered)
         return self._programs[key]
+
+    def lowered(self, *args: Any) -> Any:
+        """Returns the program before it is compiled, see `jax.stages`."""
+        with self._lock, self._building():  # a model is traced by one at a time
+            return self._jit.lower(*args)
+
+    def exported(self, platform: str, *args: Any) -> Any:
+        """Returns the program lowered for another platform.
+
+        Args:
+            platform: "tpu" or "cuda", as JAX calls it.
+            *args: arrays, or `jax.ShapeDtypeStruct`s.
+
+        Returns:
+            A `jax.export.Exported`.
+        """
+        from jax import export
+
+        with self._lock, self._building():
+            return export.export(self._jit, platforms=[platform])(*args)
+
+    def _building(self) -> AbstractContextManager[None]:
+        return building_for(self._target.platform)
+
+    def _compile(self, lowered: Any) -> Any:
+        import jax
+
+        with self._building():
+            options = dict(form().compiler_options)
+        if not options:
+            return lowered.compile()
+        try:
+            return lowered.compile(compiler_options=options)
+        except jax.errors.JaxRuntimeError:  # a version without this option
+            return lowered.compile()
+
+
+def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 def _dtype(x: Any) -> str:
     return str(getattr(x, "dtype", type(x).__name__))
-
-
-def _compile(lowered: Any) -> Any:
-    import jax
-
-    if not is_jax_on_cpu():
-        return lowered.compile()
-    try:
-        return lowered.compile(compiler_options=CPU_OPTIONS)
-    except jax.errors.JaxRuntimeError:  # a version without this option
-        return lowered.compile()

@@ -1,5 +1,6 @@
 """Checks of arguments and packages, with messages that name the rule."""
 
+import importlib.metadata
 import importlib.util
 import sys
 
@@ -66,3 +67,12 @@ def _is_installed(package: str) -> bool:
     if package in sys.modules:  # None: hidden
         return sys.modules[package] is not None
     return importlib.util.find_spec(package) is not None
+
+
+def has_package(name: str) -> bool:
+    """Tells whether a package is installed under this name of its own."""
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

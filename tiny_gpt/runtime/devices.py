@@ -1,7 +1,6 @@
 """Devices of a run, chosen and checked before anything starts."""
 
 import contextlib
-import importlib.metadata
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import keras
 
-from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.checks import check_choice, has_package
 
 KINDS = ("auto", "cpu", "gpu", "tpu")
 CONNECTION_TIMEOUT_S = 10.0
@@ -271,7 +270,7 @@ def _check_tpu(tpu: str) -> None:
     import tensorflow as tf
 
     if tpu == "local":
-        if not _has_package("tensorflow-tpu") and not (
+        if not has_package("tensorflow-tpu") and not (
             tf.config.list_physical_devices("TPU")
         ):
             raise _no_such_device(
@@ -298,14 +297,6 @@ def _check_tpu(tpu: str) -> None:
             "A TPU must be one that can be reached from here; check address, "
             f"firewall and whether it runs. Received: tpu={tpu!r} ({error})"
         ) from error
-
-
-def _has_package(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.files import DamagedFileError
 from tiny_gpt.runtime.processes import Stopped
@@ -197,7 +197,7 @@ def _train(
 
     for job, _ in run_all(
         jobs,
-        num_workers=1 if is_jax_on_cpu() else None,
+        num_workers=1 if form().has_thread_per_run else None,
         on_epoch=check,
         save_every_s=SAVE_EVERY_S,
         placement=placement,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import keras
 
-from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import make_deterministic, set_precision
 from tiny_gpt.runtime.processes import Stopped
@@ -59,9 +59,9 @@ def in_process(
         OSError: if a file cannot be written.
     """
     is_jax = keras.backend.backend() == "jax"
-    is_dealt = is_jax and not (
-        is_jax_on_cpu() and (placement is None or placement.num_devices == 1)
-    )
+    has_threads = form().has_thread_per_run
+    is_alone = placement is None or placement.num_devices == 1
+    is_dealt = is_jax and not (has_threads and is_alone)
     set_precision(store.precision)
     if is_dealt:
         make_deterministic()
@@ -71,7 +71,7 @@ def in_process(
             )
         return
     if num_workers is None:
-        num_workers = _count_threads(tasks) if is_jax_on_cpu() else 1
+        num_workers = _count_threads(tasks) if has_threads else 1
     if num_workers < 1 or (num_workers > 1 and not is_jax):
         raise ValueError(
             "`num_workers` must be at least 1, and 1 where the backend is "

@@ -10,6 +10,7 @@ import keras
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.backend import target
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import current_precision
 from tiny_gpt.training.replicas import copy_weights
@@ -136,8 +137,12 @@ def shape_of(experiment: Experiment) -> tuple[Any, ...]:
 
 
 def numerics() -> tuple[Any, ...]:
-    """Returns the number formats and precisions that programs depend on."""
-    formats = keras.config.floatx(), keras.config.dtype_policy().name
+    """Returns the numbers and the target that programs depend on."""
+    formats = (
+        keras.config.floatx(),
+        keras.config.dtype_policy().name,
+        target(),
+    )
     if keras.backend.backend() != "jax":
         return *formats, current_precision()
     import jax

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from tiny_gpt.experiment import Experiment
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement, choose_devices, host_index
 from tiny_gpt.runtime.environment import MIXED
 from tiny_gpt.training.compiled_runs import (
@@ -193,6 +194,8 @@ class _Driver:
         )
         self._sharing = tuple(devices) if is_divided else ()
         self._devices = local[:1] if is_divided else local
+        platform = self._devices[0].platform
+        self._has_threads = form(platform).has_thread_per_run
         self._is_stopped = threading.Event()
         self._seed_batches = []
         largest, is_split = 0, False
@@ -210,7 +213,7 @@ class _Driver:
                 seeds_per_batch is None
                 and len(sizes) > len(self._devices)
                 and not is_divided
-                and self._devices[0].platform != "cpu"
+                and not self._has_threads
             )
             start = 0
             for size in sizes:
@@ -221,9 +224,8 @@ class _Driver:
         if is_divided:  # two would wait for each other's devices
             num_workers = 1
         elif num_workers is None:
-            is_on_cpu = self._devices[0].platform == "cpu"
             num_workers = len(self._devices)
-            if is_on_cpu:
+            if self._has_threads:
                 num_workers = max(num_workers, count_workers(largest))
         self._num_workers = num_workers
         self.seed_batches = SeedBatches(

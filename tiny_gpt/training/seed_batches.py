@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_gpt.runtime.backend import is_jax_on_cpu
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.environment import count_cores, memory_of
 
 # A program with larger buffers keeps all cores busy by itself.
@@ -59,7 +59,7 @@ def share_runs(
 
 def seeds_that_fit(num_bytes: int, count: int, device: Any) -> int:
     """Returns how many runs fit in one batch of a program on a device."""
-    if device.platform == "cpu":
+    if form(device.platform).has_thread_per_run:
         return 1
     free = memory_of(device) or math.inf
     return int(max(1, min(count, 0.8 * free // max(num_bytes, 1))))
@@ -67,6 +67,6 @@ def seeds_that_fit(num_bytes: int, count: int, device: Any) -> int:
 
 def count_workers(num_bytes: int) -> int:
     """Returns how many programs run at once on one device."""
-    if not is_jax_on_cpu() or num_bytes > LARGEST_BESIDE_OTHERS:
+    if not form().has_thread_per_run or num_bytes > LARGEST_BESIDE_OTHERS:
         return 1
     return count_cores()

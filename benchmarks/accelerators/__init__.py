@@ -1,0 +1,1 @@
+"""TPUs and GPUs without one: compiled for, and with their rounding."""
