@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.scripted_training import Training, contents, write_record
 from tests.helpers.tiny_sweeps import tiny_sweep
+from tiny_gpt.runtime.backend import building_for
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.sweep import run, tasks, threads
 from tiny_gpt.sweep.leftovers import partial
@@ -309,6 +310,22 @@ def test_the_runs_of_all_cells_are_dealt_to_devices_together(
     more = tiny_sweep(seeds=range(10, 14))
     assert run_sweep(more, store, on_four, 2).finished == 8
     assert [len(call) for call in calls[1:]] == [2, 2, 2, 2]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="deals on JAX")
+def test_batches_of_a_device_have_as_many_seeds_as_are_asked_for(store):
+    """As on a GPU, where the seeds of all cells could be one batch."""
+    started = []
+    sweep = tiny_sweep({"sparse_pairs": [4]}, (1, 2))
+    with building_for("gpu"):
+        made = in_process(
+            store,
+            plan_tasks(sweep, store),
+            on_start=started.append,
+            seeds_per_batch=1,
+        )
+        assert [result.finished for result in made] == [(1,), (2,)]
+    assert [batches.sizes for batches in started] == [(1, 1)]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="deals on JAX")

@@ -55,6 +55,8 @@ class Making:
         num_workers: runs at once, of threads and processes, or jobs of SLURM;
             None for as many as suit the machine, or `SLURM_JOBS`.
         seeds_per_batch: see `run.plan_tasks`.
+        most_seeds: in a batch of a program on a device; None for as many as
+            fit.
         shard: see `run.plan_tasks`.
         address: of a cluster of Ray; None for a new one on this machine.
         num_gpus: GPUs of a task of Ray.
@@ -69,6 +71,7 @@ class Making:
     address: str | None = None
     num_gpus: float = 0.0
     slurm: Mapping[str, str] = field(default_factory=dict)
+    most_seeds: int | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -115,6 +118,7 @@ class Making:
                 placement=self.placement,
                 on_epoch=on_epoch,
                 on_start=on_start,
+                seeds_per_batch=self.most_seeds,
             )
 
 
@@ -154,6 +158,7 @@ def choose_making(
         options.address,
         1.0 if options.devices == "gpu" else 0.0,
         _parse_slurm(options),
+        options.seeds_per_batch,
     )
 
 

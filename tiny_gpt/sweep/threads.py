@@ -36,6 +36,7 @@ def in_process(
     placement: Placement | None = None,
     on_epoch: OnEpoch | None = None,
     on_start: OnStart | None = None,
+    seeds_per_batch: int | None = None,
 ) -> Iterator[TaskResult]:
     """Does tasks in threads of this process, which share programs (JAX).
 
@@ -49,6 +50,7 @@ def in_process(
         placement: devices; None for the backend's first.
         on_epoch: see `run_task`; several threads call it.
         on_start: see `run_all`, for runs that are dealt to devices.
+        seeds_per_batch: see `run_all`, for the same; None for as many as fit.
 
     Yields:
         The result of each task, when it is done.
@@ -67,7 +69,13 @@ def in_process(
         make_deterministic()
         for some in _chunks(tasks):
             yield from _deal(
-                store, some, num_workers, placement, on_epoch, on_start
+                store,
+                some,
+                num_workers,
+                placement,
+                on_epoch,
+                on_start,
+                seeds_per_batch,
             )
         return
     if num_workers is None:
@@ -129,6 +137,7 @@ def _deal(
     placement: Placement | None,
     on_epoch: OnEpoch | None,
     on_start: OnStart | None,
+    seeds_per_batch: int | None,
 ) -> Iterator[TaskResult]:
     """Does tasks at once, their runs dealt to devices (`run_all`).
 
@@ -145,6 +154,7 @@ def _deal(
         for job, _ in run_all(
             list(of_job),
             num_workers,
+            seeds_per_batch=seeds_per_batch,
             on_epoch=on_epoch,
             on_start=on_start,
             save_every_s=SAVE_EVERY_S,
