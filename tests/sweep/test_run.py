@@ -235,7 +235,7 @@ def test_cells_of_a_shape_share_their_programs(trained, store, monkeypatch):
     run_sweep(SWEEP, store, one_thread)
     (of_shape,) = kept.values()
     # 40 and 34 pairs: 2 updates an epoch, which are rounded up to 8.
-    assert len(of_shape.epoch(1)._program._programs) == 1
+    assert len(of_shape.epoch(1).program._programs) == 1
     assert contents(store) == contents(trained)  # one thread, or two
 
 

@@ -23,6 +23,7 @@ from tiny_gpt.evaluation.scores import (
 from tiny_gpt.models.stepwise import reading_of
 from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 
+BATCH_SIZE = 420  # questions of one compiled call
 METRICS = (
     "accuracy_aligned",
     "accuracy_teacher_forced",
@@ -126,7 +127,7 @@ class ExactEvaluator:
         self,
         compiled: CompiledAnswers,
         model: keras.Model | Snapshot,
-        batch_size: int = 420,
+        batch_size: int = BATCH_SIZE,
     ):
         self._compiled, self._model = compiled, model
         self._batch_size = batch_size

@@ -21,11 +21,15 @@ class CompiledGradient:
     Args:
         model: model that returns logits.
         batch_size: windows per compiled call.
+
+    Attributes:
+        compiled: function of a source of weights, inputs, targets and
+            weights, each (B, T), to the gradient of the weighted sum.
     """
 
     def __init__(self, model: keras.Model, batch_size: int):
         self._batch_size = batch_size
-        self._gradient = compile_gradient(
+        self.compiled = compile_gradient(
             model,
             lambda inputs, targets, weights: ops.sum(
                 weights
@@ -56,7 +60,7 @@ class CompiledGradient:
                 np.pad(x[batch], ((0, missing), (0, 0)))
                 for x in (inputs, targets, mask.astype("float32"))
             )
-            arrays = self._gradient(source, *filled)
+            arrays = self.compiled(source, *filled)
             total = total + np.concatenate(
                 [ops.convert_to_numpy(a).ravel() for a in arrays]
             ).astype("float64")

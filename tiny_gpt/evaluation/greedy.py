@@ -1,6 +1,7 @@
 """Greedy decoding: one compiled call for a batch of prompts."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,6 +41,10 @@ class GreedyDecoder:
         vocabulary_size: token ids that the model can read.
         sequence_length: tokens that it can read at once, T.
 
+    Attributes:
+        compiled: function of a source of weights and of prompts that fit,
+            token ids of shape (B, P), to generated ids, (B, N).
+
     Raises:
         ValueError: if `decoding` is unknown or `num_tokens` below 1.
     """
@@ -69,7 +74,7 @@ class GreedyDecoder:
             "aligned": self._generate_aligned,
             "cached": self._generate_cached,
         }[decoding]
-        self._generate = compile_for_model(model, generate)
+        self.compiled: Any = compile_for_model(model, generate)
 
     def __call__(
         self, prompts: np.ndarray, model: keras.Model | Snapshot | None = None
@@ -93,7 +98,7 @@ class GreedyDecoder:
             prompts = fit_to_window(prompts, window)
         else:
             check_fits(prompts.shape[1], self.num_tokens, window)
-        ids = self._generate(model or self.model, prompts)
+        ids = self.compiled(model or self.model, prompts)
         return ops.convert_to_numpy(ids)
 
     def _readable(self, ids):

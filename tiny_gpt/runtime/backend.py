@@ -247,7 +247,7 @@ def compile_for_model(
     """
     name = keras.backend.backend()
     if name == "jax":
-        return _compile_for_jax_model(model, function)
+        return ModelProgram(model, function)
     if name == "tensorflow":
         import tensorflow as tf
 
@@ -261,21 +261,32 @@ def compile_for_model(
     )
 
 
-def _compile_for_jax_model(model, function):
-    def stateless(values, *args):
-        # Layers read `values` in place of their variables inside this scope.
-        mapping = list(zip(model.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return function(*args)
+class ModelProgram:
+    """A function that calls a model, compiled by JAX.
 
-    compiled = JaxProgram(stateless)
+    Args:
+        model: the model whose layers `function` calls.
+        function: from tensors to tensors.
 
-    def call(source, *args):
+    Attributes:
+        program: the same as a `JaxProgram` of the values of all variables of
+            the model and of the tensors.
+    """
+
+    def __init__(self, model: keras.Model, function: Callable[..., Any]):
+        def stateless(values, *args):
+            # Layers read `values` in place of their variables in this scope.
+            mapping = list(zip(model.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(*args)
+
+        self.program = JaxProgram(stateless)
+
+    def __call__(self, source: Any, *args: Any) -> Any:
+        """Calls it with the weights of a model or of a `Snapshot`."""
         if isinstance(source, Snapshot):
-            return compiled(source.values, *args)
-        return compiled([v.value for v in source.variables], *args)
-
-    return call
+            return self.program(source.values, *args)
+        return self.program([v.value for v in source.variables], *args)
 
 
 def compile_gradient(
@@ -314,8 +325,8 @@ def compile_gradient(
 def _jax_gradient(model, function, args):
     import jax
 
-    # In the scope of `_compile_for_jax_model` a variable has the value of
-    # whose weights are used.
+    # In the scope of a `ModelProgram` a variable has the value of whose
+    # weights are used.
     variables = model.trainable_variables
     all_values = [(v, v.value) for v in model.variables]
 
@@ -422,6 +433,24 @@ class JaxProgram:
             return lowered.compile(compiler_options=options)
         except jax.errors.JaxRuntimeError:  # a version without this option
             return lowered.compile()
+
+
+def memory_needed(executable: Any) -> int:
+    """Returns the bytes of a device that an executable of JAX needs.
+
+    They are those of its arguments, results and buffers at the same time.
+    Memory whose use the arguments give away counts once.
+    """
+    analysis = executable.memory_analysis()
+    if analysis is None:
+        return 0
+    parts = (
+        analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+        - analysis.alias_size_in_bytes
+        + analysis.temp_size_in_bytes
+    )
+    return max(parts, getattr(analysis, "peak_memory_in_bytes", 0))
 
 
 def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:

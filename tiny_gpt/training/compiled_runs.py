@@ -33,6 +33,7 @@ class CompiledPrograms:
         model: its layers are traced; the weights of a run are in the run's
             state.
         evaluation: asks the questions, during training and at the end.
+        forward: logits of windows, function of a source of weights.
         initial: a state, for its shapes.
     """
 
@@ -42,7 +43,7 @@ class CompiledPrograms:
         self.initial = compiled.initial
         self._compiled = compiled
         self._lock = threading.Lock()
-        self._forward = compile_for_model(
+        self.forward = compile_for_model(
             self.model, lambda x: self.model(x, training=False)
         )
         self._devices = devices
@@ -71,7 +72,7 @@ class CompiledPrograms:
     def _predict(self, snapshot: Snapshot, x: np.ndarray) -> np.ndarray:
         filled = np.zeros((round_up(len(x), WINDOWS), *x.shape[1:]), x.dtype)
         filled[: len(x)] = x
-        return np.asarray(self._forward(snapshot, filled))[: len(x)]
+        return np.asarray(self.forward(snapshot, filled))[: len(x)]
 
     def finish(self, setup: RunSetup, state: Sequence[Any]) -> Run:
         """Evaluates a trained run and ends its record, with its own model."""

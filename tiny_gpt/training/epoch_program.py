@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.runtime.backend import JaxProgram, dividing
+from tiny_gpt.runtime.backend import JaxProgram, dividing, memory_needed
 
 
 class EpochProgram:
@@ -23,6 +23,10 @@ class EpochProgram:
             on the default device. Windows of weight 0 make equal shares. The
             gradient of the whole batch is computed before the optimizer
             clips it, so the number of devices changes only the order of sums.
+            An `AbstractMesh` stands for devices that are not there.
+
+    Attributes:
+        program: what is compiled, of the arguments of a call.
 
     Raises:
         ValueError: if the backend is not JAX, the model is not compiled as
@@ -33,7 +37,7 @@ class EpochProgram:
         self,
         model: keras.Model,
         num_runs: int = 1,
-        devices: Sequence[Any] = (),
+        devices: Any = (),
     ):
         check_trainable(model)
         self._model = model
@@ -43,17 +47,18 @@ class EpochProgram:
             import jax
 
             epoch = jax.vmap(epoch, in_axes=(0, 0, 0, 0, None))
-        self._num_shares = max(len(devices), 1)
+        self._num_shares = max(_count(devices), 1)
         self._shardings = None
         if self._num_shares > 1:
             if num_runs > 1:
                 raise ValueError(
                     "Several devices divide the batch of one run. "
-                    f"Received: num_runs={num_runs} on {len(devices)} devices"
+                    f"Received: num_runs={num_runs} on {_count(devices)} "
+                    "devices"
                 )
             self._shardings = _shardings(devices)
             epoch = dividing()(epoch)
-        self._program = JaxProgram(epoch, (0,), self._shardings)
+        self.program = JaxProgram(epoch, (0,), self._shardings)
 
     def __call__(
         self,
@@ -80,7 +85,7 @@ class EpochProgram:
             The state after the epoch, and the mean loss of the epoch.
         """
         args = self._placed(state, inputs, targets, weights, num_batches)
-        state, losses = self._program(*args)
+        state, losses = self.program(*args)
         counts = weights.sum(axis=-1)
         losses = np.asarray(losses, "float64")
         mean = (losses * counts).sum(axis=-1) / counts.sum(axis=-1)
@@ -88,12 +93,35 @@ class EpochProgram:
 
     def compiled(self, *args: Any) -> Any:
         """Returns JAX's executable for the arguments of a call."""
-        return self._program.compiled(*self._placed(*args))
+        return self.program.compiled(*self._placed(*args))
+
+    def shapes(
+        self,
+        state: Sequence[Any],
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+    ) -> tuple[Any, ...]:
+        """Returns shapes and places of what `program` gets from a call."""
+        import jax
+
+        args: list[Any] = [state, inputs, targets, weights]
+        args[1:] = (_filled(x, self._num_shares) for x in args[1:])
+        args.append(np.int32(0))
+        places = self._shardings[0] if self._shardings else (None,) * 5
+        return tuple(
+            jax.tree.map(
+                lambda x, at=at: jax.ShapeDtypeStruct(
+                    x.shape, x.dtype, sharding=at
+                ),
+                arg,
+            )
+            for arg, at in zip(args, places, strict=True)
+        )
 
     def num_bytes(self, *args: Any) -> int:
-        """Returns the memory that a call needs besides its arguments."""
-        analysis = self.compiled(*args).memory_analysis()
-        return analysis.temp_size_in_bytes if analysis else 0
+        """Returns the memory that a call needs, its arguments included."""
+        return memory_needed(self.compiled(*args))
 
     def _placed(self, state, inputs, targets, weights, num_batches):
         """Returns the arguments on the program's devices and in its sizes."""
@@ -150,13 +178,20 @@ def first_copy(state: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _shardings(devices: Sequence[Any]) -> tuple[Any, Any]:
-    """Returns the shardings of a divided epoch's arguments and results."""
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+def _count(devices: Any) -> int:
+    return devices.size if hasattr(devices, "size") else len(devices)
 
-    mesh = Mesh(np.array(devices), ("windows",))
+
+def _shardings(devices: Any) -> tuple[Any, Any]:
+    """Returns the shardings of a divided epoch's arguments and results."""
+    from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+
+    mesh = devices
+    if not isinstance(devices, AbstractMesh):
+        mesh = Mesh(np.array(devices), ("windows",))
+    (axis,) = mesh.axis_names
     whole = NamedSharding(mesh, PartitionSpec())
-    shared = NamedSharding(mesh, PartitionSpec(None, "windows"))
+    shared = NamedSharding(mesh, PartitionSpec(None, axis))
     return (whole, shared, shared, shared, whole), whole
 
 
