@@ -99,9 +99,8 @@ class CachedBlocks:
         x, cache = self.embedding(ids[:, None], position), list(cache)
         for b, block in enumerate(self.blocks):
             k, v = block.keys_and_values(x)
-            at = (0, position, 0, 0)
-            cache[2 * b] = ops.slice_update(cache[2 * b], at, k)
-            cache[2 * b + 1] = ops.slice_update(cache[2 * b + 1], at, v)
+            cache[2 * b] = _write(cache[2 * b], k, position)
+            cache[2 * b + 1] = _write(cache[2 * b + 1], v, position)
             x = block.attend(x, cache[2 * b], cache[2 * b + 1], position)
         return self.logits(x), cache
 
@@ -129,6 +128,14 @@ def _last_block(block, x, first_position, num_positions):
     k, v = block.keys_and_values(x)
     rows = _rows(x, first_position, num_positions)
     return block.attend(rows, k, v, first_position), k, v
+
+
+def _write(cache, new, position):
+    """Returns a cache, (B, T, H, K), with one position of it replaced."""
+    # The update of a slice is an operation of XLA, which TensorFlow for TPUs
+    # does not have on its host.
+    is_there = ops.arange(ops.shape(cache)[1]) == position
+    return ops.where(is_there[None, :, None, None], new, cache)
 
 
 def _rows(x, first_position, num_positions):

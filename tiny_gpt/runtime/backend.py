@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from tiny_gpt.runtime.checks import check_choice, has_package
+from tiny_gpt.runtime.checks import check_choice
 
 SUPPORTED = ("jax", "tensorflow")
 # XLA leaves half of a vector register idle unless it is told otherwise.
@@ -128,13 +128,24 @@ def _default_platform() -> str:
 
 @functools.cache
 def _lacks_xla() -> bool:
-    """Tells whether TensorFlow was built without XLA for its host.
+    """Tells whether TensorFlow cannot compile for its host with XLA.
 
-    The wheel for TPUs is: `jit_compile=True` fails there beside the TPU.
+    The wheel for TPUs cannot: it compiles for the TPU alone.
     """
     if keras.backend.backend() != "tensorflow":
         return False
-    return has_package("tensorflow-tpu")
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True, autograph=False)
+    def double(x):
+        return x + x
+
+    try:
+        with tf.device("CPU:0"):
+            double(tf.constant(1.0))
+    except tf.errors.OpError:  # no compiler for the host is registered
+        return True
+    return False
 
 
 _is_dividing = ContextVar("_is_dividing", default=False)

@@ -10,7 +10,7 @@ import keras
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.backend import target
+from tiny_gpt.runtime.backend import form, target
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import current_precision
 from tiny_gpt.training.replicas import copy_weights
@@ -43,7 +43,7 @@ class CompiledModel:
             self.model = experiment.model.build()
             compile_gpt(self.model, experiment.train, self.replicas)
             self.initial = state_of(self.model)
-        self.asked = experiment.model.build() if self.replicas else self.model
+        self.asked = _build(experiment) if self.replicas else self.model
         self.evaluation = CompiledEvaluation(
             experiment.evaluation,
             self.asked,
@@ -63,7 +63,7 @@ class CompiledModel:
         """Evaluates the trained run and ends its record, with its own model."""
         if self.replicas:
             copy_weights(self.model, self.asked)
-        own = setup.experiment.model.build()
+        own = _build(setup.experiment)
         copy_weights(self.asked, own)
         return setup.finish(self.asked, self.evaluation, own)
 
@@ -115,6 +115,14 @@ def _keep(key: Any, compiled: CompiledModel) -> None:
         _kept[key] = compiled
         while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)
+
+
+def _build(experiment: Experiment) -> keras.Model:
+    """Returns a model that is asked, and not trained."""
+    model = experiment.model.build()
+    if not form().has_xla:  # Keras would compile its predictions all the same
+        model.jit_compile = False
+    return model
 
 
 def forget_models() -> None:

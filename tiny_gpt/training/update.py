@@ -3,6 +3,7 @@
 import keras
 
 from tiny_gpt.experiment import TrainConfig
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.training.replicas import (
     LOSS_METRIC,
@@ -14,7 +15,7 @@ from tiny_gpt.training.replicas import (
 def compile_gpt(
     model: keras.Model, config: TrainConfig, placement: Placement | None = None
 ) -> None:
-    """Compiles a model for next-token prediction, with XLA on both backends.
+    """Compiles a model for next-token prediction, with XLA where there is one.
 
     The loss is the mean cross-entropy over all tokens, nats per token. If
     windows have weights, it is the weighted mean.
@@ -37,7 +38,7 @@ def compile_gpt(
         loss=keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, reduction="mean_with_sample_weight"
         ),
-        jit_compile=True,
+        jit_compile=form().has_xla,
     )
     model.optimizer.build(model.trainable_variables)
 

@@ -1,0 +1,326 @@
+"""Every program compiled for TPUs and GPUs that are not there.
+
+Question  Do the real compilers of XLA take every program, and does it fit?
+Run       make test-tpu-compile, make test-gpu-compile; by hand, that is
+          python -m benchmarks.accelerators.compiled tpu docs/runs/accelerators
+Time      about 20 minutes for TPUs, 15 for GPUs, on two CPU cores
+Needs     the compilers: libtpu (1.6 GB installed), NVIDIA's plugin (0.6 GB)
+
+Checked of each program: it compiles, it needs less memory than the device has,
+what an epoch takes it gives back in the same memory, batches that are divided
+are summed across devices, and under float32 no number has 16 bits. The checks
+themselves are checked on programs that must fail them.
+
+This is no run. It shows neither speed nor results: not the rounding of a TPU's
+exp and log, not which kernels a GPU would choose, no dispatch, no transfer.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from benchmarks.accelerators.described import CHIPS, devices_of, set_up
+
+if __name__ == "__main__":
+    set_up(sys.argv[1])
+
+import jax
+import jax.numpy as jnp
+import pandas as pd
+from jax.sharding import SingleDeviceSharding
+
+from benchmarks.accelerators.programs import NAMES, Case, Programs
+from experiments import four_languages, triangle
+from tiny_gpt.runtime import results_folder
+from tiny_gpt.runtime.backend import building_for, memory_needed
+from tiny_gpt.runtime.commits import current_commit
+from tiny_gpt.runtime.environment import describe_environment, set_precision
+from tiny_gpt.training.seed_batches import seeds_that_fit, share_runs
+
+BUILDS = {
+    "3.1, quick": (triangle.STUDY, "quick", "sparse_a_to_c"),
+    "3.1, paper": (triangle.STUDY, "paper", "sparse_a_to_c"),
+    "3.2, paper": (four_languages.STUDY, "paper", "sparse_pairs"),
+}
+# Chips for which all programs of section 3.1 are compiled.
+WHOLE = {"tpu": ("v5e-1", "v5e-4", "v2-8", "v6e-1"), "gpu": ("T4", "two T4")}
+PARTLY = {"tpu": (), "gpu": ("L4", "A100", "H100")}
+OF_3_2 = {"tpu": ("v5e-1",), "gpu": ("T4", "L4", "A100", "H100")}
+DIVIDED_3_2 = {"tpu": ("v2-8",), "gpu": ("two T4",)}
+PACKED = {"tpu": ("v5e-1", "v2-8"), "gpu": ("T4", "H100")}
+SEEDS = 10
+MANY = 10_000  # seeds; more than fit anywhere
+EXACT = "operand_precision={highest,highest}"
+QUICKLY, WHOLLY = "O0", "O2"  # compiled with little effort, as when it runs
+
+
+def wanted(kind: str) -> Iterator[tuple[str, str, str]]:
+    """Yields chip, experiment and program of each compilation."""
+    for chip in WHOLE[kind]:
+        for name in NAMES:
+            if name != "divided epoch" or len(devices_of(chip)) > 1:
+                yield chip, "3.1, paper", name
+    for chip in PARTLY[kind]:
+        for name in ("epoch", "epoch of many seeds", "exact evaluation"):
+            yield chip, "3.1, paper", name
+    for chip in (*WHOLE[kind][:1], *PARTLY[kind]):
+        yield chip, "3.1, quick", "epoch"
+        yield chip, "3.1, quick", "epoch of many seeds"
+    for chip in OF_3_2[kind]:
+        yield chip, "3.2, paper", "epoch"
+        yield chip, "3.2, paper", "exact evaluation"
+    for chip in DIVIDED_3_2[kind]:
+        yield chip, "3.2, paper", "divided epoch"
+
+
+class Builder:
+    """Builds programs for chips, each experiment once for a chip."""
+
+    def __init__(self, kind: str):
+        self._kind = kind
+        self._kept: dict[tuple[str, str], Programs] = {}
+
+    def case(self, chip: str, build: str, name: str, seeds: int) -> Case:
+        """Returns a program with arguments on the chip."""
+        devices = devices_of(chip)
+        programs = self._programs(chip, build, devices[0])
+        with building_for(self._kind):
+            return programs.case(name, seeds, devices)
+
+    def gflop(self, build: str, name: str, seeds: int) -> float:
+        """Returns 1e9 operations of a program, of its loops one turn.
+
+        They are counted before anything is compiled. A divided epoch has
+        those of the whole batch.
+        """
+        programs = self._programs("", build, None)
+        name = "epoch" if name == "divided epoch" else name
+        with building_for(self._kind):
+            case = programs.case(name, seeds)
+            counts = case.program.lowered(*case.args).cost_analysis()
+        return counts["flops"] / 1e9
+
+    def _programs(self, chip: str, build: str, device: Any) -> Programs:
+        if (chip, build) not in self._kept:
+            study, preset, condition = BUILDS[build]
+            at = None if device is None else SingleDeviceSharding(device)
+            with building_for(self._kind):
+                made = Programs(study.build(preset, condition), at)
+            self._kept[chip, build] = made
+        return self._kept[chip, build]
+
+
+def compile_case(
+    builder: Builder, chip: str, build: str, name: str, seeds: int
+) -> dict[str, Any]:
+    """Compiles a program; returns a row with what it needs, and its faults."""
+    case = builder.case(chip, build, name, seeds)
+    gflop = builder.gflop(build, name, seeds)
+    if name == "divided epoch":
+        gflop /= len(devices_of(chip))
+    row: dict[str, Any] = {
+        "chip": chip,
+        "build": build,
+        "program": name,
+        "seeds": seeds,
+        "gflop": gflop,
+        "roofline_ms": 1e12 * gflop / CHIPS[chip].rate,
+    }
+    start = time.perf_counter()
+    try:
+        compiled = case.program.lowered(*case.args).compile()
+    except jax.errors.JaxRuntimeError as error:
+        message = " ".join(str(error).split())[:200]
+        return row | {"fault": message}
+    kind = CHIPS[chip].kind
+    analysis = compiled.memory_analysis()
+    text = compiled.as_text()
+    needed, memory = memory_needed(compiled), CHIPS[chip].memory
+    sums = text.count(" all-reduce(") + text.count(" all-reduce-start(")
+    row |= {
+        "arguments_mb": analysis.argument_size_in_bytes / 1e6,
+        "temporary_mb": analysis.temp_size_in_bytes / 1e6,
+        "aliased_mb": analysis.alias_size_in_bytes / 1e6,
+        "needed_mb": needed / 1e6,
+        "margin_percent": 100 * (1 - needed / memory),
+        "all_reduces": sums,
+        "compile_s": time.perf_counter() - start,
+    }
+    faults = []
+    if needed > memory:
+        faults.append("more memory than there is")
+    if case.num_updates:
+        state = sum(x.size * x.dtype.itemsize for x in _state_of(case))
+        if analysis.alias_size_in_bytes < state:
+            faults.append("the state is copied")
+    if (case.name == "divided epoch") != bool(sums):
+        faults.append(f"{sums} sums across devices")
+    num_products = len(re.findall(r"= \S+ (?:convolution|dot)\(", text))
+    if kind == "tpu" and (text.count(EXACT) < num_products or not num_products):
+        faults.append(f"{text.count(EXACT)} of {num_products} products exact")
+    if "bf16[" in text:
+        faults.append("numbers of 16 bits under float32")
+    return row | {"fault": "; ".join(faults)}
+
+
+def _state_of(case: Case) -> list[Any]:
+    return jax.tree.leaves(case.args[0])
+
+
+def packs(builder: Builder, kind: str) -> list[dict]:
+    """Compiles the largest batches of seeds that are allowed."""
+    rows = []
+    for chip in PACKED[kind]:
+        memory = CHIPS[chip].memory
+        device: Any = SimpleNamespace(
+            platform=kind, memory_stats=lambda m=memory: {"bytes_limit": m}
+        )
+        for build in ("3.1, quick", "3.1, paper"):
+            one = builder.case(chip, build, "epoch", 1)
+            needed = memory_needed(one.program.lowered(*one.args).compile())
+            most = seeds_that_fit(needed, MANY, device)
+            row = compile_case(
+                builder, chip, build, "epoch of many seeds", most
+            )
+            row["program"] = "as many seeds as fit"
+            if len(share_runs(most + 1, None, most, 1)) != 2:
+                row["fault"] += "one seed more is not split"
+            rows.append(row)
+            tell(row)
+    return rows
+
+
+def must_fail(kind: str, chip: str) -> dict[str, bool]:
+    """Tells of programs that must fail whether they were found."""
+    at = SingleDeviceSharding(devices_of(chip)[0])
+
+    def shape(n: int, dtype: str = "float32") -> Any:
+        return jax.ShapeDtypeStruct((n, n), dtype, sharding=at)
+
+    def is_refused(function: Any, *args: Any) -> bool:
+        try:
+            compiled = jax.jit(function).lower(*args).compile()
+        except Exception:  # whatever the compiler raises
+            return True
+        return memory_needed(compiled) > CHIPS[chip].memory
+
+    def grows(x: Any) -> Any:
+        return (x[:, None, :] * x[None]).cumsum(0).cumsum(1)
+
+    found = {
+        "a program that is too large": is_refused(grows, shape(8192)),
+        "a function that only a CPU has": is_refused(
+            lambda x: jnp.linalg.eig(x)[0], shape(64)
+        ),
+    }
+    if kind == "tpu":
+        found |= roundings(chip)
+    return found
+
+
+def roundings(chip: str) -> dict[str, bool]:
+    """Tells whether each precision is what a TPU's compiler makes of it."""
+    texts = {}
+    for effort in (QUICKLY, WHOLLY):
+        for precision in ("default", "float32"):
+            set_precision(precision)
+            jax.config.update("jax_optimization_level", effort)
+            case = Builder("tpu").case(chip, "3.1, quick", "forward", 1)
+            lowered = case.program.lowered(*case.args)
+            texts[effort, precision] = lowered.compile().as_text()
+    return {
+        "products that are not exact": EXACT not in texts[QUICKLY, "default"],
+        "bfloat16 by default": "bf16[" in texts[WHOLLY, "default"],
+        "no bfloat16 in float32": "bf16[" not in texts[WHOLLY, "float32"],
+    }
+
+
+def tell(what: dict[str, Any]) -> None:
+    """Prints a row."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def draw(rows: pd.DataFrame) -> str:
+    """Writes a table of compilations in Markdown."""
+    head = "| device | experiment | program | seeds | needs, MB | free, % "
+    head += "| GFLOP per update | at least, ms per update |\n"
+    lines = [head, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"]
+    for row in rows.to_dict("records"):
+        is_training = "epoch" in row["program"] or "seeds" in row["program"]
+        is_training |= row["program"] == "fit step"
+        work = [f"{row['gflop']:.3g}", f"{row['roofline_ms']:.3g}"]
+        if row["fault"]:
+            continue
+        cells = [
+            *(row[key] for key in ("chip", "build", "program", "seeds")),
+            f"{row['needed_mb']:,.0f}",
+            f"{row['margin_percent']:.0f}",
+            *(work if is_training else ("", "")),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |\n")
+    return "".join(lines)
+
+
+def main() -> None:
+    """Compiles everything, and ends with 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("tpu", "gpu"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", help="one chip")
+    options = parser.parse_args()
+    set_precision("float32")
+    builder, rows = Builder(options.kind), []
+    for chip, build, name in wanted(options.kind):
+        if options.only not in (None, chip):
+            continue
+        seeds = 1
+        if name == "epoch of many seeds":  # dealt to the devices
+            seeds = -(-SEEDS // len(devices_of(chip)))
+        rows.append(compile_case(builder, chip, build, name, seeds))
+        tell(rows[-1])
+    if options.only is None:
+        rows += packs(builder, options.kind)
+    controls = must_fail(options.kind, rows[0]["chip"])
+    tell(controls)
+    table = pd.DataFrame(rows)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    path = options.folder / f"{options.kind}.csv"
+    table.to_csv(path, index=False, float_format="%.4g")
+    results_folder.write_text(path.with_suffix(".md"), draw(table))
+    manifest = {
+        "command": f"make test-{options.kind}-compile",
+        "commit": current_commit(),
+        "precision": "float32",
+        "controls": controls,
+        "versions": _versions(),
+        "environment": describe_environment(),
+    }
+    results_folder.write_text(
+        options.folder / f"{options.kind}.json",
+        json.dumps(manifest, indent=2) + "\n",
+    )
+    faults = table[table["fault"] != ""]
+    if len(faults) or not all(controls.values()):
+        sys.exit(f"Faults:\n{faults.to_string()}\n{controls}")
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata as metadata
+
+    names = (
+        *("jax", "jaxlib", "keras", "libtpu"),
+        *("jax-cuda12-plugin", "nvidia-cuda-nvcc-cu12"),
+    )
+    found = {d.metadata["Name"]: d.version for d in metadata.distributions()}
+    return {name: found[name] for name in names if name in found}
+
+
+if __name__ == "__main__":
+    main()
