@@ -31,6 +31,13 @@ NEWEST_VENV ?= .venv-newest
 # be on PATH and not work.
 COLAB_VENV ?= .venv-colab
 COLAB_PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python; do "$$each" -c "" 2>/dev/null && { echo "$$each"; break; }; done)
+# Of test-tpu-compile, test-gpu-compile and test-tf-tpu: compilers for devices
+# that are not here, each in an environment of its own of 1.7 to 2.7 GB.
+TPU_VENV ?= .venv-tpu-compiler
+COLAB_TPU_VENV ?= .venv-colab-tpu-compiler
+GPU_VENV ?= .venv-gpu-compiler
+TF_TPU_VENV ?= .venv-tf-tpu
+JAX_VERSION = $(shell sed -n 's/^jax==//p' constraints.txt)
 
 # Of lock: extras that targets install. What CUDA needs is left to torch, jax
 # and tensorflow, which need different versions of it.
@@ -49,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +121,19 @@ test-newest:  ## a few tests and one run, with the newest versions
 	KERAS_BACKEND=jax $(NEWEST_VENV)/bin/python -m pytest tests/models/test_fast_cpu.py
 	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --store $(NEWEST_VENV)/store --out $(NEWEST_VENV)/triangle
 
+test-tpu-compile: $(TPU_VENV)/compiler $(COLAB_TPU_VENV)/compiler  ## compile every program for TPUs, without one (9 minutes)
+	$(TPU_VENV)/bin/python -m benchmarks.accelerators.compiled tpu "$(or $(OUT),results/accelerators)"
+	$(COLAB_TPU_VENV)/bin/python -m benchmarks.accelerators.compiled tpu "$(or $(OUT),results/accelerators)/colab" --only v5e-1
+
+test-gpu-compile: $(GPU_VENV)/compiler  ## the same for GPUs (6 minutes)
+	$(GPU_VENV)/bin/python -m benchmarks.accelerators.compiled gpu "$(or $(OUT),results/accelerators)"
+
+test-tf-tpu: $(TF_TPU_VENV)/wheel  ## TensorFlow's wheel for TPUs, without one (2 minutes)
+	KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=2 TPU_LIBRARY_PATH=/nonexistent $(TF_TPU_VENV)/bin/python -m pytest -m tf_tpu tests/training/test_tensorflow_tpu.py
+
+test-precision: $(VENV)/test  ## do verdicts survive the rounding of GPUs and TPUs? (two hours)
+	$(BIN)/python -m benchmarks.accelerators.precision "$(or $(OUT),docs/runs/precision)"
+
 lock:  ## constraints.txt anew: the newest versions that PYTHON can have
 	rm -rf $(NEWEST_VENV)
 	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/pip
@@ -137,7 +157,7 @@ notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
 
 clean:  ## remove what was set up, not results
-	rm -rf $(VENV) $(COLAB_VENV) $(NEWEST_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(COLAB_VENV) $(NEWEST_VENV) $(TPU_VENV) $(COLAB_TPU_VENV) $(GPU_VENV) $(TF_TPU_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -161,6 +181,27 @@ $(VENV)/test: $(VENV)/pip setup.cfg constraints.txt
 # Beside the others: 240 MB that one target needs.
 $(VENV)/ray: $(VENV)/test
 	$(INSTALL) --editable '.[ray,remote]'
+	@touch $@
+
+$(TPU_VENV)/compiler: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(TPU_VENV)
+	$(TPU_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,tpu]'
+	@touch $@
+
+$(COLAB_TPU_VENV)/compiler: setup.cfg notebooks/colab.txt
+	$(or $(COLAB_PYTHON),$(PYTHON)) -m venv $(COLAB_TPU_VENV)
+	$(COLAB_TPU_VENV)/bin/python -m pip install --quiet --constraint notebooks/colab.txt --editable '.[lab,jax]' libtpu==0.0.23.1
+	@touch $@
+
+$(GPU_VENV)/compiler: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,jax]'
+	$(GPU_VENV)/bin/python -m pip install --quiet --no-deps jax-cuda12-plugin==$(JAX_VERSION) jax-cuda12-pjrt==$(JAX_VERSION) nvidia-cuda-nvcc-cu12
+	@touch $@
+
+$(TF_TPU_VENV)/wheel: setup.cfg
+	$(PYTHON) -m venv $(TF_TPU_VENV)
+	$(TF_TPU_VENV)/bin/python -m pip install --quiet --editable '.[lab,tf-tpu,test]'
 	@touch $@
 
 $(COLAB_VENV)/colab: setup.cfg notebooks/colab.txt

@@ -2,10 +2,12 @@
 
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +121,76 @@ def test_installing_leaves_jax_and_numpy_alone(path):
     assert pins == ["^(jax|jaxlib|libtpu|numpy)=="]
     for command in re.findall(r"^\s*[%!]pip install.*$", code, re.M):
         assert "--constraint pins.txt" in command
+
+
+@pytest.fixture
+def stranger(monkeypatch, tmp_path):
+    """Runs the first cell of a notebook in an empty folder.
+
+    Returns its error and the commands that it would have run.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    commands = []
+
+    def start(path):
+        shell = InteractiveShell()
+        shell.system = commands.append
+        shell.register_magic_function(
+            lambda line: commands.append(f"pip {line}"), magic_name="pip"
+        )
+        result = shell.run_cell(read_cells(path, "code")[0].source)
+        return result.error_in_exec, commands
+
+    return start
+
+
+@pytest.mark.filterwarnings("ignore:To exit")  # of IPython, which goes on
+@each_notebook
+def test_a_stranger_without_the_project_is_told_in_a_line(path, stranger):
+    error, commands = stranger(path)
+    assert isinstance(error, SystemExit)  # the cells below do not run
+    assert "run this cell again" in str(error)
+    assert "\n" not in str(error)
+    assert not commands
+
+
+@each_notebook
+def test_a_stranger_can_bring_the_project_as_a_zip(path, stranger, tmp_path):
+    with zipfile.ZipFile("tiny_gpt-main.zip", "w") as archive:
+        archive.write(ROOT / "setup.cfg", "tiny_gpt-main/setup.cfg")
+    error, (pins, install) = stranger(path)
+    assert error is None
+    assert pins.endswith("> pins.txt")
+    if path.stem == "callbacks_in_your_project":
+        assert '"tiny_gpt-main.zip[examples]"' in install
+        assert Path.cwd() == tmp_path
+    else:
+        assert '--editable ".[lab,remote]"' in install
+        assert Path.cwd() == tmp_path / "tiny_gpt-main"
+
+
+def test_the_callbacks_can_be_brought_as_a_wheel(stranger):
+    Path("tiny_gpt-0.1.0-py3-none-any.whl").touch()
+    (path,) = (p for p in PATHS if p.stem == "callbacks_in_your_project")
+    error, (_, install) = stranger(path)
+    assert error is None
+    assert '"tiny_gpt-0.1.0-py3-none-any.whl[examples]"' in install
+
+
+@pytest.mark.parametrize("kind", ["tpu", "gpu"])
+def test_our_bounds_admit_what_colab_has(kind):
+    """Else installing would change jax or numpy, or be a conflict."""
+    lists = {"tpu": "colab.txt", "gpu": "colab_gpu.txt"}
+    text = (ROOT / "notebooks" / lists[kind]).read_text()
+    setup = (ROOT / "setup.cfg").read_text()
+    bounds = dict(re.findall(r"^\s+([a-z]+)>=([\d.]+)$", setup, re.M))
+    bounds["jax"] = re.search(r"^jax = jax>=([\d.]+)$", setup, re.M)[1]
+    there = dict(re.findall(r"^([a-z]+)[=~]=([\d.]+)$", text, re.M))
+    assert {"jax", "keras", "numpy", "pandas"} <= set(there)
+    for name, version in there.items():
+        if name in bounds:
+            numbers = [
+                tuple(map(int, v.split("."))) for v in (bounds[name], version)
+            ]
+            assert numbers[0] <= numbers[1], (name, version)

@@ -198,8 +198,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tpu",
         metavar="WHICH",
-        help="TensorFlow: local, or the name or host:port of a TPU (default "
-        "with --devices tpu: local)",
+        help="TensorFlow: local, or the name of a TPU VM (default with "
+        "--devices tpu: local)",
     )
     parser.add_argument(
         "--seeds-per-batch",

@@ -11,6 +11,7 @@ from rich.progress import (
     TextColumn,
 )
 
+from tiny_gpt.commands.live_figure import LiveFigure
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.report.typeset import format_duration
@@ -34,7 +35,9 @@ def time_left(num_done: int, num_left: int, seconds: float) -> str:
 
 
 class Reporter:
-    """Shows one live line per condition; in a file or notebook, some lines.
+    """Shows one live line per condition; in a file, some lines.
+
+    In a notebook it shows a figure that grows, and the time left.
 
     Args:
         console: where to write.
@@ -43,6 +46,7 @@ class Reporter:
     def __init__(self, console: Console):
         self.console = console
         self.is_live = console.is_terminal and not console.is_jupyter
+        self.figure = LiveFigure() if console.is_jupyter else None
         self._lines: list[Line] = []
         self._num_done = 0  # epochs since the start
         self._start: float | None = None  # that of the second epoch
@@ -62,6 +66,8 @@ class Reporter:
 
     def __exit__(self, *exception: object) -> None:
         self._live.stop()
+        if self.figure is not None:
+            self.figure.show(self.title(self.count(0)), is_last=True)
 
     def condition(
         self, experiment: Experiment, num_seeds: int, label: str = ""
@@ -82,10 +88,23 @@ class Reporter:
         self.count(0)
         return self._lines[-1]
 
+    def title(self, left: str) -> str:
+        """Returns what is above the figure of a notebook."""
+        return f"{self.num_completed} of {self.num_epochs} epochs, {left}"
+
+    @property
+    def num_completed(self) -> int:
+        """Epochs that are there."""
+        return sum(line.num_completed for line in self._lines)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of all runs."""
+        return sum(line.total for line in self._lines)
+
     def count(self, num_epochs: int) -> str:
         """Counts epochs that were trained; returns the time left in words."""
-        completed = sum(line.num_completed for line in self._lines)
-        total = sum(line.total for line in self._lines)
+        completed, total = self.num_completed, self.num_epochs
         now = time.perf_counter()
         if self._start is not None:
             self._num_done += num_epochs
@@ -131,7 +150,7 @@ class Line:
         num_epochs = self._experiment.train.num_epochs
         self._update(seed, num_epochs, state)
         left = self._reporter.count(0 if was_there else num_epochs)
-        if not self._reporter.is_live:
+        if not self._reporter.is_live and self._reporter.figure is None:
             self._log(
                 f"{self._label}  {state}{'' if was_there else f'  {left}'}"
             )
@@ -160,7 +179,11 @@ class Line:
         state = f"loss {logs['loss']:.3f}  accuracy {scores or 'not yet'}"
         self._update(seed, epoch, f"seed {seed}  {state}")
         left = self._reporter.count(1)
-        if self._reporter.is_live:
+        figure = self._reporter.figure
+        if figure is not None:
+            figure.add(self._label, seed, epoch, found)
+            figure.show(self._reporter.title(left))
+        if self._reporter.is_live or figure is not None:
             return
         num_epochs = self._experiment.train.num_epochs
         now = time.perf_counter()

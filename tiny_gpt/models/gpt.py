@@ -120,6 +120,23 @@ class GPTConfig:
         """Width of the residual stream, D = H K."""
         return self.num_heads * self.head_dim
 
+    def count_operations(self, num_windows: int) -> int:
+        """Returns the operations of the products of one update.
+
+        A multiplication and an addition are two. The gradient takes twice
+        what the forward pass takes. Softmax, norms and Adam are left out.
+
+        Args:
+            num_windows: windows of T tokens in a batch.
+        """
+        width = self.hidden_dim
+        projections = 4 * width * width
+        feed_forward = 2 * width * self.intermediate_ratio * width
+        attention = 2 * self.sequence_length * width
+        per_token = self.num_layers * (projections + feed_forward + attention)
+        per_token += width * (self.vocabulary_size + self.num_unused_classes)
+        return 3 * 2 * per_token * num_windows * self.sequence_length
+
     def build(self) -> keras.Model:
         """Builds the network.
 

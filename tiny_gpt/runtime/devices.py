@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import keras
 
 from tiny_gpt.runtime.checks import check_choice, has_package
+from tiny_gpt.runtime.settings import reserve_gpu_memory
 
 KINDS = ("auto", "cpu", "gpu", "tpu")
-CONNECTION_TIMEOUT_S = 10.0
-# A name as Google Cloud allows it, and host:port as TensorFlow writes it.
-TPU_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-TPU_ADDRESS = re.compile(r"(?:grpc://)?(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
+TPU_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")  # as Google Cloud allows it
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ def choose_devices(
     Args:
         kind: "auto", "cpu", "gpu" or "tpu".
         num_devices: how many; None for all of that kind.
-        tpu: TensorFlow only: "local", the name of a TPU, or "host:port";
-            None for the local one, if `kind` is "tpu".
+        tpu: TensorFlow only: "local" or the name of a TPU VM; None for the
+            local one, if `kind` is "tpu".
 
     Returns:
         The devices.
@@ -181,6 +178,7 @@ def _no_such_device(kind: str, reason: str, remedy: str) -> ValueError:
 def _choose_for_jax(kind, num_devices, asked) -> Placement:
     import jax
 
+    reserve_gpu_memory()
     if kind == "auto":
         found = jax.devices()
     else:
@@ -252,8 +250,8 @@ def _choose_tpu(num_devices, tpu: str, asked) -> Placement:
         strategy = tf.distribute.TPUStrategy(resolver)
     except Exception as error:  # of the network, of Google Cloud, of the TPU
         raise ValueError(
-            "A TPU must be 'local', or a name or host:port that can be "
-            f"reached and is free. Received: tpu={tpu!r}, which says: "
+            "A TPU must be 'local', or the name of one that can be reached "
+            f"and is free. Received: tpu={tpu!r}, which says: "
             f"{_in_a_line(error)}"
         ) from error
     devices = tuple(d.name for d in tf.config.list_logical_devices("TPU"))
@@ -266,7 +264,7 @@ def _choose_tpu(num_devices, tpu: str, asked) -> Placement:
 
 
 def _check_tpu(tpu: str) -> None:
-    """Refuses a TPU that could only fail later, or make us wait for ever."""
+    """Refuses a TPU that could only fail later."""
     import tensorflow as tf
 
     if tpu == "local":
@@ -281,22 +279,12 @@ def _check_tpu(tpu: str) -> None:
                 "'tiny_gpt[tpu]'",
             )
         return
-    if TPU_NAME.fullmatch(tpu):
-        return
-    address = TPU_ADDRESS.fullmatch(tpu)
-    if address is None or int(address["port"]) > 65535:
+    if not TPU_NAME.fullmatch(tpu):
         raise ValueError(
-            "`tpu` must be 'local', the name of a TPU, or an address "
-            f"host:port. Received: tpu={tpu!r}"
+            "`tpu` must be 'local' or the name of a TPU VM. Addresses "
+            "host:port were those of TPU nodes, which Google has ended. "
+            f"Received: tpu={tpu!r}"
         )
-    where = address["host"], int(address["port"])
-    try:
-        socket.create_connection(where, CONNECTION_TIMEOUT_S).close()
-    except OSError as error:
-        raise ValueError(
-            "A TPU must be one that can be reached from here; check address, "
-            f"firewall and whether it runs. Received: tpu={tpu!r} ({error})"
-        ) from error
 
 
 def _in_a_line(error: BaseException) -> str:
