@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.tiny_runs import TINY
+from tiny_gpt.training.compiled_runs import CompiledPrograms
 from tiny_gpt.training.epoch_program import EpochProgram, check_trainable
+from tiny_gpt.training.run_setup import set_up_run
+from tiny_gpt.training.train_batch import epoch_batches
 
 if keras.backend.backend() != "jax":
     pytest.skip("programs of whole epochs need JAX", allow_module_level=True)
@@ -132,3 +136,16 @@ def test_a_model_of_two_outputs_is_refused():
     )
     with pytest.raises(ValueError, match="one output"):
         check_trainable(model)
+
+
+def test_the_memory_of_a_call_has_the_state_and_the_batches():
+    setup = set_up_run(TINY, 0)
+    programs = CompiledPrograms(setup)
+    batches = epoch_batches(setup, 0)
+    state = list(programs.initial)
+    needed = programs.epoch(1).num_bytes(state, *batches)
+    arguments = [*state, *batches[:3]]
+    assert needed >= sum(np.asarray(x).nbytes for x in arguments)
+    shapes = programs.epoch(1).shapes(state, *batches[:3])
+    assert [x.shape for x in shapes[0]] == [x.shape for x in state]
+    assert [x.shape for x in shapes[1:4]] == [x.shape for x in batches[:3]]

@@ -143,7 +143,7 @@ def choose_making(
     check_packs(options, placement)
     set_precision(options.precision)
     make_deterministic()
-    is_cpu = placement.kind == "cpu" and options.devices != "gpu"
+    is_cpu = form(placement.kind).platform == "cpu" and options.devices != "gpu"
     kind = options.executor or (on_cpu if is_cpu else "threads")
     if options.executor is None and options.backend != "jax":
         # There one model trains at a time.

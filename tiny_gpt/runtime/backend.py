@@ -35,14 +35,21 @@ class Form:
         has_thread_per_run: whether each run has a thread; else many runs are
             one batch of a program.
         compiler_options: of XLA, for `lowered.compile` of JAX.
-        has_xla: whether XLA compiles what is called beside `fit`.
     """
 
     platform: str
     has_fast_layers: bool
     has_thread_per_run: bool
     compiler_options: Mapping[str, Any]
-    has_xla: bool = True
+
+    @property
+    def has_xla(self) -> bool:
+        """Whether XLA compiles what is called beside `fit`.
+
+        On TensorFlow the first call compiles something, after which devices
+        can no longer be chosen.
+        """
+        return not _lacks_xla()
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,6 @@ def form(platform: str | None = None) -> Form:
         has_fast_layers=is_jax_on_cpu and not _is_dividing.get(),
         has_thread_per_run=is_jax_on_cpu,
         compiler_options=CPU_OPTIONS if is_jax_on_cpu else {},
-        has_xla=not _lacks_xla(),
     )
 
 

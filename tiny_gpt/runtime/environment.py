@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.devices import Placement, choose_devices
 
@@ -103,7 +104,7 @@ def make_deterministic() -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        if tf.config.list_physical_devices("GPU"):
+        if form().platform == "gpu":
             tf.config.experimental.enable_op_determinism()
 
 
