@@ -255,7 +255,7 @@ def draw(rows: pd.DataFrame) -> str:
     for row in rows.to_dict("records"):
         is_training = "epoch" in row["program"] or "seeds" in row["program"]
         is_training |= row["program"] == "fit step"
-        work = [f"{row['gflop']:.3g}", f"{row['roofline_ms']:.3g}"]
+        work = [f"{row[key]:,.4g}" for key in ("gflop", "roofline_ms")]
         if row["fault"]:
             continue
         cells = [

@@ -14,8 +14,10 @@ import keras
 import numpy as np
 import pytest
 
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("a wheel of TensorFlow", allow_module_level=True)
+from tiny_gpt.runtime.checks import has_package
+
+if not has_package("tensorflow-tpu"):
+    pytest.skip("needs the wheel for TPUs", allow_module_level=True)
 
 import tensorflow as tf
 
