@@ -1,13 +1,17 @@
 """TPUs and GPUs that are described to the compilers, and not there.
 
-Memory, rate and bandwidth are the vendors' published figures. A TPU multiplies
-bfloat16; a product in float32 ("highest") takes six passes, so its rate is a
-sixth. GPUs multiply float32 without TF32 at the rate given here.
+Rates and bandwidths are the makers' figures (`runtime.rates`). The memory of a
+GPU is about what such a device leaves to programs, a little less than the GB in
+its name; JAX takes a share of it (`runtime.settings`).
 """
 
 import os
 from dataclasses import dataclass, field
 from typing import Any
+
+from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.rates import RATES
+from tiny_gpt.runtime.settings import GPU_MEMORY
 
 # Before JAX is imported.
 TPU_SETTINGS = {
@@ -26,7 +30,6 @@ GPU_SETTINGS = {
     "XLA_FLAGS": "--xla_gpu_autotune_level=0 "
     "--xla_gpu_enable_triton_gemm=false",
 }
-PASSES = 6
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Chip:
         kind: "tpu" or "gpu".
         topology: what JAX's compiler is told.
         memory: bytes of one device.
-        rate: float32 products, FLOP a second of one device.
+        rate: operations a second of one device, in float32.
         options: of the topology.
         description: of a GPU, for XLA.
     """
@@ -49,10 +52,16 @@ class Chip:
     options: dict[str, Any] = field(default_factory=dict)
     description: str = ""
 
+    @property
+    def usable(self) -> float:
+        """Bytes of one device that JAX may use."""
+        share = float(GPU_MEMORY) if self.kind == "gpu" else 1.0
+        return share * self.memory
+
 
 ALONE = {"chips_per_host_bounds": (1, 1, 1)}
-V5E, V6E = 197e12 / PASSES, 918e12 / PASSES
-V2 = 46e12 / 2 / PASSES  # a core is half a chip of 46 TFLOP/s, with 8 GB
+V5E, V6E = RATES["TPU v5 lite"], RATES["TPU v6 lite"]
+V2 = RATES["TPU v2"]
 
 
 def _gpu(capability, processors, lanes, threads, shared, one, rest) -> str:
@@ -98,11 +107,13 @@ CHIPS = {
     "v5e-4": Chip("tpu", "v5e:2x2", 16e9, V5E),
     "v2-8": Chip("tpu", "v2:2x2", 8e9, V2),
     "v6e-1": Chip("tpu", "v6e:1x1", 32e9, V6E, ALONE),
-    "T4": Chip("gpu", "1x1x1", 15.6e9, 8.1e12, description=T4),
-    "two T4": Chip("gpu", "1x1x2", 15.6e9, 8.1e12, description=T4),
-    "L4": Chip("gpu", "1x1x1", 23.6e9, 30.3e12, description=L4),
-    "A100": Chip("gpu", "1x1x1", 42.3e9, 19.5e12, description=A100),
-    "H100": Chip("gpu", "1x1x1", 85e9, 66.9e12, description=H100),
+    "T4": Chip("gpu", "1x1x1", 15.6e9, RATES["Tesla T4"], description=T4),
+    "two T4": Chip("gpu", "1x1x2", 15.6e9, RATES["Tesla T4"], description=T4),
+    "L4": Chip("gpu", "1x1x1", 23.6e9, RATES["NVIDIA L4"], description=L4),
+    "A100": Chip(
+        "gpu", "1x1x1", 42.3e9, RATES["NVIDIA A100"], description=A100
+    ),
+    "H100": Chip("gpu", "1x1x1", 85e9, RATES["NVIDIA H100"], description=H100),
 }
 _kept: dict[str, Any] = {}  # some versions crash once a topology is freed
 
@@ -124,6 +135,7 @@ def devices_of(name: str) -> list[Any]:
     Args:
         name: one of `CHIPS`.
     """
+    check_choice("chip", name, tuple(CHIPS))
     from jax.experimental import topologies
 
     if name not in _kept:

@@ -41,13 +41,13 @@ class Case:
         name: one of `NAMES`.
         program: the program.
         args: its arguments, `jax.ShapeDtypeStruct`s.
-        num_updates: updates of the optimizer in one call; 0 for none.
+        is_training: whether it updates the state that it is given.
     """
 
     name: str
     program: JaxProgram
     args: tuple[Any, ...]
-    num_updates: int = 0
+    is_training: bool = False
 
 
 class Programs:
@@ -63,7 +63,6 @@ class Programs:
         self._setup = set_up_run(experiment, seed=0)
         self._compiled = CompiledPrograms(self._setup)
         self._model = self._compiled.model
-        self.num_parameters = self._model.count_params()
         self._values = [self._of(v.value) for v in self._model.variables]
 
     def case(self, name: str, num_seeds: int = 4, devices: Any = ()) -> Case:
@@ -112,20 +111,20 @@ class Programs:
 
     def _epoch(self, name: str, num_seeds: int = 1) -> Case:
         lead = (num_seeds,) if num_seeds > 1 else ()
-        *batches, number = epoch_batches(self._setup, 0)
+        *batches, _ = epoch_batches(self._setup, 0)
         args = (
             [self._of(v, lead) for v in self._compiled.initial],
             *(self._of(x, lead) for x in batches),
             self._shape((), "int32"),
         )
         program = self._compiled.epoch(num_seeds).program
-        return Case(name, program, args, number)
+        return Case(name, program, args, is_training=True)
 
     def _divided(self, devices: Any) -> Case:
         epoch = EpochProgram(self._model, 1, devices)
-        *batches, number = epoch_batches(self._setup, 0)
+        *batches, _ = epoch_batches(self._setup, 0)
         shapes = epoch.shapes(self._compiled.initial, *batches)
-        return Case("divided epoch", epoch.program, shapes, number)
+        return Case("divided epoch", epoch.program, shapes, is_training=True)
 
     def _fit_step(self) -> Case:
         model = self._model
@@ -141,7 +140,7 @@ class Programs:
         )
         data = self._ids(size, self._length), self._ids(size, self._length)
         program = JaxProgram(model.train_step, donated=(0,))
-        return Case("fit step", program, (state, data), 1)
+        return Case("fit step", program, (state, data), is_training=True)
 
     def _decoder(self, name: str) -> Case:
         mode = name.removeprefix("decoder, ")

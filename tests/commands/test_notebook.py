@@ -12,7 +12,6 @@ from experiments import four_languages, triangle
 from tiny_gpt.commands import live_figure, notebook
 from tiny_gpt.commands.live_figure import LiveFigure
 from tiny_gpt.commands.notebook import (
-    RATES,
     count_operations,
     least_time,
     sharing,
@@ -20,6 +19,8 @@ from tiny_gpt.commands.notebook import (
 from tiny_gpt.commands.progress import Reporter
 from tiny_gpt.evaluation.evaluate import task_name
 from tiny_gpt.models.gpt import GPTConfig
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.rates import RATES, rate_of
 from tiny_gpt.training.run_setup import set_up_run
 
 # One update, as XLA counts its program (docs/runs/accelerators).
@@ -58,8 +59,22 @@ def test_a_run_has_the_operations_of_all_its_updates():
     assert count_operations(TINY) == updates * one
 
 
-def test_the_least_time_is_that_of_the_products():
-    said = least_time(four_languages.STUDY, 1, "TPU v5 lite")
+@pytest.fixture
+def on(monkeypatch):
+    """Makes the environment name devices that are not here."""
+
+    def place(kind, name, count=1):
+        devices = ["cpu: cpu", *[f"{kind}: {name}"] * count]
+        monkeypatch.setattr(
+            notebook, "describe_environment", lambda _: {"devices": devices}
+        )
+        return Placement(kind, (name,) * count)
+
+    return place
+
+
+def test_the_least_time_is_that_of_the_products(on):
+    said = least_time(four_languages.STUDY, 1, on("tpu", "TPU v5 lite"))
     operations = count_operations(
         four_languages.STUDY.build("paper", "sparse_pairs")
     )
@@ -70,23 +85,32 @@ def test_the_least_time_is_that_of_the_products():
     )
 
 
-def test_devices_share_the_work_and_a_gpu_is_known_by_its_name():
-    one = least_time(triangle.STUDY, 8, "Tesla T4")
-    assert "8 seeds" in one
-    half = least_time(triangle.STUDY, 4, "Tesla T4")
-    two = least_time(triangle.STUDY, 8, "Tesla T4", num_devices=2)
-    assert half.split("least ")[1].split(" on")[0] in two
-    assert "NVIDIA H100 80GB HBM3." in least_time(
-        triangle.STUDY, 1, "NVIDIA H100 80GB HBM3"
+def test_devices_share_the_work(on):
+    one = least_time(triangle.STUDY, 4, on("gpu", "Tesla T4"))
+    two = least_time(triangle.STUDY, 8, on("gpu", "Tesla T4", 2))
+    assert "8 seeds" in two
+    assert one.split("least ")[1].split(" on")[0] in two
+    assert two.endswith("on 2 Tesla T4.")
+
+
+@pytest.mark.parametrize("kind", ["cpu", "NVIDIA L40S", "TPU v5"])
+def test_a_device_that_is_not_known_is_not_guessed(on, kind):
+    assert rate_of(kind) is None
+    assert least_time(triangle.STUDY, 2, on("gpu", kind)) == (
+        f"How long 2 seeds of the preset paper would take on a {kind} is not "
+        "known."
     )
 
 
-def test_a_device_that_is_not_known_is_not_guessed():
-    said = least_time(triangle.STUDY, 2, "cpu")
-    assert said == (
-        "How long 2 seeds of the preset paper would take on a cpu is not known."
-    )
-    assert len(RATES) == len(set(RATES))
+def test_a_device_is_known_by_its_first_words():
+    assert rate_of("NVIDIA A100-SXM4-40GB") == RATES["NVIDIA A100"]
+    assert rate_of("NVIDIA H100 80GB HBM3") == RATES["NVIDIA H100"]
+    assert rate_of("NVIDIA L4") == RATES["NVIDIA L4"]
+
+
+def test_no_seeds_have_no_time(on):
+    with pytest.raises(ValueError, match="at least 1"):
+        least_time(triangle.STUDY, 0, on("gpu", "Tesla T4"))
 
 
 def test_runs_are_shared_through_drive_if_it_is_mounted(monkeypatch, tmp_path):
@@ -123,7 +147,7 @@ def test_a_figure_grows_while_it_trains(drawn, monkeypatch):
     figure.show("4 of 4 epochs", is_last=True)
     monkeypatch.setattr(live_figure, "LEAST_S", 0.0)
     monkeypatch.setattr(live_figure, "SHARE", np.inf)
-    for i in range(12):
+    for i in range(5):
         figure.add(f"more {i}", 0, 1, {"A->B": 0.5})
     figure.show("many", is_last=True)
     figure.show("many")  # now it is never too soon
@@ -131,6 +155,8 @@ def test_a_figure_grows_while_it_trains(drawn, monkeypatch):
     assert len(sizes) == 4
     assert sizes[2][0] > sizes[1][0]  # two rows of panels
     assert sizes[2][1] > sizes[1][1]  # four columns
+    corner = drawn[2][-60:, sizes[2][1] // 2 : -200, :3]
+    assert (corner == 1).all()  # no frame without a curve
 
 
 def test_a_command_in_a_notebook_shows_the_figure(drawn):
@@ -147,3 +173,17 @@ def test_a_command_in_a_notebook_shows_the_figure(drawn):
         assert len(drawn) == 1
     assert len(drawn) == 2
     assert console.file.getvalue() == ""  # no lines beside it
+
+
+def test_runs_of_other_processes_are_told_in_lines(drawn, monkeypatch):
+    """They are shown when they are finished; there is no curve to draw."""
+    told = []
+    with Reporter(Console(file=io.StringIO(), force_jupyter=True)) as reporter:
+        line = reporter.condition(TINY, 2)
+        monkeypatch.setattr(line, "_log", told.append)
+        line.finish(0, was_there=True)
+        line.finish(1)
+    assert not drawn
+    assert "seed 0 was finished before" in told[0]
+    assert "seed 1 finished" in told[1]
+    assert told[1].endswith("done")

@@ -155,10 +155,14 @@ def test_a_stranger_without_the_project_is_told_in_a_line(path, stranger):
     assert not commands
 
 
+@pytest.mark.parametrize("folder", ["tiny_gpt-main/", ""])
 @each_notebook
-def test_a_stranger_can_bring_the_project_as_a_zip(path, stranger, tmp_path):
+def test_a_stranger_can_bring_the_project_as_a_zip(
+    path, folder, stranger, tmp_path
+):
     with zipfile.ZipFile("tiny_gpt-main.zip", "w") as archive:
-        archive.write(ROOT / "setup.cfg", "tiny_gpt-main/setup.cfg")
+        archive.write(ROOT / "setup.cfg", f"{folder}setup.cfg")
+        archive.writestr("a_project/setup.cfg", "[metadata]\nname = other\n")
     error, (pins, install) = stranger(path)
     assert error is None
     assert pins.endswith("> pins.txt")
@@ -166,8 +170,9 @@ def test_a_stranger_can_bring_the_project_as_a_zip(path, stranger, tmp_path):
         assert '"tiny_gpt-main.zip[examples]"' in install
         assert Path.cwd() == tmp_path
     else:
-        assert '--editable ".[lab,remote]"' in install
-        assert Path.cwd() == tmp_path / "tiny_gpt-main"
+        where = folder.strip("/") or "."
+        assert f'--editable "{where}[lab,remote]"' in install
+        assert Path.cwd() == tmp_path / folder
 
 
 def test_the_callbacks_can_be_brought_as_a_wheel(stranger):

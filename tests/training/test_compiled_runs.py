@@ -1,6 +1,7 @@
 """Tests for compiled_runs.py: what is compiled once, and for how long."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import pytest
@@ -89,3 +90,14 @@ def test_a_second_call_compiles_nothing(monkeypatch):
 
 def test_numbers_are_rounded_up_to_a_multiple():
     assert [round_up(n, 8) for n in (0, 1, 8, 9)] == [0, 8, 8, 16]
+
+
+def test_a_thread_builds_for_what_the_programs_are_built_for(monkeypatch):
+    """Batches of seeds are built by the thread that first needs one."""
+    monkeypatch.undo()  # the real ones
+    with backend.building_for("gpu"):
+        programs = programs_for(setup())
+    with ThreadPoolExecutor(1) as pool:
+        epoch = pool.submit(programs.epoch, 2).result()
+    assert epoch.program._target.platform == "gpu"
+    assert programs_for(setup()) is not programs

@@ -66,7 +66,8 @@ class LiveFigure:
         figure = Figure(
             figsize=(1 + 2.7 * columns, 0.6 + 2.2 * rows), layout="constrained"
         )
-        axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        axes = list(grid.flat)
         mappings = list(
             dict.fromkeys(m for p in self._panels.values() for m, _ in p)
         )
@@ -82,9 +83,9 @@ class LiveFigure:
                 )
             ax.set_title(label, fontsize=9)
             ax.set(xlabel="Epoch", ylim=(-0.03, 1.03))
-        for ax in list(axes)[len(labels) :]:
-            ax.set_axis_off()
-        next(iter(figure.axes)).set_ylabel("Accuracy (fraction of words)")
+        for ax in axes[len(labels) :]:
+            ax.remove()
+        axes[0].set_ylabel("Accuracy (fraction of words)")
         names = [m.replace("->", " → ") for m in shown]
         figure.legend(
             list(shown.values()),

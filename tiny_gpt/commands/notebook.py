@@ -5,23 +5,14 @@ from typing import Any
 
 from tiny_gpt.commands.study import Study
 from tiny_gpt.report.typeset import format_duration
+from tiny_gpt.runtime.checks import check_whole
+from tiny_gpt.runtime.devices import Placement
+from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.runtime.rates import rate_of
 from tiny_gpt.training.run_setup import set_up_run
 
 # Where Google Colab mounts Google Drive.
 DRIVE = Path("/content/drive/MyDrive")
-# True float32, FLOP a second, of the makers' figures: a TPU multiplies
-# bfloat16, and takes six passes for float32.
-RATES = {
-    "TPU v2": 46e12 / 2 / 6,  # a core is half a chip
-    "TPU v3": 123e12 / 2 / 6,
-    "TPU v4": 275e12 / 6,
-    "TPU v5 lite": 197e12 / 6,
-    "TPU v6 lite": 918e12 / 6,
-    "Tesla T4": 8.1e12,
-    "NVIDIA L4": 30.3e12,
-    "NVIDIA A100": 19.5e12,
-    "NVIDIA H100": 66.9e12,
-}
 
 
 def sharing() -> list[str]:
@@ -39,8 +30,7 @@ def sharing() -> list[str]:
 def least_time(
     study: Study,
     num_seeds: int,
-    device_kind: str,
-    num_devices: int = 1,
+    placement: Placement,
     conditions: tuple[str, ...] = (),
     preset: str = "paper",
 ) -> str:
@@ -53,24 +43,37 @@ def least_time(
     Args:
         study: what is run.
         num_seeds: runs of each condition.
-        device_kind: as JAX names it, e.g. "TPU v5 lite" or "Tesla T4".
-        num_devices: devices that share the work.
+        placement: the devices that share the work.
         conditions: some of the study's; all by default.
         preset: one of the study's.
+
+    Raises:
+        ValueError: if `num_seeds` is below 1.
     """
-    rate = next((r for k, r in RATES.items() if device_kind.startswith(k)), 0)
+    check_whole("num_seeds", num_seeds, 1)
+    kind = _kind_of(placement)
+    rate, count = rate_of(kind), placement.num_devices
     runs = f"{num_seeds} seed{'s' * (num_seeds > 1)} of the preset {preset}"
-    if not rate:
-        return f"How long {runs} would take on a {device_kind} is not known."
+    if rate is None:
+        return f"How long {runs} would take on a {kind} is not known."
     operations = sum(
         count_operations(study.build(preset, condition))
         for condition in conditions or study.conditions
     )
-    seconds = num_seeds * operations / rate / num_devices
+    seconds = num_seeds * operations / rate / count
     return (
-        f"{runs[0].upper()}{runs[1:]} would train for at least "
-        f"{format_duration(seconds)} on {num_devices} {device_kind}."
+        f"{runs} would train for at least {format_duration(seconds)} on "
+        f"{count} {kind}."
     )
+
+
+def _kind_of(placement: Placement) -> str:
+    """Returns the name of the first device, e.g. "TPU v5 lite"."""
+    devices = describe_environment(placement)["devices"]
+    assert isinstance(devices, list)
+    names = [text.split(": ", 1) for text in devices]
+    found = (name for kind, name in names if kind.lower() == placement.kind)
+    return next(found, placement.kind)
 
 
 def count_operations(experiment: Any) -> int:

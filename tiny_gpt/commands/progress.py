@@ -150,7 +150,7 @@ class Line:
         num_epochs = self._experiment.train.num_epochs
         self._update(seed, num_epochs, state)
         left = self._reporter.count(0 if was_there else num_epochs)
-        if not self._reporter.is_live and self._reporter.figure is None:
+        if not self._reporter.is_live:
             self._log(
                 f"{self._label}  {state}{'' if was_there else f'  {left}'}"
             )

@@ -230,7 +230,9 @@ def _start(sent: Sequence[Any], start: tuple[str, str], precision: str) -> Any:
     # Before keras is imported, and JAX is used.
     os.environ["KERAS_BACKEND"], os.environ["NPROC"] = start
     from tiny_gpt.runtime.environment import make_deterministic, set_precision
+    from tiny_gpt.runtime.settings import reserve_gpu_memory
 
+    reserve_gpu_memory()
     set_precision(precision)
     make_deterministic()
     import ray

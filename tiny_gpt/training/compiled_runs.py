@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.runtime.backend import (
+    Snapshot,
+    building_for,
+    compile_for_model,
+    target,
+)
 from tiny_gpt.training.compiled_model import CompiledModel, numerics, shape_of
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_files import state_of
@@ -46,16 +51,18 @@ class CompiledPrograms:
         self.forward = compile_for_model(
             self.model, lambda x: self.model(x, training=False)
         )
-        self._devices = devices
+        self._devices, self._target = devices, target()
         self._epochs: dict[int, EpochProgram] = {}
 
     def epoch(self, num_runs: int) -> EpochProgram:
         """Returns the epoch program of a seed batch; built once per size."""
         with self._lock:
             if num_runs not in self._epochs:
-                self._epochs[num_runs] = EpochProgram(
-                    self.model, num_runs, self._devices
-                )
+                # A thread may be the first to ask, which has no target.
+                with building_for(self._target.platform, self._target.rewrite):
+                    self._epochs[num_runs] = EpochProgram(
+                        self.model, num_runs, self._devices
+                    )
             return self._epochs[num_runs]
 
     def start(self, setup: RunSetup) -> list[np.ndarray]:
