@@ -130,8 +130,8 @@ def compare(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
     exact, *others = frames
     rows = [["claim", *frames], ["---"] * (1 + len(frames))]
     for claim, entry in decided[exact].items():
-        words = [decided[name][claim]["verdict"] for name in others]
-        rows.append([entry["title"], entry["verdict"], *words])
+        words = [_word(decided[name][claim]) for name in others]
+        rows.append([entry["title"], _word(entry), *words])
     places = [f"{s.name}/{c}" for s in STUDIES for c in s.conditions]
     level = corrected_level(0.95, len(places) * len(others))
     evidences = {n: evidence_on(m, level) for n, m in frames.items()}
@@ -155,6 +155,12 @@ def compare(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
         )
         more.append([place, *means, *differences])
     return _markdown(rows), _markdown(more)
+
+
+def _word(entry: dict[str, Any]) -> str:
+    """Returns a verdict, or that its runs are not all there."""
+    is_missing = entry["because"].startswith("Runs are missing")
+    return "(runs are missing)" if is_missing else entry["verdict"]
 
 
 def judge(folder: Path) -> None:
