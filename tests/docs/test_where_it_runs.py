@@ -39,7 +39,7 @@ def test_nothing_was_wrong_with_a_compilation(where):
     assert (table["margin_percent"] > 0).all()
     manifest = json.loads((FOLDERS[where] / f"{kind}.json").read_text())
     assert all(manifest["controls"].values())
-    assert len(manifest["controls"]) == (2 if kind == "gpu" else 5)
+    assert len(manifest["controls"]) == (1 if kind == "gpu" else 5)
     assert "dirty" not in manifest["commit"]
     drawn = (FOLDERS[where] / f"{kind}.md").read_text()
     assert drawn.count("\n") == 2 + len(table)
