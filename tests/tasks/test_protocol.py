@@ -133,7 +133,8 @@ SUMS = Experiment(
         dropout=0.0,
         normalization="pre",
     ),
-    TrainConfig(num_epochs=40, batch_size=10, learning_rate=0.01),
+    # 40 epochs end between 0.4 and 0.85, by the seed and by rounding.
+    TrainConfig(num_epochs=80, batch_size=10, learning_rate=0.01),
     EvaluationConfig("cached", 8, 0, 4, exact_demonstrations=(0,)),
 )
 
@@ -150,8 +151,8 @@ def test_a_task_of_ones_own_is_learned_and_asked(found):
     curves = frame[frame["tier"] == "all"]
     asked = {"loss", "weight_norm", *SUMS.evaluation.metrics}
     assert set(curves["metric"]) == asked  # no floor is known
-    assert (curves.groupby(["mapping", "metric"]).size() == 40).all()
-    last = frame[frame["epoch"] == 40].set_index(["mapping", "tier", "metric"])
+    assert (curves.groupby(["mapping", "metric"]).size() == 80).all()
+    last = frame[frame["epoch"] == 80].set_index(["mapping", "tier", "metric"])
     for label in SIGN:
         value = last["value"][label]
         assert value["seen_sentences", "accuracy_aligned"] > 0.5  # chance 1/7
