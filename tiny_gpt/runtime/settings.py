@@ -6,8 +6,8 @@ Only the choice of the backend replaces what the user has set.
 import os
 from pathlib import Path
 
-# JAX takes this share of a GPU's memory when it starts, 0.75 unless told.
-# The network of section 3.2 needs all of that on a T4, 11.7 GB.
+# JAX takes this share of a GPU's memory when it starts, 0.75 unless told. The
+# network of section 3.2 needs 11.7 GB of a T4, which is all of that.
 GPU_MEMORY = "0.92"
 
 
