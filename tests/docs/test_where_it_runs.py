@@ -43,3 +43,10 @@ def test_nothing_was_wrong_with_a_compilation(where):
     assert "dirty" not in manifest["commit"]
     drawn = (FOLDERS[where] / f"{kind}.md").read_text()
     assert drawn.count("\n") == 2 + len(table)
+
+
+def test_the_roundings_on_the_page_are_those_of_the_runs():
+    rows = rows_between("### The rounding of GPUs and TPUs", "\n## ")
+    lines = (ROOT / "docs/runs/precision/table.md").read_text().splitlines()
+    assert len(rows) > 5
+    assert set(rows) <= set(lines)
