@@ -38,9 +38,10 @@ from jax.sharding import SingleDeviceSharding
 from benchmarks.accelerators.programs import NAMES, Case, Programs
 from experiments import four_languages, triangle
 from tiny_gpt.runtime import results_folder
-from tiny_gpt.runtime.backend import building_for, memory_needed
+from tiny_gpt.runtime.backend import building_for
 from tiny_gpt.runtime.commits import current_commit
 from tiny_gpt.runtime.environment import describe_environment, set_precision
+from tiny_gpt.runtime.programs import memory_needed
 from tiny_gpt.training.seed_batches import seeds_that_fit, share_runs
 
 BUILDS = {

@@ -14,7 +14,7 @@ from tiny_gpt.evaluation.evaluate import GRADIENT_WINDOWS
 from tiny_gpt.evaluation.every_sentence import BATCH_SIZE
 from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
 from tiny_gpt.experiment import Experiment
-from tiny_gpt.runtime.backend import JaxProgram
+from tiny_gpt.runtime.programs import JaxProgram
 from tiny_gpt.training.compiled_runs import CompiledPrograms
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_setup import set_up_run

@@ -78,7 +78,8 @@ class Watch:
         import keras
 
         from tiny_gpt.callbacks import recorder
-        from tiny_gpt.runtime import backend, files
+        from tiny_gpt.runtime import files
+        from tiny_gpt.runtime.programs import JaxProgram
         from tiny_gpt.training import run_setup
         from tiny_gpt.training.epoch_program import EpochProgram
         from tiny_gpt.training.run_files import Record
@@ -126,7 +127,7 @@ class Watch:
             return [Announcer(), *callbacks(self, compiled)]
 
         run_setup.RunSetup.callbacks = announced  # type: ignore
-        before(backend, "_compile", "compiling", "program")
+        before(JaxProgram, "lowered", "compiling", "program")
         before(EpochProgram, "__call__", "stepping", "epoch")
         before(run_setup, "evaluate_exactly", "evaluating", "exactly")
 

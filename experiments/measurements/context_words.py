@@ -10,7 +10,7 @@ from keras import ops
 from tiny_gpt.analysis import contexts as theory
 from tiny_gpt.analysis.loss_floor import Packing
 from tiny_gpt.models.config import ModelConfig
-from tiny_gpt.runtime.backend import compile_for_model
+from tiny_gpt.runtime.programs import compile_for_model
 from tiny_gpt.tasks.translation.languages import split_label
 from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
 from tiny_gpt.training.finished import Trained

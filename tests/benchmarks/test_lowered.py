@@ -16,8 +16,9 @@ from jax.sharding import AbstractMesh
 from benchmarks.accelerators.lowered import faults_of
 from benchmarks.accelerators.programs import NAMES, Programs
 from experiments import four_languages, triangle
-from tiny_gpt.runtime.backend import JaxProgram, building_for
+from tiny_gpt.runtime.backend import building_for
 from tiny_gpt.runtime.environment import set_precision
+from tiny_gpt.runtime.programs import JaxProgram
 
 EXPERIMENTS = {
     "triangle": (triangle.STUDY, "sparse_a_to_c"),

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.accelerators.rounding import MANTISSA_BITS, rounding_to
-from tiny_gpt.runtime.backend import JaxProgram, building_for, form
+from tiny_gpt.runtime.backend import building_for, form
+from tiny_gpt.runtime.programs import JaxProgram
 
 X = np.random.default_rng(0).normal(size=(5, 5)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(5, 5)).astype("float32")

@@ -17,7 +17,7 @@ from tiny_gpt.evaluation.every_sentence import (
 from tiny_gpt.evaluation.greedy import GreedyDecoder
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.initial_weights import initialise_weights
-from tiny_gpt.runtime import backend
+from tiny_gpt.runtime.programs import compile_for_model as compile_it
 from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import all_sentences, build_stream
@@ -169,7 +169,7 @@ def test_prompts_of_one_length_are_compiled_once(monkeypatch):
             traced.append(arguments)
             return function(*arguments)
 
-        return backend.compile_for_model(model, spy)
+        return compile_it(model, spy)
 
     monkeypatch.setattr(every_sentence, "compile_for_model", compile_for_model)
     stream, model = build("words", 30)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.runtime.backend import compile_for_model
+from tiny_gpt.runtime.programs import compile_for_model
 
 _PROGRAMS = weakref.WeakKeyDictionary()
 

@@ -8,7 +8,7 @@ from keras import ops
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.probes import HeadPatch, Reader, Reading
-from tiny_gpt.runtime.backend import compile_for_model
+from tiny_gpt.runtime.programs import compile_for_model
 
 VARIANTS = {
     "published": {},

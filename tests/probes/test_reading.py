@@ -19,7 +19,8 @@ from tests.helpers.probe_models import (
 )
 from tiny_gpt.models import chain
 from tiny_gpt.probes import Patch, Reader, patching_effect
-from tiny_gpt.runtime.backend import Snapshot, form
+from tiny_gpt.runtime.backend import form
+from tiny_gpt.runtime.programs import Snapshot
 
 pytestmark = pytest.mark.backend
 

@@ -13,9 +13,9 @@ from tiny_gpt.runtime.backend import (
     building_for,
     dividing,
     form,
-    memory_needed,
     target,
 )
+from tiny_gpt.runtime.programs import memory_needed
 
 IS_JAX = keras.backend.backend() == "jax"
 pytestmark = pytest.mark.backend

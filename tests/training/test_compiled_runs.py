@@ -9,6 +9,7 @@ import pytest
 from benchmarks.tiny_runs import TINY
 from tiny_gpt.runtime import backend
 from tiny_gpt.runtime.environment import current_precision, set_precision
+from tiny_gpt.runtime.programs import JaxProgram
 from tiny_gpt.training import compiled_runs
 from tiny_gpt.training.compiled_runs import (
     forget_programs,
@@ -81,7 +82,7 @@ def test_the_shapes_asked_for_last_are_kept(made, monkeypatch):
 def test_a_second_call_compiles_nothing(monkeypatch):
     monkeypatch.undo()  # the real ones
     first, compiled = run_seeds(TINY, [1]), []
-    monkeypatch.setattr(backend.JaxProgram, "_compile", compiled.append)
+    monkeypatch.setattr(JaxProgram, "_compile", compiled.append)
     second = run_seeds(TINY, [1])
     assert compiled == []
     for a, b in zip(first, second, strict=True):

@@ -27,8 +27,8 @@ from tiny_gpt.evaluation.gradients import CompiledGradient, GradientsByTask
 from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
 from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
 from tiny_gpt.models.config import ModelConfig
-from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.runtime.checks import check_choice, check_whole
+from tiny_gpt.runtime.programs import Snapshot
 
 # Tiers and kinds of the loss by mapping.
 LOSS_TIERS = ("training_windows", "fresh_windows")

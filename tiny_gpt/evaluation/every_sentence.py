@@ -21,7 +21,7 @@ from tiny_gpt.evaluation.scores import (
     words_right,
 )
 from tiny_gpt.models.stepwise import reading_of
-from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 
 BATCH_SIZE = 420  # questions of one compiled call
 METRICS = (

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from tiny_gpt.callbacks.columns import ALL, Column, column
-from tiny_gpt.runtime.backend import compile_gradient
+from tiny_gpt.runtime.programs import compile_gradient
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, targets, mask
 

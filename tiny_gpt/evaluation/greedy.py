@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tiny_gpt.models.stepwise import CachedBlocks, reading_of
-from tiny_gpt.runtime.backend import Snapshot, compile_for_model
 from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 
 DECODINGS = ("published", "aligned", "cached")
 PADDING_ID = 0

@@ -14,8 +14,8 @@ from tiny_gpt.probes.patches import (
     rows_of_positions,
 )
 from tiny_gpt.probes.reader import Reader, Reading
-from tiny_gpt.runtime.backend import Snapshot
 from tiny_gpt.runtime.checks import check_choice
+from tiny_gpt.runtime.programs import Snapshot
 
 ABLATIONS = ("zero", "mean")
 

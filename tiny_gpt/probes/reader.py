@@ -16,7 +16,7 @@ from tiny_gpt.probes.patches import (
     check_number,
     index_of,
 )
-from tiny_gpt.runtime.backend import Snapshot, compile_for_model
+from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 # Old module -> where its names are now; those of a new name in `RENAMED`.
 MOVED = {
-    "backend": ("runtime.backend",),
+    "backend": ("runtime.backend", "runtime.programs"),
     "decode": ("evaluation.greedy", "models.stepwise"),
     "devices": ("runtime.environment",),
     "epoch_program": ("training.epoch_program",),

@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tiny_gpt.runtime.backend import (
-    Snapshot,
-    building_for,
-    compile_for_model,
-    target,
-)
+from tiny_gpt.runtime.backend import building_for, target
+from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 from tiny_gpt.training.compiled_model import CompiledModel, numerics, shape_of
 from tiny_gpt.training.epoch_program import EpochProgram
 from tiny_gpt.training.run_files import state_of

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.runtime.backend import JaxProgram, dividing, memory_needed
+from tiny_gpt.runtime.backend import dividing
+from tiny_gpt.runtime.programs import JaxProgram, memory_needed
 
 
 class EpochProgram:

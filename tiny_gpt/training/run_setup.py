@@ -31,7 +31,7 @@ from tiny_gpt.metrics.frames import (
     metrics_frame,
 )
 from tiny_gpt.models.initial_weights import initialise_weights
-from tiny_gpt.runtime.backend import Snapshot
+from tiny_gpt.runtime.programs import Snapshot
 from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
 from tiny_gpt.training.windows import ShuffledWindows
