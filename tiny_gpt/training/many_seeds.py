@@ -277,6 +277,7 @@ class _Driver:
             ):
                 done.put(result)
         except BaseException as error:
+            self._is_stopped.set()  # or this thread begins the next ones
             done.put(error)
 
 
