@@ -31,10 +31,10 @@ if __name__ == "__main__" and {"tpu", "gpu"} & set(sys.argv[1:2]):
     set_up(sys.argv[1])
 
 import jax
-import jax.numpy as jnp
 import pandas as pd
 from jax.sharding import SingleDeviceSharding
 
+from benchmarks.accelerators.must_fail import EXACT, must_fail
 from benchmarks.accelerators.programs import NAMES, Case, Programs
 from experiments import four_languages, triangle
 from tiny_gpt.runtime import results_folder
@@ -57,8 +57,6 @@ DIVIDED_3_2 = {"tpu": ("v2-8",), "gpu": ("two T4",)}
 PACKED = {"tpu": ("v5e-1", "v2-8"), "gpu": ("T4", "H100")}
 SEEDS = 10
 MANY = 10_000  # seeds; more than fit anywhere
-EXACT = "operand_precision={highest,highest}"
-QUICKLY, WHOLLY = "O0", "O2"  # compiled with little effort, as when it runs
 
 
 def wanted(kind: str) -> Iterator[tuple[str, str, str]]:
@@ -202,49 +200,6 @@ def packs(builder: Builder, kind: str) -> list[dict]:
             rows.append(row)
             tell(row)
     return rows
-
-
-def must_fail(kind: str, chip: str) -> dict[str, bool]:
-    """Tells of programs that must fail whether they were found."""
-    at = SingleDeviceSharding(devices_of(chip)[0])
-
-    def shape(n: int, dtype: str = "float32") -> Any:
-        return jax.ShapeDtypeStruct((n, n), dtype, sharding=at)
-
-    def is_refused(function: Any, *args: Any) -> bool:
-        try:
-            compiled = jax.jit(function).lower(*args).compile()
-        except (jax.errors.JaxRuntimeError, NotImplementedError):
-            return True
-        return memory_needed(compiled) > CHIPS[chip].usable
-
-    def grows(x: Any) -> Any:
-        return (x[:, None, :] * x[None]).cumsum(0).cumsum(1)
-
-    found = {"a program that is too large": is_refused(grows, shape(8192))}
-    if kind == "tpu":
-        found["a function that a TPU lacks"] = is_refused(
-            lambda x: jnp.linalg.eig(x)[0], shape(64)
-        )
-        found |= roundings(chip)
-    return found
-
-
-def roundings(chip: str) -> dict[str, bool]:
-    """Tells whether each precision is what a TPU's compiler makes of it."""
-    texts = {}
-    for effort in (QUICKLY, WHOLLY):
-        for precision in ("default", "float32"):
-            set_precision(precision)
-            jax.config.update("jax_optimization_level", effort)
-            case = Builder("tpu").case(chip, "3.1, quick", "forward", 1)
-            lowered = case.program.lowered(*case.args)
-            texts[effort, precision] = lowered.compile().as_text()
-    return {
-        "products that are not exact": EXACT not in texts[QUICKLY, "default"],
-        "bfloat16 by default": "bf16[" in texts[WHOLLY, "default"],
-        "no bfloat16 in float32": "bf16[" not in texts[WHOLLY, "float32"],
-    }
 
 
 def tell(what: dict[str, Any]) -> None:

@@ -44,9 +44,7 @@ def programs_of(experiment, preset, platform):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize(
-    "preset", ["quick", pytest.param("paper", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("preset", ["quick", "paper"])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_program_can_be_compiled_elsewhere(
     experiment, preset, platform, name, float32

@@ -65,9 +65,7 @@ def on(monkeypatch):
 
     def place(kind, name, count=1):
         devices = ["cpu: cpu", *[f"{kind}: {name}"] * count]
-        monkeypatch.setattr(
-            notebook, "describe_environment", lambda _: {"devices": devices}
-        )
+        monkeypatch.setattr(notebook, "list_devices", lambda: devices)
         return Placement(kind, (name,) * count)
 
     return place

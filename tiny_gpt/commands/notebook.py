@@ -7,7 +7,7 @@ from tiny_gpt.commands.study import Study
 from tiny_gpt.report.typeset import format_duration
 from tiny_gpt.runtime.checks import check_whole
 from tiny_gpt.runtime.devices import Placement
-from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.runtime.environment import list_devices
 from tiny_gpt.runtime.rates import rate_of
 from tiny_gpt.training.run_setup import set_up_run
 
@@ -69,9 +69,7 @@ def least_time(
 
 def _kind_of(placement: Placement) -> str:
     """Returns the name of the first device, e.g. "TPU v5 lite"."""
-    devices = describe_environment(placement)["devices"]
-    assert isinstance(devices, list)
-    names = [text.split(": ", 1) for text in devices]
+    names = [text.split(": ", 1) for text in list_devices() if ": " in text]
     found = (name for kind, name in names if kind.lower() == placement.kind)
     return next(found, placement.kind)
 

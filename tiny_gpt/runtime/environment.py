@@ -166,7 +166,7 @@ def describe_environment(
         }
     return {
         "backend": keras.backend.backend(),
-        "devices": _devices(),
+        "devices": list_devices(),
         **used,
         "memory": _memory(),
         "precision": current_precision(),
@@ -178,7 +178,8 @@ def describe_environment(
     }
 
 
-def _devices() -> list[str]:
+def list_devices() -> list[str]:
+    """Returns kind and name of each device, e.g. "tpu: TPU v5 lite"."""
     if keras.backend.backend() == "jax":
         import jax
 
