@@ -21,7 +21,7 @@ TPU_SETTINGS = {
     "TPU_WORKER_HOSTNAMES": "localhost",
     # Or a second process fails on the first one's lock.
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    # The same memory as with more effort, in a tenth of the time.
+    # A tenth of the time. More effort may need another amount of memory.
     "JAX_OPTIMIZATION_LEVEL": "O0",
 }
 GPU_SETTINGS = {
