@@ -15,6 +15,7 @@ from tiny_gpt.tasks.translation.task import Translation
 
 TaskT = TypeVar("TaskT", bound=Task)
 CLIPPINGS = ("global", "per_replica")
+OPTIMIZERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TrainConfig:
             pre-training mixture.
         batch_size: windows per update, B; the last batch of an epoch is
             smaller.
-        learning_rate: of Adam.
+        learning_rate: of the optimizer.
         clipnorm: largest norm of each variable's gradient (not of all
             together), as in Keras and as published; None for no clipping.
         clipping: "global" clips the gradient of the whole batch, so the
@@ -40,10 +41,13 @@ class TrainConfig:
         loss_drop_window: epochs over which that fall is measured.
         weight_decay: share of each variable, times the learning rate, that an
             update takes away, decoupled from the gradient as in AdamW; 0, as
-            in the paper, is Adam.
+            in the paper, for none.
+        optimizer: "adam", as published, or "sgd": plain gradient descent on
+            each batch, without momentum, as in the proof of Sinha 2024,
+            prop. 1. Gradients are clipped for both, see `clipnorm`.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or a choice unknown.
     """
 
     num_epochs: int = 100
@@ -55,6 +59,7 @@ class TrainConfig:
     min_loss_drop: float = 0.1
     loss_drop_window: int = 5
     weight_decay: float = 0.0
+    optimizer: str = "adam"
 
     def __post_init__(self):
         for name, least in (
@@ -87,6 +92,7 @@ class TrainConfig:
                 f"Received: weight_decay={decay!r}"
             )
         check_choice("clipping", self.clipping, CLIPPINGS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
 
 
 @dataclass(frozen=True)
@@ -174,15 +180,23 @@ def _names_of(config: Any) -> set[str]:
 def config_of(experiment: Experiment) -> dict[str, Any]:
     """Returns all fields of an experiment, as records and manifests hold them.
 
-    The task's fields are at the same level as the experiment's. Three entries
+    The task's fields are at the same level as the experiment's. Six entries
     were added later and are left out at their first value, so that older
-    files still belong to the same experiment: `weight_decay` if it is 0, the
-    task's class if it is `Translation`, the network's if it is `GPTConfig`.
+    files still belong to the same experiment: `weight_decay` if it is 0,
+    `optimizer` if it is "adam", a translation's `rotates` and
+    `has_target_tag` if they are false, the task's class if it is
+    `Translation`, the network's if it is `GPTConfig`.
     """
     config = dataclasses.asdict(experiment)
     config |= config.pop("task")
     if not experiment.train.weight_decay:
         del config["train"]["weight_decay"]
+    if experiment.train.optimizer == "adam":
+        del config["train"]["optimizer"]
+    if isinstance(experiment.task, Translation):
+        for name in ("rotates", "has_target_tag"):
+            if not config[name]:
+                del config[name]
     if type(experiment.model) is not GPTConfig:
         config["model"]["class"] = _class_of(experiment.model)
     if type(experiment.task) is not Translation:

@@ -18,6 +18,7 @@ CASES = {
         *(f"fit:{n}" for n in (1, 2)),
         "fit_continued:2",
         "fit_per_replica:2",
+        *(f"fit_sgd:{n}" for n in (1, 2)),
         "fit_unclipped:1",
     ],
 }

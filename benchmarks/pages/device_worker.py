@@ -129,6 +129,9 @@ ACTIONS = {
     "fit": fit,
     "fit_continued": fit_continued,
     "fit_per_replica": lambda placement: fit(placement, clipping="per_replica"),
+    "fit_sgd": lambda placement: fit(
+        placement, optimizer="sgd", learning_rate=3.0
+    ),
     "fit_unclipped": lambda placement: fit(placement, clipnorm=None),
 }
 

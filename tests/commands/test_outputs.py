@@ -93,3 +93,15 @@ def test_a_study_may_draw_nothing(drawn, tmp_path):
     path, _ = drawn(draw=lambda evidence, title: None)
     assert path is None
     assert {p.name for p in tmp_path.iterdir()} == {"table_1.md"}
+
+
+def test_the_table_has_a_column_for_each_baseline(drawn, tmp_path):
+    drawn("--conditions", "one", "--seeds", "1")
+    table = (tmp_path / "table_1.md").read_text()
+    headings = [cell.strip() for cell in table.splitlines()[0].split("|")]
+    assert headings[3:7] == ["paper", "chance", "memoriser", "dictionary"]
+    row = [cell.strip() for cell in table.splitlines()[2].split("|")]
+    baselines = TINY.task.baselines()
+    for name in headings[4:7]:
+        expected = f"{100 * baselines[name]['A->C']:.1f}"
+        assert row[headings.index(name)] == expected

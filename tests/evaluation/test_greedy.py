@@ -20,6 +20,7 @@ VARIANTS = {
         "output_activation": None,
     },
     "no_positions": {"positions": "none", "num_layers": 1},
+    "sinusoidal": {"positions": "sinusoidal", "num_layers": 1},
 }
 SIZES = 11, 9  # of the vocabulary and the window
 PROMPTS = np.random.default_rng(7).integers(1, 11, (16, 6))

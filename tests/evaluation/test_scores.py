@@ -6,6 +6,7 @@ import pytest
 from tiny_gpt.evaluation.scores import (
     brier_score,
     exact_match,
+    log_probability_among,
     printed_score,
     rank_of_target,
     word_accuracy,
@@ -95,3 +96,39 @@ def test_equal_probabilities_rank_in_the_middle(num_candidates):
     np.testing.assert_array_equal(
         ranks, np.full((5, 2), num_candidates + 1) / 2
     )
+
+
+def test_log_probability_among_candidates_by_hand():
+    # Classes 0, 2 and 3 have 0.4 together: the right class 0 gets 0.1/0.4,
+    # the right class 3 0.2/0.4. Class 1 does not count.
+    probabilities = np.array([[[0.1, 0.6, 0.1, 0.2]] * 2])
+    values = log_probability_among(
+        probabilities, np.array([[0, 3]]), np.array([0, 2, 3])
+    )
+    np.testing.assert_allclose(values, np.log([[1 / 4, 1 / 2]]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0])
+def test_log_probability_among_equal_candidates(scale):
+    # n candidates share their sum, whatever the others have: -ln n. At 0.0
+    # all have underflowed.
+    probabilities = np.full((5, 2, 11), scale / 11, "float32")
+    values = log_probability_among(
+        probabilities, np.full((5, 2), 4), np.arange(8) + 3
+    )
+    np.testing.assert_allclose(values, -np.log(8), rtol=1e-6)
+
+
+def test_all_classes_as_candidates_change_no_log_probability():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(6), size=(4, 3))
+    target = rng.integers(6, size=(4, 3))
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    among = log_probability_among(probabilities, target, np.arange(6))
+    np.testing.assert_allclose(among, np.log(right[..., 0]), atol=1e-12)
+    fewer = np.unique(target)[:-1]
+    is_there = np.isin(target, fewer)
+    few = log_probability_among(
+        probabilities, np.where(is_there, target, fewer[0]), fewer
+    )
+    assert (few > among)[is_there].all()  # they share more

@@ -225,8 +225,9 @@ def test_layers_are_the_same_in_both_forms(name, batch, monkeypatch):
     assert_same(fast, plain, (weights, x), "float32", keys)
 
 
-def test_the_embedding_layer_is_the_same_in_both_forms():
-    layer = TokenAndPositionEmbedding(7, 9, 6)
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "none"])
+def test_the_embedding_layer_is_the_same_in_both_forms(positions):
+    layer = TokenAndPositionEmbedding(7, 9, 6, positions=positions)
     ids = jnp.asarray(np.random.default_rng(0).integers(0, 7, (20, 9)))
     layer.build(ids.shape)
     weights = [normal(i, *v.shape) for i, v in enumerate(layer.variables)]

@@ -25,6 +25,7 @@ VARIANTS = {
         "num_unused_classes": 0,
     },
     "no_positions": {"positions": "none"},
+    "sinusoidal": {"positions": "sinusoidal"},
 }
 TOKENS = np.random.default_rng(5).integers(0, 11, (2, 7))
 
@@ -70,6 +71,12 @@ def reference_logits(model, config, tokens):
     x = np.asarray(tables[0], "float64")[tokens]
     if config.positions == "learned":
         x = x + tables[1][:length]
+    elif config.positions == "sinusoidal":
+        # Vaswani et al. 2017, sec. 3.4 and 3.5, in complex numbers.
+        rates = 10000.0 ** (-2 * np.arange(width * heads // 2) / x.shape[-1])
+        waves = np.exp(1j * np.outer(np.arange(length), rates))
+        sines = np.stack([waves.imag, waves.real], axis=-1)
+        x = x * np.sqrt(x.shape[-1]) + sines.reshape(length, -1)
     for i in range(config.num_layers):
         block = model.get_layer(f"block_{i}")
         attention = block.attention

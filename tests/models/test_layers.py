@@ -161,6 +161,7 @@ def test_a_block_without_weights_only_normalises(normalization):
     "layer",
     [
         TokenAndPositionEmbedding(3, 4, 2, positions="none"),
+        TokenAndPositionEmbedding(3, 4, 2, positions="sinusoidal"),
         CausalSelfAttention(2, 3, "hidden_dim", 0.1, "logits"),
         TransformerBlock(
             2, 3, 7, "hidden_dim", 0.1, "logits", "post", 1e-3, "relu", "gelu"

@@ -65,6 +65,11 @@ def test_fit_divides_its_batches_on_tensorflow(trained):
     assert_same(trained["tensorflow"], "fit:2", "fit:1")
 
 
+def test_sgd_divides_its_batches_on_tensorflow(trained):
+    # Clipped hard: the sum of clipped gradients would be another.
+    assert_same(trained["tensorflow"], "fit_sgd:2", "fit_sgd:1")
+
+
 def test_a_run_on_several_devices_continues(trained):
     assert_same(trained["tensorflow"], "fit_continued:2", "fit:1")
 

@@ -127,6 +127,9 @@ def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
     config = dataclasses.asdict(TINY)
     config |= config.pop("task")
     assert config["train"].pop("weight_decay") == 0
+    assert config["train"].pop("optimizer") == "adam"
+    assert config.pop("rotates") is False
+    assert config.pop("has_target_tag") is False
     assert config_of(TINY) == config
 
 

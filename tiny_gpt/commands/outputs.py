@@ -29,11 +29,13 @@ def draw(
         for e in plan.experiments
     }
     memorised = f"sparse mapping{'s' * (len(study.sparse) > 1)}"
-    lines, memoriser, chance = {}, {}, {}
+    lines, memoriser, chance, dictionary = {}, {}, {}, {}
     for e in plan.experiments:
         baselines = e.task.baselines()
         memoriser[e.condition] = baselines["memoriser"]
         chance[e.condition] = baselines["chance"]
+        if "dictionary" in baselines:  # not every task has words
+            dictionary[e.condition] = baselines["dictionary"]
         lines[e.condition] = {
             name: max(baselines[kind][m] for m in study.sparse)
             for name, kind in (
@@ -62,6 +64,7 @@ def draw(
             "paper": study.paper_accuracy,
             "chance": chance,
             "memoriser": memoriser,
+            **({"dictionary": dictionary} if dictionary else {}),
         },
     )
     results_folder.write_text(plan.folder / "table_1.md", table)

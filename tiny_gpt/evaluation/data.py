@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -113,4 +113,19 @@ class Data(Protocol):
             Rows (mapping, tier, prompt, metric, value). The mapping is one of
             the task's, or one of its pivots; the tier is in `TIERS`; the prompt
             is a `Prompt.name`.
+        """
+
+
+@runtime_checkable
+class CutAnew(Protocol):
+    """What `Data` may have besides: a text that is cut anew in each epoch."""
+
+    def recut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the windows of one epoch, before they are shuffled.
+
+        Args:
+            rng: source of randomness; it depends on the seed and the epoch.
+
+        Returns:
+            Inputs and targets, of the shapes of `Data.inputs`.
         """

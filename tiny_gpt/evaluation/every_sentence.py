@@ -16,6 +16,7 @@ from tiny_gpt.evaluation.greedy import (
 from tiny_gpt.evaluation.scores import (
     brier_score,
     exact_match,
+    log_probability_among,
     rank_of_target,
     word_accuracy,
     words_right,
@@ -33,6 +34,8 @@ METRICS = (
     "probability",
     "brier_score",
     "rank",
+    "log_probability_in_language",
+    "accuracy_in_language",
 )
 
 
@@ -184,13 +187,19 @@ def score_answers(
     Args:
         answers: answers to N questions, of k words.
         candidates: token ids among which the last token of a right word is
-            ranked.
+            ranked: those of the target language's words.
         mask: words that count, booleans of shape (N, k).
         tokens_per_word: tokens that are right or wrong together.
 
     Returns:
         Value by metric: those of `METRICS`, and "num_words", the number of
         words that count. Exact match is there only if whole answers count.
+        Rank and the scores "..._in_language" compare candidates only, for the
+        last token of a word, teacher-forced: after the right answer so far.
+        `log_probability_in_language` is the mean log-probability of the right
+        one (nats) if they have probability 1 together, and
+        `accuracy_in_language` the share of words whose likeliest candidate is
+        the right one; a tie counts as wrong.
     """
     target, probabilities = answers.target, answers.probabilities
     greedy = words_right(answers.greedy, target, tokens_per_word)
@@ -208,6 +217,10 @@ def score_answers(
         "probability": float(np.exp(by_word[mask]).mean()),
         "brier_score": float(brier_score(of_words, words)[mask].mean()),
         "rank": float(ranks[mask].mean()),
+        "log_probability_in_language": float(
+            log_probability_among(of_words, words, candidates)[mask].mean()
+        ),
+        "accuracy_in_language": word_accuracy(ranks[mask] == 1.0),
         "num_words": float(mask.sum()),
     }
     if (mask == mask[:, :1]).all():

@@ -105,3 +105,28 @@ def rank_of_target(
     others = probabilities[..., candidates]
     better = (others > right).sum(axis=-1)
     return 1 + better + ((others == right).sum(axis=-1) - 1) / 2
+
+
+def log_probability_among(
+    probabilities: np.ndarray, target: np.ndarray, candidates: np.ndarray
+) -> np.ndarray:
+    """Returns the log-probability of the right class among candidates, nats.
+
+    The probabilities of the candidates are divided by their sum first. Each
+    counts as 1.2e-38 at least, the smallest normal float32, so that classes
+    which all underflow share the probability evenly.
+
+    Args:
+        probabilities: shape (..., V).
+        target: right classes, shape (...), each one of the candidates.
+        candidates: classes compared, shape (n,).
+
+    Returns:
+        Nats, at most 0, shape (...).
+    """
+    least = np.finfo("float32").tiny
+    right = np.take_along_axis(probabilities, target[..., None], axis=-1)
+    total = np.maximum(probabilities[..., candidates], least).sum(
+        axis=-1, dtype="float64"
+    )
+    return np.log(np.maximum(right[..., 0], least) / total)

@@ -50,7 +50,12 @@ class GPTConfig:
             published 1/sqrt(H K), "head_dim" for the usual 1/sqrt(K).
         activation: after the first feed-forward Dense layer.
         output_activation: after the second; None is usual, "gelu" published.
-        positions: "learned" or "none".
+        positions: "learned", as published, "sinusoidal" or "none". The second
+            is the fixed table of Vaswani et al. 2017, sec. 3.5, without
+            weights, which is added to the tokens' embeddings times sqrt(D)
+            (their sec. 3.4). Its rows have the norm sqrt(D / 2); that of an
+            initial embedding, drawn in [-0.05, 0.05], is 24 times smaller,
+            and times sqrt(D) at D = 64 three times.
         num_unused_classes: output classes beyond the vocabulary; 1 in the
             paper. Such a class is never a target. If it wins, it counts as a
             wrong word and is fed back as id 0, "unknown" (`greedy.py`); in
@@ -110,7 +115,7 @@ class GPTConfig:
             ("dropout_placement", ("logits", "weights")),
             ("normalization", ("post", "pre")),
             ("logit_scale", ("hidden_dim", "head_dim")),
-            ("positions", ("learned", "none")),
+            ("positions", ("learned", "sinusoidal", "none")),
             ("embedding_gradient", ("dense", "indexed_slices")),
         ):
             check_choice(name, getattr(self, name), choices)

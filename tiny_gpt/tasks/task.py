@@ -96,5 +96,7 @@ class Task(Protocol):
         """Returns accuracies of readers that do not generalise.
 
         By name, and by mapping of `eval_mappings`: "chance" guesses;
-        "memoriser" knows what it has read and guesses the rest.
+        "memoriser" knows what it has read and guesses the rest. A task whose
+        sentences have words may have "dictionary", which knows every word
+        that it has read of the mapping.
         """

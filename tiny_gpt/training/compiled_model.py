@@ -139,6 +139,7 @@ def shape_of(experiment: Experiment) -> tuple[Any, ...]:
         train.batch_size,
         train.clipnorm,
         train.weight_decay,
+        train.optimizer,
         experiment.evaluation.decoding,
         experiment.task.answer_length,
     )

@@ -27,18 +27,17 @@ from tiny_gpt.runtime.devices import Placement
 LOSS_METRIC = "loss_of_windows"
 
 
-@keras.saving.register_keras_serializable(package="tiny_gpt")
-class ClipAfterSum(keras.optimizers.Adam):
-    """Adam that clips each variable's gradient after the replicas' sum.
+class _ClipsSum(keras.optimizers.Optimizer):
+    """The clipping of `ClipAfterSum`, for an optimizer of Keras after it.
 
     TensorFlow sums the gradients of all replicas between clipping (`clipnorm`)
-    and `update_step`, so this clips in the latter. With one replica it is
-    `keras.optimizers.Adam(clipnorm=...)`, and has the same variables.
+    and `update_step`, so this clips in the latter. With one replica it is the
+    optimizer with `clipnorm`, and has the same variables.
 
     Args:
-        learning_rate: as of Adam.
+        learning_rate: as of the optimizer.
         sum_clipnorm: largest norm of each variable's gradient.
-        **kwargs: passed on to `keras.optimizers.Adam`.
+        **kwargs: passed on to the optimizer.
     """
 
     def __init__(self, learning_rate=1e-3, sum_clipnorm=1.0, **kwargs):
@@ -53,6 +52,16 @@ class ClipAfterSum(keras.optimizers.Adam):
 
     def get_config(self):
         return {**super().get_config(), "sum_clipnorm": self.sum_clipnorm}
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class ClipAfterSum(_ClipsSum, keras.optimizers.Adam):
+    """Adam that clips each variable's gradient after the replicas' sum."""
+
+
+@keras.saving.register_keras_serializable(package="tiny_gpt")
+class SGDClipAfterSum(_ClipsSum, keras.optimizers.SGD):
+    """Plain SGD that clips each variable's gradient after that sum."""
 
 
 class MeanOverReplicas(keras.losses.SparseCategoricalCrossentropy):

@@ -17,7 +17,7 @@ from tiny_gpt.callbacks import (
     WeightNorms,
     check_order,
 )
-from tiny_gpt.evaluation.data import Data
+from tiny_gpt.evaluation.data import CutAnew, Data
 from tiny_gpt.evaluation.evaluate import (
     CompiledEvaluation,
     evaluate_exactly,
@@ -188,6 +188,7 @@ def set_up_run(
         config.batch_size,
         int(order_rng.integers(2**63)),
         first_epoch=len(progress.logs),
+        recuts=[p.recut if isinstance(p, CutAnew) else None for p in phases],
     )
     return RunSetup(
         experiment,

@@ -9,7 +9,11 @@ from tiny_gpt.training.replicas import (
     LOSS_METRIC,
     ClipAfterSum,
     MeanOverReplicas,
+    SGDClipAfterSum,
 )
+
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+CLIPPING_SUMS = {"adam": ClipAfterSum, "sgd": SGDClipAfterSum}
 
 
 def compile_gpt(
@@ -30,11 +34,7 @@ def compile_gpt(
         _compile_replicas(model, config, placement)
         return
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            config.learning_rate,
-            clipnorm=config.clipnorm,
-            weight_decay=config.weight_decay or None,
-        ),
+        optimizer=_optimizer(config),
         loss=keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, reduction="mean_with_sample_weight"
         ),
@@ -43,26 +43,27 @@ def compile_gpt(
     model.optimizer.build(model.trainable_variables)
 
 
+def _optimizer(config: TrainConfig, clips_sum: bool = False) -> keras.Optimizer:
+    """Returns the optimizer; its only state with "sgd" is rate and count."""
+    rate, decay = config.learning_rate, config.weight_decay or None
+    if clips_sum and config.clipnorm is not None:
+        kind = CLIPPING_SUMS[config.optimizer]
+        return kind(rate, config.clipnorm, weight_decay=decay)
+    return OPTIMIZERS[config.optimizer](
+        rate, clipnorm=config.clipnorm, weight_decay=decay
+    )
+
+
 def _compile_replicas(
     model: keras.Model, config: TrainConfig, placement: Placement
 ) -> None:
-    rate, clipnorm = config.learning_rate, config.clipnorm
-    decay = config.weight_decay or None
     is_tensorflow = placement.strategy is not None
     clips_sum = is_tensorflow and config.clipping == "global"
-    if clips_sum and clipnorm is not None:
-        optimizer: keras.Optimizer = ClipAfterSum(
-            rate, clipnorm, weight_decay=decay
-        )
-    else:
-        optimizer = keras.optimizers.Adam(
-            rate, clipnorm=clipnorm, weight_decay=decay
-        )
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="mean_with_sample_weight"
     )
     model.compile(
-        optimizer=optimizer,
+        optimizer=_optimizer(config, clips_sum),
         loss=MeanOverReplicas() if is_tensorflow else loss,
         weighted_metrics=[
             keras.metrics.SparseCategoricalCrossentropy(

@@ -1,10 +1,13 @@
 """Batches of windows, in an order that only seed and epoch determine."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+
+# From a source of randomness to the inputs and targets of an epoch.
+Recut = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 class ShuffledWindows(keras.utils.PyDataset):
@@ -20,6 +23,9 @@ class ShuffledWindows(keras.utils.PyDataset):
         batch_size: windows per batch; the last of an epoch is smaller.
         seed: entropy of the order, one integer.
         first_epoch: epoch of the first batch, counted from 0.
+        recuts: for each phase, how its text is cut anew before each epoch, into
+            as many windows, or None if it is not; empty for none at all. The
+            order of the windows is the same with and without.
     """
 
     def __init__(
@@ -29,6 +35,7 @@ class ShuffledWindows(keras.utils.PyDataset):
         batch_size: int,
         seed: int,
         first_epoch: int = 0,
+        recuts: Sequence[Recut | None] = (),
     ):
         super().__init__(workers=0)
         self.steps_per_epoch = math.ceil(len(phases[0][0]) / batch_size)
@@ -37,6 +44,7 @@ class ShuffledWindows(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._seed = seed
         self._first_epoch = first_epoch
+        self._recuts = recuts or [None] * len(phases)
         none = np.empty(0, int)
         self._shuffled: tuple[int, np.ndarray, np.ndarray] = -1, none, none
 
@@ -58,5 +66,8 @@ class ShuffledWindows(keras.utils.PyDataset):
             inputs, targets = self._phases[phase]
             rng = np.random.default_rng([self._seed, epoch])
             order = rng.permutation(len(inputs))
+            recut = self._recuts[phase]
+            if recut is not None:
+                inputs, targets = recut(rng)
             self._shuffled = epoch, inputs[order], targets[order]
         return self._shuffled[1:]

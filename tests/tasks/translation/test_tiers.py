@@ -236,6 +236,8 @@ def test_scores_of_a_uniform_model(kind):
         "probability": size**-per_word,
         "brier_score": 1 - 1 / size,
         "rank": 2.0,
+        "log_probability_in_language": -math.log(3),
+        "accuracy_in_language": 0.0,  # a tie
         "accuracy_aligned": 0.0,
         "exact_match_aligned": 0.0,
         "error_other_language": 1.0,
@@ -268,6 +270,8 @@ def test_scores_of_the_words_of_a_tier(kind):
             "probability": 3 / 4,
             "brier_score": 2 / 4,
             "rank": (3 * 1 + 2.5) / 4,
+            "log_probability_in_language": log_tiny / 4,
+            "accuracy_in_language": 3 / 4,
             "num_words": 4.0,
             "error_other_target_word": 1 / 4,
             **dict.fromkeys(

@@ -11,10 +11,35 @@ from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.prompts import exact_prompts, sample_prompts
 from tiny_gpt.tasks.translation.stream import (
     Stream,
+    cut_windows,
     fresh_windows,
     kinds_of_words,
 )
 from tiny_gpt.tasks.translation.tiers import exact_rows, pivot_rows
+from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
+
+
+def rotate(
+    inputs: np.ndarray, targets: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a text anew, after it was rotated by a random number of tokens.
+
+    What stood before the cut follows the end. All numbers of tokens of the
+    text, none included, are equally likely.
+
+    Args:
+        inputs: windows as from `cut_windows`, shape (N, T).
+        targets: the same, one token later.
+        rng: source of the number.
+
+    Returns:
+        Inputs and targets, of the same shapes.
+    """
+    rows = np.concatenate([inputs[:, :1], targets], axis=1)
+    ids = rows[rows != PADDING_ID]  # a text has none of its own
+    return cut_windows(
+        np.roll(ids, -int(rng.integers(len(ids)))), inputs.shape[1]
+    )
 
 
 @dataclass(frozen=True)
@@ -25,11 +50,14 @@ class TranslationData:
         stream: languages, vocabulary and windows.
         eval_mappings: mappings of the questions.
         pivots: two steps asked one after the other, e.g. "A->B->C".
+        rotates: whether each epoch is cut from the rotated text, see
+            `Translation`. The properties and `windows` are without it.
     """
 
     stream: Stream
     eval_mappings: tuple[str, ...]
     pivots: tuple[str, ...] = ()
+    rotates: bool = False
 
     @property
     def inputs(self) -> np.ndarray:
@@ -45,6 +73,12 @@ class TranslationData:
     def tokens_per_word(self) -> int:
         """Tokens that one word takes: 2 with space marks."""
         return self.stream.vocabulary.tokens_per_word
+
+    def recut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the windows of one epoch, see `CutAnew`."""
+        if not self.rotates:
+            return self.inputs, self.targets
+        return rotate(self.inputs, self.targets, rng)
 
     def windows(self) -> dict[str, Windows]:
         """Returns the windows of each mapping in the stream, see `Data`."""

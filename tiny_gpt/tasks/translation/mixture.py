@@ -20,6 +20,8 @@ LETTERS_DIGITS_PUNCTUATION = "".join(
     for character in LETTERS + string.digits + string.punctuation
     if character not in (SEPARATOR, END)
 )
+# For seven languages of twelve symbols.
+LARGEST_POOL = LETTERS_DIGITS_PUNCTUATION + string.ascii_uppercase
 
 
 @dataclass(frozen=True)

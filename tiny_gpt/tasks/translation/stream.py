@@ -156,6 +156,7 @@ def build_stream(
     kind: str,
     sequence_length: int,
     rng: np.random.Generator,
+    has_target_tag: bool = False,
 ) -> Stream:
     """Draws languages and a corpus, and cuts it into windows.
 
@@ -169,6 +170,7 @@ def build_stream(
         kind: tokenisation, "characters" or "words".
         sequence_length: tokens in a window, T.
         rng: source of randomness.
+        has_target_tag: see `Vocabulary`.
 
     Returns:
         The stream.
@@ -194,7 +196,7 @@ def build_stream(
             mixture.components, component_rngs, strict=True
         )
     }
-    vocabulary = Vocabulary(kind, tuple(languages.values()))
+    vocabulary = Vocabulary(kind, tuple(languages.values()), has_target_tag)
     empty = np.empty((0, sequence_length), "int32")
     stream = Stream(
         mixture,
@@ -234,7 +236,8 @@ def fresh_windows(
         Inputs, targets and places of the targets, each (num_windows, T).
     """
     mixture, sequence_length = stream.mixture, stream.inputs.shape[1]
-    per_pair = tokens_per_pair(mixture, stream.vocabulary.kind)
+    kind, has_tag = stream.vocabulary.kind, stream.vocabulary.has_target_tag
+    per_pair = tokens_per_pair(mixture, kind, has_tag)
     num_pairs = -(-num_windows * (sequence_length + 1) // per_pair)
     component = Component(
         label,
@@ -256,7 +259,8 @@ def kinds_of_words(stream: Stream, places: np.ndarray) -> np.ndarray:
     """
     per_word = stream.vocabulary.tokens_per_word
     num_source = stream.mixture.sentence_length * per_word
-    after = places - num_source - per_word  # 0 at the first answer token
+    between = stream.vocabulary.words_between * per_word
+    after = places - num_source - between  # 0 at the first answer token
     kinds = np.full(places.shape, BETWEEN, "int8")
     kinds[places < num_source] = SOURCE
     kinds[(after >= 0) & (after < num_source)] = ANSWER

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tiny_gpt.analysis.baseline import memorisation_accuracy
+from tiny_gpt.analysis.dictionary import dictionary_accuracy
 from tiny_gpt.analysis.loss_floor import Packing, inferring_floor, told_floor
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.evaluation.greedy import check_fits
@@ -16,6 +17,7 @@ from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.tasks.translation.vocabulary import (
     tokens_per_pair,
+    tokens_per_query,
     tokens_per_word,
     vocabulary_size,
 )
@@ -37,10 +39,19 @@ class Translation:
             `mixture` only in the counts of its components. None for no
             pre-training.
         pivots: two steps asked one after the other, e.g. "A->B->C".
+        rotates: whether the text is rotated by a random number of tokens
+            before each epoch is cut into windows: the pairs keep their order,
+            and the cut falls elsewhere. Losses by mapping and `floors` are
+            those of the text as it is cut without a rotation.
+        has_target_tag: whether each question names the language asked for,
+            `w w w w > C . v v v v |`, so that it is never ambiguous; not
+            published. 2 demonstrations need a `sequence_length` of 34 with
+            sentences of 4 words and tokens "words".
 
     Raises:
         ValueError: if a mapping does not follow from the given ones, a pivot
-            does not name three languages, or the mixtures are not alike.
+            does not name three languages, the mixtures are not alike, or
+            `rotates` or `has_target_tag` is not a bool.
     """
 
     mixture: Mixture
@@ -48,6 +59,8 @@ class Translation:
     tokens: str = "characters"
     pretraining: Mixture | None = None
     pivots: tuple[str, ...] = ()
+    rotates: bool = False
+    has_target_tag: bool = False
 
     def __post_init__(self):
         for label in self.eval_mappings:
@@ -63,6 +76,12 @@ class Translation:
             find_route(f"{steps[1]}->{steps[2]}", self.mixture.given)
         if self.pretraining is not None:
             self._check_alike(self.pretraining)
+        for name in ("rotates", "has_target_tag"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"`{name}` must be True or False. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
 
     def _check_alike(self, first: Mixture) -> None:
         mappings = [
@@ -79,7 +98,7 @@ class Translation:
     @property
     def vocabulary_size(self) -> int:
         """Number of token ids, V."""
-        return vocabulary_size(self.mixture, self.tokens)
+        return vocabulary_size(self.mixture, self.tokens, self.has_target_tag)
 
     @property
     def answer_length(self) -> int:
@@ -104,9 +123,10 @@ class Translation:
         numbers = list(evaluation.exact_demonstrations)
         if evaluation.decoding != "published":
             numbers.append(evaluation.num_demonstrations)
-        pair = tokens_per_pair(self.mixture, self.tokens)
+        form = self.mixture, self.tokens, self.has_target_tag
         for number in numbers:
-            num_prompt = number * pair + pair // 2
+            num_prompt = number * tokens_per_pair(*form)
+            num_prompt += tokens_per_query(*form)
             check_fits(num_prompt, self.answer_length, sequence_length)
 
     def _mixtures(self) -> list[Mixture]:
@@ -116,7 +136,9 @@ class Translation:
 
     def num_windows(self, sequence_length: int) -> tuple[int, ...]:
         """Returns windows per epoch of each phase, see `Task`."""
-        per_pair = tokens_per_pair(self.mixture, self.tokens)
+        per_pair = tokens_per_pair(
+            self.mixture, self.tokens, self.has_target_tag
+        )
         return tuple(
             math.ceil(mixture.num_shown * per_pair / (sequence_length + 1))
             for mixture in self._mixtures()
@@ -132,7 +154,11 @@ class Translation:
         """
         streams = [
             build_stream(
-                mixture, self.tokens, sequence_length, copy.deepcopy(rng)
+                mixture,
+                self.tokens,
+                sequence_length,
+                copy.deepcopy(rng),
+                self.has_target_tag,
             )
             for mixture in self._mixtures()
         ]
@@ -142,12 +168,24 @@ class Translation:
         }
         streams[-1] = replace(streams[-1], sentences=sentences)
         return [
-            TranslationData(stream, self.eval_mappings, self.pivots)
+            TranslationData(
+                stream, self.eval_mappings, self.pivots, self.rotates
+            )
             for stream in streams
         ]
 
     def packing(self, sequence_length: int) -> tuple[Packing, dict[str, int]]:
-        """Returns the layout of pairs in windows, and the pairs by mapping."""
+        """Returns the layout of pairs in windows, and the pairs by mapping.
+
+        Raises:
+            ValueError: if questions name their target language; this layout
+                has no floors yet.
+        """
+        if self.has_target_tag:
+            raise ValueError(
+                "A packing has no place for a target tag. "
+                f"Received: has_target_tag={self.has_target_tag}"
+            )
         packing = Packing(
             self.mixture.alphabet_size,
             self.mixture.sentence_length,
@@ -159,7 +197,9 @@ class Translation:
         }
 
     def floors(self, sequence_length: int) -> dict[str, float]:
-        """Returns the floors "told" and "inferred", see `Task`."""
+        """Returns the floors "told" and "inferred", none with a target tag."""
+        if self.has_target_tag:
+            return {}
         packing, shown = self.packing(sequence_length)
         return {
             "told": told_floor(packing),
@@ -167,14 +207,40 @@ class Translation:
         }
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns accuracies of chance (among target words) and memoriser."""
+        """Returns the baselines over every sentence, see `Task`.
+
+        All know the words of the target language. "memoriser" recalls the
+        sentences of the mapping in the text; "dictionary" recalls its words
+        (`dictionary_accuracy`), held-out ones excepted, and knows that the
+        mapping is one-to-one. Pairs of other mappings do not help, the
+        opposite direction included. The phase that shows more of the mapping
+        counts: both draw the same first sentences.
+        """
+        labels, mixtures = self.eval_mappings, self._mixtures()
         chance = 1 / self.mixture.alphabet_size
+        coverage = {
+            label: max(mixture.coverage(label) for mixture in mixtures)
+            for label in labels
+        }
         return {
-            "chance": dict.fromkeys(self.eval_mappings, chance),
+            "chance": dict.fromkeys(labels, chance),
             "memoriser": {
-                label: memorisation_accuracy(
-                    self.mixture.coverage(label), chance
-                )
-                for label in self.eval_mappings
+                label: memorisation_accuracy(coverage[label], chance)
+                for label in labels
+            },
+            "dictionary": {
+                label: max(_dictionary(mixture, label) for mixture in mixtures)
+                for label in labels
             },
         }
+
+
+def _dictionary(mixture: Mixture, label: str) -> float:
+    shown = mixture.component(label)
+    return dictionary_accuracy(
+        mixture.alphabet_size,
+        mixture.sentence_length,
+        shown.num_pairs,
+        shown.num_held_out,
+        shown.is_distinct,
+    )

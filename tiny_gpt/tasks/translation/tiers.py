@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tiny_gpt.analysis.baseline import bayes_answer
 from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.every_sentence import (
     Answers,
@@ -12,7 +11,14 @@ from tiny_gpt.evaluation.every_sentence import (
     readable_ids,
     score_answers,
 )
-from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
+from tiny_gpt.evaluation.scores import (
+    exact_match,
+    log_probability_among,
+    rank_of_target,
+    word_accuracy,
+    words_right,
+)
+from tiny_gpt.tasks.translation.bayes import bayes_scores
 from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.languages import (
     Mapping,
@@ -23,7 +29,16 @@ from tiny_gpt.tasks.translation.stream import Stream
 
 # Rows of prompts other than the main one: enough to compare prompts.
 SHORT_TIERS = ("all_sentences", "unseen_sentences")
-SHORT_METRICS = ("accuracy_aligned", "log_probability", "probability")
+SHORT_METRICS = (
+    "accuracy_aligned",
+    "log_probability",
+    "probability",
+    "rank",
+    "log_probability_in_language",
+    "accuracy_in_language",
+)
+# Of scrambled mappings, for every prompt.
+COMPOSED_METRICS = ("composed_rank", "composed_log_probability_in_language")
 
 
 def exact_rows(
@@ -37,22 +52,27 @@ def exact_rows(
     The metrics are greedy accuracy and exact match ("..._aligned"), the same
     teacher-forced, mean log-probability of the right word (nats), its mean
     probability, Brier score, mean rank among the words of the target language
-    (1 is best), share of words by kind of error, and number of words. Two
-    more are the probability and accuracy of the exact Bayes predictor, which
-    knows the mappings and the mixture, for the same prompt.
+    (1 is best), log-probability and accuracy among them (teacher-forced, see
+    `score_answers`), share of words by kind of error, and number of words. A
+    scrambled mapping also has rank and log-probability of the word that the
+    given mappings compose to ("composed_..."); for other mappings this is the
+    right word. Two more are the probability and accuracy of the exact Bayes
+    predictor, which knows the mappings and the mixture, for the same prompt;
+    they are left out if the mixture cannot give that prompt.
 
     Args:
         evaluator: model and stream.
         label: mapping of the question.
         prompts: the first gets all tiers and metrics; the others get
-            `SHORT_TIERS`, and `SHORT_METRICS` with the kinds of error.
+            `SHORT_TIERS`, and `SHORT_METRICS` with `COMPOSED_METRICS` and
+            the kinds of error.
         rng: source of randomness; every prompt starts from the same state.
 
     Returns:
         Rows (mapping, tier, prompt, metric, value).
     """
     stream, sentences = evaluator.stream, evaluator.sentences()
-    entropy = int(rng.integers(2**63))
+    entropy, short = int(rng.integers(2**63)), SHORT_METRICS + COMPOSED_METRICS
     rows: list[Row] = []
     for i, prompt in enumerate(prompts):
         again = np.random.default_rng(entropy)
@@ -62,9 +82,9 @@ def exact_rows(
                 continue
             values = score(stream, label, sentences, answers, mask)
             for metric, value in values.items():
-                if not i or metric in SHORT_METRICS or "error" in metric:
+                if not i or metric in short or "error" in metric:
                     rows.append((label, tier, prompt.name, metric, value))
-        for metric, value in _bayes(stream, label, prompt).items():
+        for metric, value in bayes_scores(stream, label, prompt).items():
             rows.append((label, "all_sentences", prompt.name, metric, value))
     return rows
 
@@ -145,9 +165,18 @@ def score(
     candidates = stream.vocabulary.ids(
         language, np.arange(len(language.symbols))
     )
-    values = score_answers(
-        answers, candidates, mask, stream.vocabulary.tokens_per_word
-    )
+    per_word = stream.vocabulary.tokens_per_word
+    values = score_answers(answers, candidates, mask, per_word)
+    if label in stream.scrambled:
+        composed = candidates[stream.composed(label).translate(sentences)]
+        of_words = answers.probabilities[:, per_word - 1 :: per_word]
+        for metric, function in zip(
+            COMPOSED_METRICS,
+            (rank_of_target, log_probability_among),
+            strict=True,
+        ):
+            scores = function(of_words, composed, candidates)
+            values[metric] = float(scores[mask].mean())
     kinds = classify_errors(stream, label, sentences, answers)
     for kind, is_kind in kinds.items():
         values[f"error_{kind}"] = float(is_kind[mask].mean())
@@ -241,7 +270,8 @@ def pivot_rows(
     sentences = evaluator.sentences()
     questions = evaluator.questions(second, prompt, rng, sentences)
     per_word, num_tokens = vocabulary.tokens_per_word, step.greedy.shape[1]
-    query = slice(-num_tokens - per_word, -per_word)
+    between = vocabulary.words_between * per_word  # after the query's words
+    query = slice(-num_tokens - between, -between)
     questions[:, query] = readable_ids(step.greedy, vocabulary.size)
     goal = stream.mapping(first).then(stream.mapping(second))
     target_ids = vocabulary.encode_answers(goal, sentences)
@@ -255,14 +285,3 @@ def pivot_rows(
         (pivot, "all_sentences", prompt.name, metric, value)
         for metric, value in scores.items()
     ]
-
-
-def _bayes(stream: Stream, label: str, prompt: Prompt) -> dict[str, float]:
-    """Scores the exact Bayes predictor; ignores the joints between mappings."""
-    if prompt.num_demonstrations:
-        probability = float(prompt.mapping in (None, label))
-        accuracy = probability
-    else:
-        shown = {c.mapping: c.num_shown for c in stream.mixture.components}
-        probability, accuracy = bayes_answer(shown, label)
-    return {"bayes_probability": probability, "bayes_accuracy": accuracy}

@@ -15,6 +15,7 @@ from tiny_gpt.tasks.translation.mixture import Mixture
 
 PADDING_ID = 0  # also what an unknown token becomes
 SPACE = "\u2581"  # SentencePiece's space mark
+TAG = ">"  # before the name of the language asked for
 # SentencePiece reserves three ids, of which only 0 ever occurs.
 CHARACTERS_SPECIALS = ("<unk>", "<s>", "</s>", SPACE)
 WORDS_SPECIALS = ("<pad>",)
@@ -30,9 +31,15 @@ class Vocabulary:
     The vocabulary is 30 for 3 languages of 8 symbols, 54 for 4 of 12.
     `kind="words"` drops the space mark: 10 tokens for the same pair.
 
+    With a target tag, which is not published, the separator follows the mark
+    ">" and one token for the language asked for: `w w w w > C . v v v v |`.
+    These tokens have the last ids, so that all others keep theirs. They are
+    no words: a word that is written the same has an id of its own.
+
     Attributes:
         kind: "characters" or "words".
         languages: the languages, in the order of their ids.
+        has_target_tag: whether questions name the language asked for.
 
     Raises:
         ValueError: if `kind` is unknown.
@@ -40,6 +47,7 @@ class Vocabulary:
 
     kind: str
     languages: tuple[Language, ...]
+    has_target_tag: bool = False
 
     def __post_init__(self):
         if self.kind not in ("characters", "words"):
@@ -51,6 +59,13 @@ class Vocabulary:
     @cached_property
     def tokens(self) -> tuple[str, ...]:
         """Every token, by id."""
+        if not self.has_target_tag:
+            return self._untagged
+        names = (language.name for language in self.languages)
+        return (*self._untagged, TAG, *names)
+
+    @cached_property
+    def _untagged(self) -> tuple[str, ...]:
         specials = (
             CHARACTERS_SPECIALS if self.kind == "characters" else WORDS_SPECIALS
         )
@@ -67,9 +82,14 @@ class Vocabulary:
         """Tokens that one word or separator takes: 2 with space marks."""
         return tokens_per_word(self.kind)
 
+    @property
+    def words_between(self) -> int:
+        """Words from a sentence to its translation: 1, or 3 with a tag."""
+        return words_between(self.has_target_tag)
+
     @cached_property
     def _id_by_token(self) -> dict[str, int]:
-        return {token: i for i, token in enumerate(self.tokens)}
+        return {token: i for i, token in enumerate(self._untagged)}
 
     def ids(self, language: Language, sentences: np.ndarray) -> np.ndarray:
         """Returns token ids of sentences, without space marks.
@@ -89,6 +109,8 @@ class Vocabulary:
     ) -> np.ndarray:
         """Encodes sentence pairs ("instances"): `w w w w . v v v v |`.
 
+        With a target tag they are `w w w w > C . v v v v |`.
+
         Args:
             mapping: mapping of the pairs.
             sentences: source sentences, shape (N, sentence_length).
@@ -98,9 +120,9 @@ class Vocabulary:
         """
         sources = self.ids(mapping.source, sentences)
         targets = self.ids(mapping.target, mapping.translate(sentences))
-        separators = self._column(SEPARATOR, sources)
-        ends = self._column(END, sources)
-        return self._with_spaces([sources, separators, targets, ends])
+        between = self._between(mapping, sources)
+        ends = self._column(self._id_by_token[END], sources)
+        return self._with_spaces([sources, *between, targets, ends])
 
     def encode_queries(
         self, mapping: Mapping, sentences: np.ndarray
@@ -108,14 +130,15 @@ class Vocabulary:
         """Encodes questions: the source sentence and the separator after it.
 
         Args:
-            mapping: mapping of the question; only its source language shows.
+            mapping: mapping of the question; only its source language shows,
+                and in a tag the target.
             sentences: source sentences, shape (N, sentence_length).
 
         Returns:
             Token ids, shape (N, tokens per query).
         """
         sources = self.ids(mapping.source, sentences)
-        return self._with_spaces([sources, self._column(SEPARATOR, sources)])
+        return self._with_spaces([sources, *self._between(mapping, sources)])
 
     def encode_answers(
         self, mapping: Mapping, sentences: np.ndarray
@@ -140,8 +163,16 @@ class Vocabulary:
             return text.replace(SPACE, " ").strip()
         return " ".join(known[i] if i < len(known) else "?" for i in ids)
 
-    def _column(self, token: str, like: np.ndarray) -> np.ndarray:
-        return np.full((len(like), 1), self._id_by_token[token])
+    def _between(self, mapping: Mapping, like: np.ndarray) -> list[np.ndarray]:
+        """Returns what stands between a sentence and its translation."""
+        ids = [self._id_by_token[SEPARATOR]]
+        if self.has_target_tag:
+            mark = len(self._untagged)
+            ids = [mark, mark + 1 + self.languages.index(mapping.target), *ids]
+        return [self._column(i, like) for i in ids]
+
+    def _column(self, token_id: int, like: np.ndarray) -> np.ndarray:
+        return np.full((len(like), 1), token_id)
 
     def _with_spaces(self, parts: list[np.ndarray]) -> np.ndarray:
         words = np.concatenate(parts, axis=1)
@@ -157,12 +188,32 @@ def tokens_per_word(kind: str) -> int:
     return 2 if kind == "characters" else 1
 
 
-def tokens_per_pair(mixture: Mixture, kind: str) -> int:
+def words_between(has_target_tag: bool = False) -> int:
+    """Returns the words, or marks, from a sentence to its translation."""
+    return 3 if has_target_tag else 1
+
+
+def tokens_per_query(
+    mixture: Mixture, kind: str, has_target_tag: bool = False
+) -> int:
+    """Returns the tokens of a sentence and of what stands after it."""
+    num_words = mixture.sentence_length + words_between(has_target_tag)
+    return tokens_per_word(kind) * num_words
+
+
+def tokens_per_pair(
+    mixture: Mixture, kind: str, has_target_tag: bool = False
+) -> int:
     """Returns the tokens of one sentence pair; 20 as published."""
-    return tokens_per_word(kind) * 2 * (mixture.sentence_length + 1)
+    translation = tokens_per_word(kind) * (mixture.sentence_length + 1)
+    return tokens_per_query(mixture, kind, has_target_tag) + translation
 
 
-def vocabulary_size(mixture: Mixture, kind: str) -> int:
+def vocabulary_size(
+    mixture: Mixture, kind: str, has_target_tag: bool = False
+) -> int:
     """Returns the number of token ids a mixture needs, V."""
-    num_symbols = len(mixture.languages) * mixture.alphabet_size
-    return Vocabulary(kind, ()).size + num_symbols
+    num_languages = len(mixture.languages)
+    num_symbols = num_languages * mixture.alphabet_size
+    num_tags = num_languages * has_target_tag
+    return Vocabulary(kind, (), has_target_tag).size + num_symbols + num_tags
