@@ -5,7 +5,7 @@ Question  Is A->C learned through B, or from its 50 sentences alone, as any
 Paper     Explains its fig. 2c by composition (assumption 2, sec. 3.1.3); its
           only control is to leave pairs out.
 Run       make exp-controls PRESET=quick SEEDS=10
-Time      about an hour for quick with 10 seeds, on 2 CPU cores
+Time      not measured since balanced majorities, sizes and tags were added
 
 Every condition is `sparse_a_to_c` with the change that its line names. All
 draw their words from one larger pool, six languages A to F, even if they do
@@ -14,14 +14,15 @@ seed gives all conditions the same words, sentences and initial weights.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from tiny_gpt.claims.claim import LEVEL
 from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError, series
-from tiny_gpt.claims.verdict import CHANCE, UNSEEN
+from tiny_gpt.claims.values import CHANCE, UNSEEN
 from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
@@ -39,6 +40,7 @@ GIVEN = ("A->B", "B->C", "D->C", "D->E", "E->F")
 MAPPINGS = (*GIVEN, "A->C")  # in corpus order
 MAJORITY = 2500
 CURVE = (4, 8, 12, 16, 25, 50)
+FEW = (4, 8, 16)  # pairs of the controls of assumption 2
 # In the words of the figure, by kind.
 TITLES = {
     "real": "real: A → C is B → C after A → B",
@@ -60,7 +62,13 @@ class Control:
             afterwards.
         has_equal_updates: whether epochs are added until it has as many
             updates as the others.
+        is_balanced: whether A->C has as large a share of the text as each
+            mapping of the majority, and epochs are fewer for as many updates.
         has_prompts: whether prompts other than the main one are asked, too.
+        width: width of the network over that of the others.
+        num_layers: blocks; None for as many as the others.
+        task: changed fields of `Translation`.
+        model: changed fields of `GPTConfig`.
     """
 
     says: str
@@ -69,7 +77,12 @@ class Control:
     is_scrambled: bool = False
     is_pretrained: bool = False
     has_equal_updates: bool = False
+    is_balanced: bool = False
     has_prompts: bool = True
+    width: float = 1.0
+    num_layers: int | None = None
+    task: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _sparse(num_pairs: int, **fields) -> Component:
@@ -78,6 +91,47 @@ def _sparse(num_pairs: int, **fields) -> Component:
 
 # As many pairs as the other conditions show: 2500 + 2500 + 50.
 _ALONE = _sparse(50, num_repeats=(2 * MAJORITY + 50) // 50)
+# Three pairs of 12 tokens, as 30 are three of 10.
+TAGGED_LENGTH = 36
+SIZES = {
+    "quarter_width": ("a quarter of the width", 0.25, None),
+    "half_width": ("half the width", 0.5, None),
+    "double_width": ("twice the width", 2.0, None),
+    "one_block": ("one block", 1.0, 1),
+    "four_blocks": ("four blocks", 1.0, 4),
+}
+
+
+def _few(num_pairs: int) -> dict[str, Control]:
+    """Returns the controls of assumption 2 with so few A->C pairs.
+
+    Beside a majority, A->C is repeated to an equal share of the text.
+    """
+    alone = (2 * MAJORITY + 50) // num_pairs
+    equal = MAJORITY // num_pairs
+    kinds = {
+        "alone": ("alone, as many tokens and updates as the others", alone, ()),
+        "balanced": (
+            "repeated to a third of the text",
+            equal,
+            ("A->B", "B->C"),
+        ),
+        "balanced_unrelated": (
+            "repeated to a third of the text; the majority is D->E and E->F",
+            equal,
+            ("D->E", "E->F"),
+        ),
+    }
+    return {
+        f"{kind}_{num_pairs}": Control(
+            f"{num_pairs} A->C pairs, {says}",
+            _sparse(num_pairs, num_repeats=repeats),
+            majority,
+            is_balanced=bool(majority),
+            has_prompts=False,
+        )
+        for kind, (says, repeats, majority) in kinds.items()
+    }
 
 
 def _curve(num_pairs: int) -> dict[str, Control]:
@@ -140,6 +194,55 @@ CONTROLS = {
         for num_pairs in reversed(CURVE[:-1])
         for name, control in _curve(num_pairs).items()
     },
+    **{
+        f"a_to_c_alone_{name}": Control(
+            f"A->C alone, as many updates as the others, {says}",
+            _sparse(50),
+            (),
+            has_equal_updates=True,
+            task=task,
+            model=model,
+        )
+        for name, says, task, model in (
+            ("rotated", "cut elsewhere in each epoch", {"rotates": True}, {}),
+            ("no_positions", "no positions", {}, {"positions": "none"}),
+            (
+                "sinusoidal",
+                "positions that are not learned",
+                {},
+                {"positions": "sinusoidal"},
+            ),
+        )
+    },
+    **{
+        name: control
+        for num_pairs in FEW
+        for name, control in _few(num_pairs).items()
+    },
+    **{
+        name: Control(
+            f"25 A->C pairs, {says}",
+            _sparse(25),
+            has_prompts=False,
+            width=width,
+            num_layers=num_layers,
+        )
+        for name, (says, width, num_layers) in SIZES.items()
+    },
+    **{
+        f"tagged_{kind}": Control(
+            f"{says}, every prompt names the language asked for",
+            _sparse(num_pairs),
+            is_scrambled=is_scrambled,
+            has_prompts=False,
+            task={"has_target_tag": True},
+        )
+        for kind, says, num_pairs, is_scrambled in (
+            ("no_a_to_c", "no A->C pairs", 0, False),
+            ("sparse_a_to_c_8", "8 A->C pairs", 8, False),
+            ("scrambled_a_to_c_8", "8 scrambled A->C pairs", 8, True),
+        )
+    },
 }
 
 
@@ -168,21 +271,26 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         experiment = Experiment(NAME, condition, task, model)
     train, evaluation = experiment.train, experiment.evaluation
     most = evaluation.exact_demonstrations[:1]
-    times = 1  # as many epochs as the preset
+    times, num_epochs = 1, train.num_epochs
     if control.has_equal_updates:
         base = build_experiment(preset, "sparse_a_to_c")
         times = updates_per_epoch(base) // updates_per_epoch(experiment)
+    if control.is_balanced:
+        num_epochs = _equal_epochs(preset, experiment)
+    task = dataclasses.replace(
+        experiment.task,
+        pretraining=majority,
+        pivots=("A->B->C",) if "B->C" in control.majority else (),
+        **control.task,
+    )
     return dataclasses.replace(
         experiment,
-        task=dataclasses.replace(
-            experiment.task,
-            pretraining=majority,
-            pivots=("A->B->C",) if "B->C" in control.majority else (),
-        ),
+        task=task,
+        model=_model(control, task, experiment.model),
         train=dataclasses.replace(
             train,
-            num_epochs=train.num_epochs * (times + control.is_pretrained),
-            num_pretraining_epochs=train.num_epochs * control.is_pretrained,
+            num_epochs=num_epochs * (times + control.is_pretrained),
+            num_pretraining_epochs=num_epochs * control.is_pretrained,
         ),
         evaluation=dataclasses.replace(
             evaluation,
@@ -193,6 +301,27 @@ def build_experiment(preset: str, condition: str) -> Experiment:
             is_asked_after_others=control.has_prompts,
         ),
     )
+
+
+def _model(control: Control, task: Translation, base: Any) -> GPTConfig:
+    length = base.sequence_length
+    if task.has_target_tag:
+        length = max(length, TAGGED_LENGTH)
+    return dataclasses.replace(
+        base,
+        vocabulary_size=task.vocabulary_size,
+        sequence_length=length,
+        head_dim=round(base.head_dim * control.width),
+        num_layers=control.num_layers or base.num_layers,
+        **control.model,
+    )
+
+
+def _equal_epochs(preset: str, experiment: Experiment) -> int:
+    """Returns epochs with as many updates as `sparse_a_to_c` has."""
+    base = build_experiment(preset, "sparse_a_to_c")
+    updates = updates_per_epoch(base) * base.train.num_epochs
+    return round(updates / updates_per_epoch(experiment))
 
 
 def _mixture(

@@ -26,6 +26,8 @@ COUNTS = (0, 10, 25, 50, 100, 200, 400)  # A->C pairs
 ALONE = (10, 25, 100, 200, 400, 800, 1600)
 # 3 demonstrations and a question fit a window of 40 tokens, not one of 30.
 LONG_WINDOW = 40
+# Of plain SGD, chosen by A->B and B->C alone (docs/runs/condition_rates).
+SGD_RATE = 0.1
 
 
 def build_experiment(preset: str, condition: str) -> Experiment:
@@ -50,6 +52,10 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         updates = updates_per_epoch(base) * train.num_epochs
         num_epochs = round(updates / updates_per_epoch(experiment))
         train = dataclasses.replace(train, num_epochs=num_epochs)
+    if kind == "sgd":
+        train = dataclasses.replace(
+            train, optimizer="sgd", learning_rate=SGD_RATE, clipnorm=None
+        )
     if condition == "long_window":
         model = dataclasses.replace(model, sequence_length=LONG_WINDOW)
     return dataclasses.replace(
@@ -59,7 +65,7 @@ def build_experiment(preset: str, condition: str) -> Experiment:
         evaluation=dataclasses.replace(
             experiment.evaluation,
             exact_demonstrations=experiment.evaluation.exact_demonstrations[:1],
-            has_gradients=kind in ("count", "balanced"),
+            has_gradients=kind in ("count", "balanced", "sgd"),
         ),
     )
 
@@ -86,6 +92,7 @@ STUDY = Study(
             for n in ALONE
         },
         "long_window": f"50 A->C pairs, windows of {LONG_WINDOW} tokens",
+        "sgd_50": "50 A->C pairs beside the majority, plain SGD",
     },
     build_experiment=build_experiment,
     sparse=("A->C",),
@@ -94,6 +101,7 @@ STUDY = Study(
         **{f"balanced_{n}": f"{n} A → C pairs, balanced" for n in COUNTS[1:]},
         **{f"alone_{n}": f"{n} A → C pairs alone" for n in ALONE},
         "long_window": f"50 A → C pairs, windows of {LONG_WINDOW} tokens",
+        "sgd_50": "50 A → C pairs, plain SGD",
     },
     chance=CHANCE_LABEL,
     presets=("quick",),

@@ -14,7 +14,7 @@ the seeds of docs/runs/reproduce_quick, which has float32, so that runs are
 compared in pairs: same words, sentences, initial weights and order.
 
 Rule, written before the runs: a verdict survives a rounding if the claim's own
-rule, on the rounded runs, gives the same word as on the float32 runs. All
+rules, on the rounded runs, give the same words as on the float32 runs. All
 claims of section 3 count whose conditions are of the triangle or the controls
 and that are decided at this size. A difference between two roundings is one
 of the share of words right in A -> C at the end, in pairs of seeds; intervals
@@ -41,6 +41,7 @@ from tiny_gpt.analysis.statistics import corrected_level
 from tiny_gpt.claims.claim import QUICK, decide_all
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError, points
 from tiny_gpt.commands.main import main as run_command
+from tiny_gpt.commands.reporting.verdicts import verdict_in_words
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.backend import building_for
 from tiny_gpt.runtime.commits import current_commit
@@ -158,9 +159,9 @@ def compare(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
 
 
 def _word(entry: dict[str, Any]) -> str:
-    """Returns a verdict, or that its runs are not all there."""
+    """Returns both parts of a verdict, or that its runs are not all there."""
     is_missing = entry["because"].startswith("Runs are missing")
-    return "(runs are missing)" if is_missing else entry["verdict"]
+    return "(runs are missing)" if is_missing else verdict_in_words(entry)
 
 
 def judge(folder: Path) -> None:

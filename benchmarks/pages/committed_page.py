@@ -19,9 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.claims.section_2 import FAMILY
 from experiments.reproduction import REPRODUCTION
-from tiny_gpt.commands.reporting.verdicts import describe_family, summarise
+from tiny_gpt.commands.reporting.verdicts import summarise
 from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.metrics.frames import columns_of, events_frame
 from tiny_gpt.report.page import render_report
@@ -76,8 +75,11 @@ def main() -> None:
     events = events_of(pd.concat([metrics, runs]), preset)
     for key in ("claims", "conditions"):
         ledger[key] += studied[key]
-    counted = summarise(ledger["claims"], preset, tuple(ledger["seeds"]))
-    ledger["summary"] = f"{counted} {describe_family(FAMILY)}"
+    ledger["families"] += studied["families"]
+    seeds = tuple(ledger["seeds"])
+    ledger["summary"] = summarise(
+        ledger["claims"], preset, seeds, ledger["kind"]
+    )
     page = render_report(
         ledger,
         pd.concat([metrics, measured]),

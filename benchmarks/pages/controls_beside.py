@@ -23,7 +23,7 @@ from benchmarks.pages.theory_rows import Row
 from experiments import controls
 from experiments.claims.section_3 import FAMILY
 from tiny_gpt.claims.evidence import BySeed, Evidence, average
-from tiny_gpt.claims.verdict import LEARNED, SPARSE
+from tiny_gpt.claims.values import LEARNED, SPARSE
 from tiny_gpt.runtime.results_folder import write_frame
 
 COLUMNS = ["topic", "what", "value", "low", "high"]

@@ -15,7 +15,7 @@ from tiny_gpt.analysis.baseline import (
     memorisation_tail_bound,
     printed_baseline,
 )
-from tiny_gpt.claims.verdict import CHANCE
+from tiny_gpt.claims.values import CHANCE
 from tiny_gpt.plots.curves import COLOURS
 
 SCORE, NUM_PAIRS, NUM_SENTENCES = 0.6, 50, 1680

@@ -41,7 +41,7 @@ from experiments.claims.section_2.majority import (
     times_of,
 )
 from tiny_gpt.claims.evidence import BySeed, Evidence
-from tiny_gpt.claims.verdict import MASTERED, crossing
+from tiny_gpt.claims.values import MASTERED, crossing
 from tiny_gpt.runtime.results_folder import write_frame
 
 # Tiers of softmax attention: two blocks of a GPT, and random logits.

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from tiny_gpt.analysis.statistics import (
-    Interval,
     bimodality_coefficient,
     bootstrap_interval,
     corrected_level,
+    exact_binomial_interval,
     is_bimodal,
     paired_difference,
     t_interval,
@@ -77,15 +77,28 @@ def test_a_higher_level_is_a_wider_interval_around_the_mean():
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1.0, -2.5])
-def test_equal_seeds_give_an_interval_without_width(value):
-    # The mean of ten times 0.1 by summation is 0.1 less one bit.
-    assert t_interval([value] * 10) == Interval(value, value, value)
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0])
+def test_equal_seeds_leave_open_that_others_differ(value):
+    # A share q of other seeds is missed by 10 draws with probability
+    # (1 - q)^10 = 0.025, so that q = 0.308. They may have 0 or 1. (The mean
+    # of ten times 0.1 by summation is 0.1 less one bit.)
+    q = 1 - 0.025 ** (1 / 10)
+    found = t_interval([value] * 10, 0.95, (0, 1))
+    assert found.value == value
+    assert ends(found) == close((value - q * value, value + q * (1 - value)))
+
+
+def test_equal_seeds_without_bounds_prove_nothing():
+    found = t_interval([-2.5] * 10)
+    assert found.value == -2.5
+    assert np.isnan(ends(found)).all()
+    assert np.isnan(ends(t_interval([0.5] * 3, bounds=(0, math.inf)))).all()
 
 
 def test_rounding_is_no_spread():
-    interval = t_interval([0.1 + 0.2, 0.3])
-    assert interval.low == interval.high
+    found = t_interval([0.1 + 0.2, 0.3], bounds=(0, 1))
+    q = 1 - math.sqrt(0.025)  # two seeds
+    assert ends(found) == close((0.3 - 0.3 * q, 0.3 + 0.7 * q))
 
 
 def test_one_seed_has_no_interval():
@@ -149,6 +162,27 @@ def test_wilson_is_the_formula(k, n, level):
     assert interval.low == pytest.approx(low, rel=1e-12, abs=1e-15)
     assert interval.high == close(high)
     assert 0 <= interval.low <= p <= interval.high <= 1
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 5), (3, 7), (18, 20), (20, 20)])
+@pytest.mark.parametrize("level", [0.95, 0.998])
+def test_the_exact_interval_ends_where_the_tails_do(k, n, level):
+    # Clopper and Pearson: P(X >= k | low) = P(X <= k | high) = (1 - level) / 2.
+    found, tail = exact_binomial_interval(k, n, level), (1 - level) / 2
+    assert found.value == k / n
+    if k > 0:
+        assert stats.binom.sf(k - 1, n, found.low) == pytest.approx(tail)
+    if k < n:
+        assert stats.binom.cdf(k, n, found.high) == pytest.approx(tail)
+    assert found.low == 0.0 or k > 0
+    assert found.high == 1.0 or k < n
+
+
+def test_twenty_of_twenty():
+    # p^20 = 0.001 at p = 0.708.
+    found = exact_binomial_interval(20, 20, 0.998)
+    assert found.low == close(0.001 ** (1 / 20))
+    assert found.low > 0.7
 
 
 def test_failures_mirror_successes():
@@ -233,6 +267,7 @@ def test_values_must_be_finite_numbers(function, values):
         lambda level: t_interval([1.0], level),
         lambda level: bootstrap_interval([1.0, 2.0], level=level),
         lambda level: wilson_interval(1, 2, level),
+        lambda level: exact_binomial_interval(1, 2, level),
         lambda level: median_time([1.0, 2.0], 9, level),
         lambda level: paired_difference({0: 1.0}, {0: 0.0}, level),
         lambda level: corrected_level(level, 2),
@@ -253,3 +288,5 @@ def test_a_value_out_of_bounds_is_refused(values):
 def test_more_successes_than_trials_are_refused(k, n):
     with pytest.raises(ValueError, match=f"num_successes={k}, num_trials={n}"):
         wilson_interval(k, n)
+    with pytest.raises(ValueError, match=f"num_successes={k}, num_trials={n}"):
+        exact_binomial_interval(k, n)

@@ -33,7 +33,7 @@ def test_intervals_hold_together():
         TWO[:1],
         CLAIMS[:3],
         (*TWO, TWO[0]),
-        (TWO[0], dataclasses.replace(TWO[1], num_intervals=9)),
+        (TWO[0], dataclasses.replace(CLAIMS[2], name=TWO[1].name)),
     ],
 )
 def test_a_family_is_fixed(claims):
@@ -48,15 +48,14 @@ def test_a_claim_in_one_new_file_is_found(tmp_path, monkeypatch):
     (package / "new.py").write_text(
         "import dataclasses\n"
         "from tests.claims.test_families import TWO, Family\n"
-        "FAMILY = Family('new', ('mine',), 1)\n"
-        "CLAIMS = (dataclasses.replace(TWO[0], family=FAMILY, name='mine',"
-        " num_intervals=1),)\n"
+        "FAMILY = Family('new', ('mine',), 3)\n"
+        "CLAIMS = (dataclasses.replace(TWO[0], family=FAMILY, name='mine'),)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     ((family, (claim,)),) = find_families(
         importlib.import_module("rules_of_mine")
     ).items()
     assert (family.name, claim.name) == ("new", "mine")
-    assert family.interval_level == 0.95
+    assert family.interval_level == pytest.approx(1 - 0.05 / 3)
     for name in ("rules_of_mine", "rules_of_mine.new"):
         sys.modules.pop(name)

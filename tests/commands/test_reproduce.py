@@ -9,7 +9,7 @@ from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_runs
 from tiny_gpt import train
-from tiny_gpt.claims import evidence
+from tiny_gpt.claims import rule
 from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.reporting import reproduce
 from tiny_gpt.commands.reporting.verdicts import verdict_table
@@ -20,7 +20,13 @@ from tiny_gpt.sweep.store import Store
 from tiny_gpt.training import many_seeds
 
 SEEDS = (0, 1, 2)
-CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
+# Of the target "reproduce".
+DECIDED = [
+    claim
+    for family, claims in REPRODUCTION.families.items()
+    if family.target == "reproduce"
+    for claim in claims
+]
 
 
 @pytest.fixture(autouse=True)
@@ -87,25 +93,23 @@ def test_it_leaves_everything_that_a_reader_needs(finished):
     }
     frame = pd.read_csv(finished / "metrics.csv")
     assert tuple(frame.columns) == COLUMNS
-    assert set(frame["experiment"]) == {
-        "triangle",
-        "controls",
-        "four_languages",
-    }
+    assert set(frame["experiment"]) == {s.name for s in REPRODUCTION.studies}
     found = json.loads((finished / "claims.json").read_text())
     schema.check_ledger(found)
-    assert [c["name"] for c in found["claims"]] == [c.name for c in CLAIMS]
+    assert [c["name"] for c in found["claims"]] == [c.name for c in DECIDED]
     assert found["missing"] == []
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["status"] == "finished"
-    assert manifest["rules_commit"] == found["rules_commit"]
+    assert manifest["protocol"] == found["protocol"]
+    assert found["kind"] == "exploratory"
+    assert found["protocol"]["rules"] == {c.name: c.hash for c in DECIDED}
     assert manifest["versions"]["keras"]
 
 
 @pytest.mark.slow
 def test_the_report_shows_every_claim_and_condition(finished):
     page = (finished / "report.html").read_text()
-    for each in CLAIMS:
+    for each in DECIDED:
         assert f'id="{each.name}"' in page
     found = json.loads((finished / "claims.json").read_text())
     for condition in found["conditions"]:
@@ -117,10 +121,11 @@ def test_the_verdict_table_sets_runs_side_by_side(finished):
     found = json.loads((finished / "claims.json").read_text())
     alone = (finished / "verdicts.md").read_text()
     assert alone == verdict_table({"verdict": found})
-    assert len(alone.splitlines()) == 2 + len(CLAIMS)
+    assert len(alone.splitlines()) == 2 + len(DECIDED)
     other = json.loads((finished / "claims.json").read_text())
     for entry in other["claims"]:
-        entry["verdict"] = evidence.UNDECIDED
+        entry["observation"] = rule.UNDECIDED
+        entry["explanation"] = None
     both = verdict_table({"ours": found, "theirs": other})
     assert both.splitlines()[0] == "| claim | paper | effect | ours | theirs |"
     fig_2c = next(c for c in found["claims"] if c["name"] == "fig_2c")
@@ -128,7 +133,10 @@ def test_the_verdict_table_sets_runs_side_by_side(finished):
         f"| {fig_2c['title'].replace('->', ' → ')} | fig. 2c and sec. 3.1.3 | "
         in both
     )
-    assert f"| {fig_2c['verdict']} | undecided |" in both
+    assert f"| **{fig_2c['observation']}** | **undecided** |" in both
+    suppressed = next(c for c in found["claims"] if c["cause"])
+    words = f"; explanation: {suppressed['explanation']} |"
+    assert f"| **{suppressed['observation']}**{words}" in both
 
 
 @pytest.mark.slow
@@ -146,8 +154,8 @@ def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
     after = json.loads((finished / "claims.json").read_text())
     assert after["seeds"] == before["seeds"] == list(SEEDS)
     printed = capsys.readouterr().out  # the verdicts
-    assert "reproduced" in printed
-    assert "not tested at this" in printed
+    assert "Observations: " in printed
+    assert "undecided" in printed
     last = printed.splitlines()[-1]
     assert last == f"Open in a browser: {finished / 'report.html'}"
 
@@ -164,8 +172,9 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
         "controls/no_route_to_c: seeds 1",
     ]
     by_name = {c["name"]: c for c in found["claims"]}
-    assert by_name["composition"]["verdict"] == evidence.UNDECIDED
-    assert by_name["fig_2c"]["verdict"] == evidence.REPRODUCED
+    assert by_name["composition"]["observation"] == rule.UNDECIDED
+    assert "Runs are missing" in by_name["composition"]["because"]
+    assert "Runs are missing" not in by_name["fig_2c"]["because"]
     page = (tmp_path / "report.html").read_text()
     assert "controls/no_route_to_c: seeds 1" in page
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -173,8 +182,9 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "rule"),
+    ("options", "said"),
     [
+        (["reproduce", "--first-seed", "210"], "kept for the verdicts"),
         (["reproduce", "--conditions", "sparse_a_to_c"], "claims need all"),
         (["report"], "needs the folder of a reproduction"),
         (["report"], "`tiny-gpt run` and `tiny-gpt reproduce` make one"),
@@ -183,11 +193,11 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
     ],
 )
 def test_bad_commands_end_before_anything_is_written(
-    options, rule, tmp_path, capsys
+    options, said, tmp_path, capsys
 ):
     folder = tmp_path / "new"
     assert main([*options, "--out", str(folder)]) == 2
-    assert rule in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     assert not folder.exists()
 
 
@@ -223,19 +233,19 @@ def test_a_report_without_a_store_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "rule"),
+    ("change", "said"),
     [
         ({"format": 99}, "format 99"),
         ({"config": {"experiment": "triangle"}}, "of 'triangle'"),
     ],
 )
-def test_a_report_of_something_else_is_refused(change, rule, tmp_path, capsys):
+def test_a_report_of_something_else_is_refused(change, said, tmp_path, capsys):
     claim(tmp_path)
     path = tmp_path / "manifest.json"
     manifest = json.loads(path.read_text())
     write_manifest(tmp_path, {**manifest, **change})
     assert main(arguments("report", tmp_path)) == 2
-    assert rule in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
-"""A small report by hand: every verdict, every kind of figure, gaps."""
+"""A small report by hand: every outcome, every kind of figure, gaps."""
 
 from typing import Any
 
 import pandas as pd
 
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
-from tiny_gpt.report.schema import VERDICTS
+from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 
 NUM_EPOCHS = 3
 
@@ -49,36 +49,49 @@ def _ledger(is_complete: bool) -> dict[str, Any]:
         _effect("nothing", None, None, None, "nats"),
     ]
     return {
-        "format": 1,
+        "format": 2,
         "preset": "quick",
         "seeds": [0, 1],
-        "num_tests": 4,
+        "kind": "exploratory",
         "level": 0.95,
-        "corrected_level": 0.9875,
-        "rules_commit": "rules12",
+        "protocol": {"page": "protocol.md", "commit": "rules12", "rules": {}},
+        "families": [
+            {
+                "name": "section_3",
+                "title": "The experiments of section 3",
+                "num_claims": 5,
+                "num_intervals": 4,
+                "interval_level": 0.9875,
+            }
+        ],
         "missing": [] if is_complete else ["triangle/unrun: seeds 0, 1"],
         "summary": "A->C is learned from 50 sentences.",
         "claims": [
             {
                 "name": f"claim_{n}",
+                "family": "section_3",
                 "title": f"Claim number {n} of A->C",
                 "statement": "50 sentences are enough.",
                 "source": "Sinha 2024, fig. 2c",
                 "decided_on": "quick",
                 "conditions": ["triangle/sparse_a_to_c", "triangle/unknown"],
                 "statistic": "mean over seeds",
-                "rule": "above the memoriser",
-                "rule_history": "written before the figures were seen",
-                "verdict": verdict,
+                "rules": {"observation": "confirmed if [lead] > 0"},
+                "margin": "Any lead counts.",
+                "seen": "Nothing had been seen.",
+                "observation": OBSERVATIONS[n % len(OBSERVATIONS)],
+                "cause": "It composes.",
+                "explanation": explanation,
                 "because": "The lead is -3.1 percentage points.",
                 "num_seeds": 2,
                 "effects": effects if n else [],
                 "figure": figure,
                 **({"more_figures": [panels]} if n == 1 else {}),
                 "command": 'make reproduce ARGS="--only a->c"',
+                "hash": "0123456789abcdef",
             }
-            for n, (verdict, figure) in enumerate(
-                zip(VERDICTS, kinds, strict=True)
+            for n, (explanation, figure) in enumerate(
+                zip(EXPLANATIONS, kinds, strict=True)
             )
         ],
         "conditions": [

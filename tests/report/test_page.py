@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.scripted_report import scripted_report
 from tiny_gpt.report.page import render_report
-from tiny_gpt.report.schema import VERDICTS
+from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,15 +48,35 @@ def page(html):
 
 def test_the_verdicts_come_first_and_lead_to_their_sections(html, page):
     table = html.index('id="page-verdicts"')
-    for n, verdict in enumerate(VERDICTS):
+    for n, explanation in enumerate(EXPLANATIONS):
         row, section = (
             html.index(f'href="#claim_{n}"'),
             html.index(f'id="claim_{n}"'),
         )
         assert table < row < section < html.index('id="page-made"')
         assert f"Claim number {n} of A → C" in page.text
-        assert page.text.count(verdict) >= 3  # counts, table, section
-    assert page.text.count(VERDICTS[0]) > 3
+        assert page.text.count(explanation) >= 3  # counts, table, section
+    for observation in OBSERVATIONS:
+        assert page.text.count(observation) >= 3
+
+
+def test_a_claim_without_a_cause_has_no_explanation():
+    report = scripted_report()
+    for claim in report["ledger"]["claims"]:
+        claim["explanation"], claim["cause"] = None, ""
+    text = Page(render_report(**report)).text
+    assert "explanation" not in text.lower()
+    assert "1 confirmed" not in text  # counted: two of five
+    assert "2 confirmed" in text
+
+
+def test_exploratory_seeds_are_called_so(page):
+    assert "These seeds are exploratory" in page.text
+    report = scripted_report()
+    report["ledger"]["kind"] = "confirmatory"
+    text = Page(render_report(**report)).text
+    assert "These seeds are confirmatory." in text
+    assert "exploratory" not in text
 
 
 def test_the_page_needs_nothing_but_itself(html, page):
@@ -196,8 +216,8 @@ def test_a_frame_without_a_column_is_an_error(name):
 
 def test_a_ledger_of_another_format_is_an_error():
     arguments = scripted_report()
-    arguments["ledger"]["format"] = 2
-    with pytest.raises(ValueError, match="Received: format=2"):
+    arguments["ledger"]["format"] = 1
+    with pytest.raises(ValueError, match="Received: format=1"):
         render_report(**arguments)
 
 

@@ -18,10 +18,12 @@ def test_a_ledger_is_a_dictionary():
 @pytest.mark.parametrize(
     ("place", "key", "value", "message"),
     [
-        ((), "format", 2, "Received: format=2"),
+        ((), "format", 1, "Received: format=1"),
         ((), "missing", None, r"the ledger.*no \['missing'\]"),
-        (("claims", 0), "rule", None, r"claim 'claim_0'.*no \['rule'\]"),
-        (("claims", 0), "verdict", "perhaps", "Received: verdict='perhaps'"),
+        (("claims", 0), "rules", None, r"claim 'claim_0'.*no \['rules'\]"),
+        (("claims", 0), "observation", "perhaps", "observation='perhaps'"),
+        (("claims", 0), "explanation", "perhaps", "explanation='perhaps'"),
+        (("families", 0), "title", None, r"family 'section_3'.*\['title'\]"),
         (("claims", 0), "name", "a b", "Received: name='a b'"),
         (("claims", 0), "name", "claim_1", "'claim_1' twice"),
         (("claims", 1, "effects", 0), "unit", "cm", "Received: unit='cm'"),

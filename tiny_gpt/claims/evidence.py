@@ -13,30 +13,8 @@ from tiny_gpt.analysis.statistics import (
     t_interval,
 )
 from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.report.schema import VERDICTS
-
-REPRODUCED, EXPLAINED, REFUTED, UNDECIDED, NOT_TESTED = VERDICTS
 
 BySeed = dict[int, float]
-
-
-@dataclass
-class Decision:
-    """The result of applying a rule to the evidence.
-
-    Attributes:
-        verdict: one of `VERDICTS`.
-        because: the reason, in a sentence with numbers.
-        effects: name, value, low, high and unit of each number that counts.
-        figure: what to draw, as `report.page` reads it; None for nothing.
-        num_seeds: number of seeds that it rests on.
-    """
-
-    verdict: str
-    because: str
-    effects: list[dict[str, Any]] = field(default_factory=list)
-    figure: dict[str, Any] | None = None
-    num_seeds: int = 0
 
 
 class MissingRunsError(ValueError):
@@ -194,8 +172,6 @@ def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
     def number(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    if unit == "difference":
-        interval = within_bounds(interval)
     return {
         "name": name,
         "value": number(interval.value),
@@ -203,13 +179,6 @@ def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
         "high": number(interval.high),
         "unit": unit,
     }
-
-
-def within_bounds(difference: Interval) -> Interval:
-    """Cuts the interval of a difference of two fractions at -1 and 1."""
-    return Interval(
-        difference.value, max(difference.low, -1.0), min(difference.high, 1.0)
-    )
 
 
 def points(interval: Interval) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.commands.reserved import check_reserved
 from tiny_gpt.commands.study import Study
 from tiny_gpt.commands.tracking import check_tracking
 from tiny_gpt.experiment import Experiment, config_of
@@ -106,14 +107,17 @@ class Plan:
             for name in study.conditions  # in this order everywhere
             if name in asked
         )
+        seeds = tuple(range(first, first + options.seeds))
         if placement is not None:
+            folder_of_study = Path(study.file).parent if study.file else None
+            check_reserved(seeds, folder_of_study or options.experiments)
             for experiment in experiments:
                 check_clipping(experiment.train, placement)
         return cls(
             study=study,
             preset=options.preset,
             experiments=experiments,
-            seeds=tuple(range(first, first + options.seeds)),
+            seeds=seeds,
             precision=options.precision,
             folder=folder_of_host(folder) if placement else folder,
             store=folder_of_host(options.store) if placement else options.store,

@@ -28,8 +28,8 @@ class Reproduction:
             (`measured.measure_all`).
         compared: further runs with which claims of the theory compare, e.g.
             "controls/sparse_a_to_c"; they are not measured.
-        claims: package of the rules; its last commit is the commit of the
-            rules.
+        claims: package of the rules.
+        page: the protocol, which lists the rules and their hashes.
         family: family of claims that comes first. The others are found in
             `claims` and follow by name, those of the theory last.
         more_figures: further figures of a claim, by its name.
@@ -44,6 +44,7 @@ class Reproduction:
     measurements: tuple[ModuleType, ...]
     compared: tuple[str, ...]
     claims: ModuleType
+    page: Path
     family: Family
     more_figures: Callable[[str, Evidence], list[dict[str, Any]]]
     paper_metrics: Path
@@ -57,11 +58,6 @@ class Reproduction:
         return frozenset(
             p for module in self.measurements for p in module.NEEDS
         )
-
-    @property
-    def rules(self) -> Path:
-        """Folder of the rules."""
-        return Path(self.claims.__path__[0])
 
     @cached_property
     def families(self) -> dict[Family, tuple[Claim, ...]]:

@@ -16,7 +16,11 @@ from tiny_gpt.report.figures import (
     plot_condition_accuracy,
     plot_condition_loss,
 )
-from tiny_gpt.report.schema import VERDICTS, check_ledger
+from tiny_gpt.report.schema import (
+    EXPLANATIONS,
+    OBSERVATIONS,
+    check_ledger,
+)
 from tiny_gpt.report.svg import to_svg
 from tiny_gpt.report.typeset import (
     format_duration,
@@ -28,9 +32,16 @@ from tiny_gpt.report.typeset import (
 
 # Events drawn above the curves: of the training loss and of the accuracy.
 EVENT_KINDS = ("loss_drop", "rise")
-VERDICT_STYLES = dict(
-    zip(VERDICTS, ("yes", "partly", "no", "open", "untested"), strict=True)
-)
+VERDICT_STYLES = {
+    **dict(zip(OBSERVATIONS, ("yes", "no", "open"), strict=True)),
+    **dict(
+        zip(
+            EXPLANATIONS,
+            ("yes", "partly", "no", "open", "untested"),
+            strict=True,
+        )
+    ),
+}
 
 
 def render_report(
@@ -85,20 +96,32 @@ def render_report(
     environment.filters["number"] = format_number
     environment.filters["effect"] = format_effect
     environment.filters["duration"] = format_duration
-    counts = Counter(claim["verdict"] for claim in ledger["claims"])
     return environment.get_template("report.html.j2").render(
         ledger=ledger,
         title=_title(ledger),
         figures={c["name"]: show_figure(c) for c in ledger["claims"]},
         experiments=experiments,
         conditions=conditions,
-        counts={v: counts[v] for v in VERDICTS if counts[v]},
+        counts=_count(ledger["claims"]),
         styles=VERDICT_STYLES,
         manifest=manifest,
         maps=maps,
         config=manifest.get("config") or {},
         wall_s=_flatten(manifest.get("wall_s")),
     )
+
+
+def _count(claims: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Returns the number of claims by part of the verdict and outcome."""
+    parts = {
+        "Observations": ("observation", OBSERVATIONS),
+        "Explanations": ("explanation", EXPLANATIONS),
+    }
+    counted = {}
+    for title, (part, outcomes) in parts.items():
+        counts = Counter(claim[part] for claim in claims)
+        counted[title] = {o: counts[o] for o in outcomes if counts[o]}
+    return {title: counts for title, counts in counted.items() if counts}
 
 
 def _title(ledger: dict[str, Any]) -> str:

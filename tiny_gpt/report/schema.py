@@ -3,13 +3,16 @@
 import re
 from typing import Any
 
-FORMAT = 1
-VERDICTS = (
-    "reproduced",
-    "reproduced, but otherwise explained",
-    "not reproduced",
+FORMAT = 2  # 1 had one verdict for observation and explanation
+# Whether the runs show what the paper reports.
+OBSERVATIONS = ("confirmed", "not confirmed", "undecided")
+# Whether the cause that the paper gives is the cause.
+EXPLANATIONS = (
+    "supported",
+    "not needed",
+    "contradicted",
     "undecided",
-    "not tested at this size",
+    "untested",
 )
 UNITS = (
     "fraction",
@@ -21,14 +24,17 @@ UNITS = (
     "probability",
 )
 LEDGER_KEYS = (
-    "preset seeds num_tests level corrected_level rules_commit missing "
-    "summary claims conditions"
+    "preset seeds kind level protocol families missing summary claims "
+    "conditions"
 )
+FAMILY_KEYS = "name title num_claims num_intervals interval_level"
 CLAIM_KEYS = (
-    "name title statement source decided_on conditions statistic rule "
-    "rule_history verdict because num_seeds effects figure command"
+    "name family title statement source decided_on conditions statistic "
+    "rules margin seen observation cause explanation because num_seeds "
+    "effects figure command hash"
 )
 EFFECT_KEYS = "name value low high unit"
+# "dictionary" was added later; a condition need not have it.
 CONDITION_KEYS = (
     "experiment condition question mappings accuracy_metric seeds "
     "missing_seeds floor chance memoriser sparse num_epochs effects"
@@ -70,6 +76,8 @@ def check_ledger(ledger: dict[str, Any]) -> None:
             f"Received: format={known!r}"
         )
     _check_keys(ledger, LEDGER_KEYS, "the ledger")
+    for family in ledger["families"]:
+        _check_keys(family, FAMILY_KEYS, f"family {family.get('name')!r}")
     for claim in ledger["claims"]:
         _check_claim(claim)
     names = [claim["name"] for claim in ledger["claims"]]
@@ -93,7 +101,9 @@ def check_ledger(ledger: dict[str, Any]) -> None:
 def _check_claim(claim: dict[str, Any]) -> None:
     where = f"claim {claim.get('name')!r}"
     _check_keys(claim, CLAIM_KEYS, where)
-    _check_choice("verdict", claim["verdict"], VERDICTS, where)
+    _check_choice("observation", claim["observation"], OBSERVATIONS, where)
+    explanations = (*EXPLANATIONS, None)  # None: the paper gives no cause
+    _check_choice("explanation", claim["explanation"], explanations, where)
     _check_effects(claim["effects"], where)
     for figure in figures_of(claim):
         _check_choice("kind", figure.get("kind"), tuple(FIGURE_KEYS), where)
@@ -144,7 +154,7 @@ def _check_keys(item: dict[str, Any], keys: str, where: str) -> None:
 
 
 def _check_choice(
-    name: str, value: object, choices: tuple[str, ...], where: str
+    name: str, value: object, choices: tuple[str | None, ...], where: str
 ) -> None:
     if value not in choices:
         raise ValueError(

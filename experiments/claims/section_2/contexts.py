@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 
-from experiments.claims.section_2 import FAMILY
+from experiments.claims.section_2 import FAMILY, SEEN
 from experiments.claims.section_2.context_equations import (
-    FREE,
-    MOST,
+    BARE,
+    MOST_SHOWN,
     PLACE,
-    SEEN,
-    nats,
+    of,
     read,
 )
 from experiments.measurements.contexts import (
@@ -23,46 +22,91 @@ from experiments.measurements.contexts import (
     mixed,
     tier_of,
 )
-from tiny_gpt.claims.claim import QUICK, Claim
+from tiny_gpt.claims.claim import Claim, Scenario
 from tiny_gpt.claims.evidence import (
-    EXPLAINED,
     BySeed,
-    Decision,
     Evidence,
     average,
     by_seed,
-    effect,
-    points,
     strip,
 )
-from tiny_gpt.claims.verdict import (
-    LEARNED,
-    MARGIN,
-    decide,
-    epochs_of,
-    signed,
-    verdict_of,
+from tiny_gpt.claims.measure import (
+    FRACTION,
+    Measure,
+    Values,
+    difference,
+    share,
 )
+from tiny_gpt.claims.rule import (
+    CONFIRMED,
+    CONTRADICTED,
+    NOT_CONFIRMED,
+    SUPPORTED,
+    above,
+    below,
+    case,
+    either,
+    explained,
+    observed,
+)
+from tiny_gpt.claims.values import LEARNED, MARGIN, MOST, epochs_of, mean_of
 
 # A right word with probability 0.95, nats.
 NEAR_BAYES = -math.log(1 - MARGIN)
+NAMES = {"right_words": "right words", "languages": "B and C words"}
+SHOWN = {
+    label: demonstrated(MOST_SHOWN[SPARSE], label) for label in (RARE, COMMON)
+}
 
 
-def mixture_of_contexts(evidence: Evidence) -> Decision:
-    """Measures the mass outside the contexts, and how the prompt moves it."""
-    most = MOST[SPARSE]
-    outside = {}
-    for kind in ("right_words", "languages"):
-        for label in (RARE, COMMON):
-            by_prompt = [
-                read(evidence, f"outside_{kind}", "all", demonstrated(i, label))
-                for i in range(1, most + 1)
-            ]
-            outside[kind, label] = evidence.mean(average(by_prompt))
+def _outside(kind: str, label: str) -> Values:
+    prompts = [demonstrated(i, label) for i in range(1, MOST_SHOWN[SPARSE] + 1)]
+    return mean_of([of(f"outside_{kind}", "all", p) for p in prompts])
+
+
+def _hardly_outside(kind: str, label: str) -> Measure:
+    return share(
+        f"seeds with less than 5 % outside {NAMES[kind]}, {label} shown",
+        _outside(kind, label),
+        below=MARGIN,
+    )
+
+
+def _mean_outside(kind: str, label: str) -> Measure:
+    return Measure(
+        name=f"outside {NAMES[kind]}, {label} shown",
+        values=_outside(kind, label),
+        unit="probability",
+        bounds=FRACTION,
+    )
+
+
+def _of_false_pair(name: str, metric: str) -> Measure:
+    return Measure(
+        name=f"false pair: {name}",
+        values=of(metric, RARE, FALSE_PAIR),
+        unit="probability",
+        bounds=FRACTION,
+    )
+
+
+_MOVED = difference(
+    "C words, A->C against A->B shown",
+    of("language_mass", RARE, SHOWN[RARE]),
+    of("language_mass", RARE, SHOWN[COMMON]),
+)
+_COARSE, _FINE = (
+    tuple(_hardly_outside(kind, label) for label in (RARE, COMMON))
+    for kind in ("languages", "right_words")
+)
+
+
+def _masses(evidence: Evidence):
+    most = MOST_SHOWN[SPARSE]
     prompts = {
-        "no demonstration": demonstrated(0, RARE),
-        f"{most} of A->C": demonstrated(most, RARE),
-        f"{most} of A->B": demonstrated(most, COMMON),
+        "no demonstration": BARE,
+        f"{most} of A->C": SHOWN[RARE],
+        f"{most} of A->B": SHOWN[COMMON],
         "A->C, then A->B": mixed(MIXED[0]),
         "A->B, then A->C": mixed(MIXED[1]),
         "one false pair": FALSE_PAIR,
@@ -71,59 +115,10 @@ def mixture_of_contexts(evidence: Evidence) -> Decision:
         name: read(evidence, "language_mass", RARE, prompt)
         for name, prompt in prompts.items()
     }
-    moved = evidence.difference(
-        masses[f"{most} of A->C"], masses[f"{most} of A->B"]
-    )
-    fine, coarse = (
-        [outside[kind, label] for label in (RARE, COMMON)]
-        for kind in ("right_words", "languages")
-    )
-    moves, stays = moved.low > LEARNED, moved.high < LEARNED
-    is_fine = max(x.high for x in fine) < MARGIN
-    is_not_fine = max(x.low for x in fine) > MARGIN
-    is_coarse = max(x.high for x in coarse) < MARGIN
-    is_not_coarse = max(x.low for x in coarse) > MARGIN
-    verdict = verdict_of(moves and is_fine, stays or is_not_coarse)
-    if moves and is_coarse and is_not_fine:
-        verdict = EXPLAINED
-    followed = evidence.mean(
-        read(evidence, "false_word_mass", RARE, FALSE_PAIR)
-    )
-    kept = evidence.mean(read(evidence, "right_word_mass", RARE, FALSE_PAIR))
-    bayes = read(evidence, "bayes_posterior", RARE, prompts["no demonstration"])
-    names = {"right_words": "right words", "languages": "B and C words"}
-    return decide(
-        evidence,
-        verdict,
-        f"Outside the right words of both contexts lie {points(fine[0])} once "
-        f"A->C is shown and {points(fine[1])} once A->B is; outside all B and "
-        f"C words {points(coarse[0])} and {points(coarse[1])}. {most} "
-        f"demonstrations of A->C in place of A->B move {signed(moved)} points "
-        "to C words. After a false pair, which no context gives, its wrong "
-        f"word has {points(followed)} and the right one {points(kept)}.",
-        [
-            effect("C words, A->C against A->B shown", moved, "difference"),
-            *(
-                effect(
-                    f"outside {names[kind]}, {label} shown",
-                    interval,
-                    "probability",
-                )
-                for (kind, label), interval in outside.items()
-            ),
-            effect("false pair: its wrong word", followed, "probability"),
-            effect("false pair: the right word", kept, "probability"),
-        ],
-        {
-            **strip(
-                evidence,
-                "Probability of C words at the first answer",
-                masses,
-                {"Bayes, no demonstration": float(np.mean([*bayes.values()]))},
-            ),
-            "unit": "fraction",
-        },
-    )
+    bayes = read(evidence, "bayes_posterior", RARE, BARE)
+    lines = {"Bayes, no demonstration": float(np.mean([*bayes.values()]))}
+    axis = "Probability of C words at the first answer"
+    return {**strip(evidence, axis, masses, lines), "unit": "fraction"}
 
 
 def over_words(evidence: Evidence, metric: str, prompt: str) -> BySeed:
@@ -134,93 +129,130 @@ def over_words(evidence: Evidence, metric: str, prompt: str) -> BySeed:
     return average([by_seed(rows[rows["tier"] == tier]) for tier in tiers])
 
 
-def distance_from_bayes(evidence: Evidence) -> Decision:
-    """Measures the divergence from the Bayes predictor of the training text."""
-    most, metric = MOST[SPARSE], "kl_from_bayes"
-    bare = read(evidence, metric, "all", demonstrated(0, RARE))
-    by_prompt = {
-        "first word, no demonstration": bare,
-        f"{most} of A->C": over_words(
-            evidence, metric, demonstrated(most, RARE)
-        ),
-        f"{most} of A->B": over_words(
-            evidence, metric, demonstrated(most, COMMON)
-        ),
-    }
-    means = {k: evidence.mean(v, FREE) for k, v in by_prompt.items()}
-    is_near = all(x.high < NEAR_BAYES for x in means.values())
-    is_far = any(x.low > NEAR_BAYES for x in means.values())
-    tier, lines, excess = f"{SPARSE.split('/')[1]}:fresh_windows", [], {}
+def _distance(name: str, values: Values) -> Measure:
+    return Measure(
+        name=f"KL, {name}", values=values, unit="nats", bounds=(0.0, math.inf)
+    )
+
+
+def _after_two(label: str) -> Values:
+    return lambda evidence: over_words(evidence, "kl_from_bayes", SHOWN[label])
+
+
+_PROMPTS: dict[str, Values] = {
+    "first word, no demonstration": of("kl_from_bayes", "all", BARE),
+    f"{MOST_SHOWN[SPARSE]} of {RARE}": _after_two(RARE),
+    f"{MOST_SHOWN[SPARSE]} of {COMMON}": _after_two(COMMON),
+}
+_NEAR = tuple(
+    share(f"seeds near Bayes, {name}", values, below=NEAR_BAYES)
+    for name, values in _PROMPTS.items()
+)
+
+
+def _fresh(evidence: Evidence, mapping: str, metric: str) -> BySeed:
+    tier = f"{SPARSE.split('/')[1]}:fresh_windows"
+    rows = evidence.rows(
+        PLACE, mapping=mapping, tier=tier, prompt="all", metric=metric
+    )
+    return by_seed(rows)
+
+
+def _excess(mapping: str) -> Measure:
+    return Measure(
+        name=f"{mapping}, fresh windows above Bayes",
+        values=lambda evidence: _fresh(evidence, mapping, "excess_over_bayes"),
+        unit="nats",
+    )
+
+
+def _above_bayes(evidence: Evidence):
+    lines = []
     for mapping in (COMMON, "B->C", RARE):
-        rows = evidence.rows(PLACE, mapping=mapping, tier=tier, prompt="all")
-        is_floor = rows["metric"] == "bayes_loss"
-        floor = by_seed(rows[is_floor])
-        above = by_seed(rows[rows["metric"] == "excess_over_bayes"])
-        excess[mapping] = evidence.mean(above, FREE)
+        floor = _fresh(evidence, mapping, "bayes_loss")
         curves = evidence.curves(
             SPARSE, "loss_all_tokens", mapping, "fresh_windows"
         )
         curves = {seed: curve - floor[seed] for seed, curve in curves.items()}
         lines.append(epochs_of(evidence, mapping, curves))
-    listed = ", ".join(f"{k}: {nats(x)}" for k, x in means.items())
-    fresh = ", ".join(f"{m} {nats(x)}" for m, x in excess.items())
-    return decide(
-        evidence,
-        verdict_of(is_near, is_far),
-        f"Nats per answer word from Bayes, {listed}; the limit is "
-        f"{NEAR_BAYES:.3f}. Above Bayes on fresh windows, nats per token: "
-        f"{fresh}.",
-        [
-            *(effect(f"KL, {k}", x, "nats") for k, x in means.items()),
-            *(
-                effect(f"{m}, fresh windows above Bayes", x, "nats")
-                for m, x in excess.items()
-            ),
-        ],
-        {
-            "kind": "epochs",
-            "axis": "Loss on fresh windows above Bayes (nats per token)",
-            "series": lines,
-            "lines": {"Bayes": 0.0},
-            "marks": {},
-        },
-    )
+    return {
+        "kind": "epochs",
+        "axis": "Loss on fresh windows above Bayes (nats per token)",
+        "series": lines,
+        "lines": {"Bayes": 0.0},
+        "marks": {},
+    }
 
 
 CLAIMS = (
     Claim(
         family=FAMILY,
         name="assumption_1",
-        title="The model is a mixture over the mappings of its training text",
+        title="The model answers by the contexts of its training text",
         statement=(
             "A trained causal GPT language model behaves as a probabilistic "
             "model with a given context, one of a discrete set of recurring "
             "patterns of the pre-training data. As printed y_t is a maximum "
             "over y_t of itself and no distribution is named; read as: "
-            "Pr(y|x) is a sum over mappings, each certain of its right word "
-            "(or, more coarsely, of the words of its target language), and "
-            "the prompt moves the weights."
+            "Pr(y|x) is a sum over contexts, and the prompt moves the "
+            "weights. A context is a mapping, certain of its right word, or, "
+            "more coarsely, a target language, of which it gives some word."
         ),
         source="Sinha 2024, assumption 1",
-        decided_on=QUICK,
         conditions=(PLACE,),
         statistic=(
-            "probability at the first answer word, mean of 256 questions: "
-            "outside the right words of A->B and A->C, outside all words of B "
-            "and C, after 1 and 2 demonstrations of either; of C words, after "
-            "2 of A->C minus after 2 of A->B, paired"
+            "probability at the first answer word, mean of 256 questions. "
+            "Observation, contexts of either kind: of C words, after 2 "
+            "demonstrations of A->C minus after 2 of A->B, paired; outside "
+            "all words of B and C, mean of 1 and 2 demonstrations of either. "
+            "Explanation, mappings: outside the right words of A->B and "
+            "A->C, after the same."
         ),
-        rule=(
-            "Reproduced if the last difference starts above 50 points and all "
-            "that lies outside the right words ends below 5 %; otherwise "
-            "explained if contexts are languages only: less than 5 % outside "
-            "the words of B and C, and more outside the right words after one "
-            "of the mappings; not reproduced if more than 5 % lies outside "
-            "the words of B and C, or the difference ends below 50 points."
+        measures=(_MOVED, *_COARSE, *_FINE),
+        shown=(
+            *(
+                _mean_outside(kind, label)
+                for kind in NAMES
+                for label in (RARE, COMMON)
+            ),
+            _of_false_pair("its wrong word", "false_word_mass"),
+            _of_false_pair("the right word", "right_word_mass"),
         ),
-        rule_history=SEEN,
-        num_intervals=5,
-        decide=mixture_of_contexts,
+        observation=observed(
+            case(
+                CONFIRMED,
+                above(_MOVED.name, LEARNED),
+                *(above(m.name, MOST) for m in _COARSE),
+            ),
+            either(
+                NOT_CONFIRMED,
+                (below(_MOVED.name, LEARNED),),
+                *((below(m.name, MOST),) for m in _COARSE),
+            ),
+        ),
+        cause="Contexts are mappings, each certain of its right word.",
+        explanation=explained(
+            case(SUPPORTED, *(above(m.name, MOST) for m in _FINE)),
+            either(CONTRADICTED, *((below(m.name, MOST),) for m in _FINE)),
+        ),
+        margin=(
+            "A prompt that moves the weights moves more than half of all "
+            "probability. 5 % is what a mixture over contexts may leave to "
+            "other words. Seeds fall into two groups, so they are counted, "
+            "and more than half of all seeds must do it."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(
+                CONFIRMED,
+                {_MOVED.name: 0.9, **{m.name: 0.95 for m in _COARSE}},
+            ),
+            Scenario(NOT_CONFIRMED, {_MOVED.name: 0.1}),
+            Scenario(NOT_CONFIRMED, {_COARSE[0].name: 0.05}),
+            Scenario(SUPPORTED, {m.name: 0.95 for m in _FINE}),
+            Scenario(CONTRADICTED, {_FINE[0].name: 0.05}),
+        ),
+        figure=_masses,
     ),
     Claim(
         family=FAMILY,
@@ -232,19 +264,31 @@ CLAIMS = (
             "the pre-training data."
         ),
         source="Sinha 2024, assumption 1 and note to prop. 2",
-        decided_on=QUICK,
         conditions=(PLACE, SPARSE),
         statistic=(
             "Kullback-Leibler divergence of the model from the exact Bayes "
             "predictor of its text, nats per answer word: the first without a "
             "demonstration, all four after 2 of A->C and of A->B"
         ),
-        rule=(
-            "Reproduced if all three intervals end below 0.051 nats, a right "
-            "word with probability 0.95; not reproduced if one starts above."
+        measures=_NEAR,
+        shown=(
+            *(_distance(name, values) for name, values in _PROMPTS.items()),
+            *(_excess(mapping) for mapping in (COMMON, "B->C", RARE)),
         ),
-        rule_history=SEEN,
-        num_intervals=3,
-        decide=distance_from_bayes,
+        observation=observed(
+            case(CONFIRMED, *(above(m.name, MOST) for m in _NEAR)),
+            either(NOT_CONFIRMED, *((below(m.name, MOST),) for m in _NEAR)),
+        ),
+        margin=(
+            "0.051 nats are what a predictor pays that gives the right word "
+            "0.95 where Bayes is certain. Seeds fall into two groups, so they "
+            "are counted, and more than half of all seeds must be as near."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {m.name: 0.95 for m in _NEAR}),
+            Scenario(NOT_CONFIRMED, {_NEAR[1].name: 0.05}),
+        ),
+        figure=_above_bayes,
     ),
 )

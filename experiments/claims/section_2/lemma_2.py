@@ -2,188 +2,104 @@
 
 import math
 
-from experiments.claims.section_2 import FAMILY
-from experiments.claims.section_2.lemma_1 import (
-    POSITIVE,
-    TENTH,
-    UNMEASURED,
-    number,
-)
+from experiments.claims.section_2 import FAMILY, SEEN
+from experiments.claims.section_2.lemma_1 import POSITIVE, TENTH
 from experiments.measurements.shift import LABELS
-from tiny_gpt.claims.claim import QUICK, Claim
-from tiny_gpt.claims.evidence import (
-    EXPLAINED,
-    NOT_TESTED,
-    REFUTED,
-    REPRODUCED,
-    UNDECIDED,
-    BySeed,
-    Decision,
-    Evidence,
-    by_seed,
-    effect,
-    points,
-    strip,
+from tiny_gpt.claims.claim import Claim, Scenario
+from tiny_gpt.claims.evidence import by_seed
+from tiny_gpt.claims.measure import (
+    DIFFERENCE,
+    FRACTION,
+    Measure,
+    Values,
+    difference,
+    share,
 )
-from tiny_gpt.claims.verdict import (
+from tiny_gpt.claims.rule import (
+    CONFIRMED,
+    CONTRADICTED,
+    NOT_CONFIRMED,
+    NOT_NEEDED,
+    SUPPORTED,
+    above,
+    below,
+    case,
+    either,
+    explained,
+    observed,
+)
+from tiny_gpt.claims.values import (
     CHANCE,
     LEARNED,
     MARGIN,
     MASTERED,
-    decide,
-    signed,
+    MOST,
+    OF_ACCURACY,
+    OF_SHARES,
+    dots,
 )
 
 
 def _shifted(
-    evidence: Evidence,
-    tier: str,
-    prompt: str,
-    metric: str,
-    mapping: str = "A->C",
-) -> BySeed:
-    rows = evidence.rows(
-        "theory/shift",
-        mapping=mapping,
-        tier=tier,
-        prompt=prompt,
-        metric=metric,
-    )
-    return by_seed(rows)
-
-
-def equation_3_holds(evidence: Evidence) -> Decision:
-    """Tests equation 3 in a one-layer LSA that knows all three mappings."""
-    accuracies = {
-        label: evidence.mean(
-            _shifted(
-                evidence,
-                "lsa",
-                "2_demonstrations",
-                "accuracy_teacher_forced",
-                label,
-            )
+    tier: str, prompt: str, metric: str, mapping: str = "A->C"
+) -> Values:
+    return lambda evidence: by_seed(
+        evidence.rows(
+            "theory/shift",
+            mapping=mapping,
+            tier=tier,
+            prompt=prompt,
+            metric=metric,
         )
-        for label in LABELS
-    }
-    residuals = {
-        name: _shifted(evidence, "lsa", name, "residual")
-        for name in ("matched", "shuffled")
-    }
-    matched = evidence.mean(residuals["matched"])
-    below = evidence.difference(residuals["shuffled"], residuals["matched"])
-    if any(a.high < MASTERED for a in accuracies.values()):
-        verdict = NOT_TESTED  # such a model is what the lemma is about
-    elif not all(a.low > MASTERED for a in accuracies.values()):
-        verdict = UNDECIDED
-    elif matched.low > TENTH:
-        verdict = REFUTED
-    elif matched.high < TENTH and below.low > MARGIN:
-        verdict = REPRODUCED
-    elif matched.high < TENTH and below.high < MARGIN:
-        verdict = EXPLAINED
-    else:
-        verdict = UNDECIDED
-    others = {
-        name: evidence.mean(
-            _shifted(evidence, "lsa", "matched", name), POSITIVE
-        )
-        for name in ("residual_over_f", "residual_over_f_answers")
-    }
-    output = {
-        name: evidence.mean(
-            _shifted(evidence, "lsa", name, "output_difference"), POSITIVE
-        )
-        for name in residuals
-    }
-    groups = {"matched": "B words that translate", "shuffled": "other B words"}
-    return decide(
-        evidence,
-        verdict,
-        "One layer of LSA, as many pairs of each mapping: "
-        + ", ".join(f"{k} {points(a)}" for k, a in accuracies.items())
-        + " right. The three terms of equation 3 leave "
-        f"{number(matched)} of their norms, and B words that do not "
-        f"correspond {number(below, True)} more; relative to f "
-        f"{number(others['residual_over_f'])}, and where answers are given "
-        f"{number(others['residual_over_f_answers'])}. What attention adds "
-        f"there changes by {number(output['matched'])} of itself, with other "
-        f"B words by {number(output['shuffled'])}.",
-        [
-            effect("residual of equation 3", matched, "ratio"),
-            effect("other B words - matched", below, "ratio"),
-            *(
-                effect(f"accuracy of {k}", a, "fraction")
-                for k, a in accuracies.items()
-            ),
-            effect("residual over f", others["residual_over_f"], "ratio"),
-        ],
-        strip(
-            evidence,
-            "Residual of equation 3 (share of its terms)",
-            {groups[k]: v for k, v in residuals.items()},
-            {"a tenth": TENTH, "unrelated terms": 1 / math.sqrt(3)},
-        ),
     )
 
 
-def one_delta_translates(evidence: Evidence) -> Decision:
-    """Tests one vector that is added to all A words of the trained GPT."""
+def _accuracy(label: str) -> Values:
+    metric = "accuracy_teacher_forced"
+    return _shifted("lsa", "2_demonstrations", metric, label)
 
-    def at(kind: str, tier: str = "gpt") -> BySeed:
-        return _shifted(evidence, tier, "0_demonstrations", f"greedy_{kind}")
 
-    kinds = ("none", "exact", "other_word", "mean", "shuffled")
-    values = {kind: at(kind) for kind in kinds}
-    exact, mean = evidence.mean(values["exact"]), evidence.mean(values["mean"])
-    gains = {
-        kind: evidence.difference(values["mean"], values[kind])
-        for kind in ("none", "shuffled")
-    }
-    helps = min(g.low for g in gains.values()) > MARGIN
-    is_idle = min(g.high for g in gains.values()) < MARGIN
-    verdict = UNDECIDED
-    if exact.low > MASTERED:
-        if mean.low > LEARNED:
-            if helps:
-                verdict = REPRODUCED
-            elif is_idle:
-                verdict = EXPLAINED
-        elif mean.high < LEARNED or is_idle:
-            verdict = REFUTED
-    linear = evidence.mean(at("mean", "lsa"))
-    solved = evidence.mean(at("solved", "lsa"))
-    return decide(
-        evidence,
-        verdict,
-        f"With one delta for all words the trained GPT gives {points(mean)} of "
-        f"the C words, {signed(gains['none'])} points more than with nothing "
-        f"added and {signed(gains['shuffled'])} more than with its coordinates "
-        f"shuffled; with the exact delta of each word {points(exact)}, with "
-        f"that of another word {points(evidence.mean(values['other_word']))}. "
-        f"In one layer of LSA: {points(linear)}, and {points(solved)} with a "
-        "solution of equation 3 of the same length.",
-        [
-            effect("one delta", mean, "fraction"),
-            effect("one delta - nothing", gains["none"], "difference"),
-            effect("one delta - shuffled", gains["shuffled"], "difference"),
-            effect("exact deltas", exact, "fraction"),
-            effect("one delta, LSA", linear, "fraction"),
-            effect("solution of equation 3, LSA", solved, "fraction"),
-        ],
-        strip(
-            evidence,
-            "Accuracy, C words for shifted A words",
-            {
-                "nothing added": values["none"],
-                "one delta": values["mean"],
-                "the same, shuffled": values["shuffled"],
-                "exact, by word": values["exact"],
-                "of another word": values["other_word"],
-            },
-            {"chance": CHANCE},
-        ),
-    )
+def _residual(prompt: str) -> Values:
+    return _shifted("lsa", prompt, "residual")
+
+
+def _greedy(kind: str, tier: str = "gpt") -> Values:
+    return _shifted(tier, "0_demonstrations", f"greedy_{kind}")
+
+
+_KNOWS = tuple(
+    share(f"seeds above 90 %, {m}", _accuracy(m), above=MASTERED)
+    for m in LABELS
+)
+_LEFT = Measure(
+    name="residual of equation 3",
+    values=_residual("matched"),
+    unit="ratio",
+    bounds=FRACTION,
+)
+_OTHERS = difference(
+    "residual of other B words - matched",
+    _residual("shuffled"),
+    _residual("matched"),
+    unit="ratio",
+    bounds=DIFFERENCE,
+)
+# Such a model is what the lemma is about.
+_IS_MEANT = tuple(above(m.name, MOST) for m in _KNOWS)
+
+_EXACT = share(
+    "seeds above 90 %, exact deltas", _greedy("exact"), above=MASTERED
+)
+_ONE = share("seeds above 50 %, one delta", _greedy("mean"), above=LEARNED)
+_NOTHING = difference("one delta - nothing", _greedy("mean"), _greedy("none"))
+_MIXED = difference(
+    "one delta - its coordinates shuffled",
+    _greedy("mean"),
+    _greedy("shuffled"),
+)
+_GAINS = (_NOTHING.name, _MIXED.name)
+# Nothing follows from a GPT that does not translate B->C.
+_TRANSLATES = above(_EXACT.name, MOST)
 
 
 CLAIMS = (
@@ -198,7 +114,6 @@ CLAIMS = (
             "among delta, x_AC and x_BC: equation 3."
         ),
         source="Sinha 2024, lemma 2 and eq. 3",
-        decided_on=QUICK,
         conditions=("theory/shift",),
         statistic=(
             "The proof's f(z_i + delta_i + z_j + delta_j) is read as f(z_i + "
@@ -208,20 +123,71 @@ CLAIMS = (
             "solve equation 3 without any B. Read as a measurement: norm of "
             "the sum of the three terms over the sum of their norms, delta "
             "from A words to the B words that translate them, mean over "
-            "sentences; the same with B words that do not correspond"
+            "sentences; the same with B words that do not correspond. The "
+            "model is trained on as many pairs of each mapping, and must know "
+            "all three"
         ),
-        rule=(
-            "Not tested if the model, trained on as many pairs of each, does "
-            "not know all three mappings (an interval ends below 90 %). If it "
-            "does (all start above 90 %): reproduced if the residual ends "
-            "below 0.1 and lies below that of other B words by more than "
-            "0.05; otherwise explained if it ends below 0.1 and other B words "
-            "do as well (less than 0.05 more); not reproduced if it starts "
-            "above 0.1."
+        measures=(*_KNOWS, _LEFT, _OTHERS),
+        shown=(
+            *(
+                Measure(name=m, values=_accuracy(m), bounds=FRACTION)
+                for m in LABELS
+            ),
+            *(
+                Measure(
+                    name=says,
+                    values=_shifted("lsa", prompt, metric),
+                    unit="ratio",
+                    bounds=POSITIVE,
+                )
+                for says, prompt, metric in (
+                    ("residual over f", "matched", "residual_over_f"),
+                    (
+                        "residual over f, where answers are given",
+                        "matched",
+                        "residual_over_f_answers",
+                    ),
+                    ("change of the output", "matched", "output_difference"),
+                    (
+                        "change of the output, other B words",
+                        "shuffled",
+                        "output_difference",
+                    ),
+                )
+            ),
         ),
-        rule_history=UNMEASURED,
-        num_intervals=5,
-        decide=equation_3_holds,
+        observation=observed(
+            case(CONFIRMED, *_IS_MEANT, below(_LEFT.name, TENTH)),
+            case(NOT_CONFIRMED, *_IS_MEANT, above(_LEFT.name, TENTH)),
+        ),
+        cause="The delta leads to the B words that translate the A words.",
+        explanation=explained(
+            case(SUPPORTED, *_IS_MEANT, above(_OTHERS.name, MARGIN)),
+            case(CONTRADICTED, *_IS_MEANT, below(_OTHERS.name, -MARGIN)),
+            case(NOT_NEEDED, *_IS_MEANT, below(_OTHERS.name, MARGIN)),
+        ),
+        margin=(
+            "The equation says 0, and unrelated terms leave 0.58 of their "
+            "norms; a tenth is the largest rest that still counts as none. "
+            "Half of that tells two kinds of B words apart. A model knows a "
+            "mapping above 90 %, and most seeds must know all three."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_LEFT.name: 0.05}),
+            Scenario(NOT_CONFIRMED, {_LEFT.name: 0.3}),
+            Scenario(SUPPORTED, {_OTHERS.name: 0.15}),
+            Scenario(NOT_NEEDED, {_OTHERS.name: 0.0}),
+            Scenario(CONTRADICTED, {_OTHERS.name: -0.15}),
+        ),
+        figure=dots(
+            "Residual of equation 3 (share of its terms)",
+            {
+                "B words that translate": _residual("matched"),
+                "other B words": _residual("shuffled"),
+            },
+            {"a tenth": TENTH, "unrelated terms": 1 / math.sqrt(3)},
+        ),
     ),
     Claim(
         family=FAMILY,
@@ -232,25 +198,65 @@ CLAIMS = (
             "model."
         ),
         source="Sinha 2024, lemma 2",
-        decided_on=QUICK,
         conditions=("theory/shift",),
         statistic=(
             "With a delta for each word this is true by construction, the "
             "prompt of B->C being asked; read as one vector for all words, "
             "mean B embedding minus mean A embedding over the other words. "
             "Added to the A words at the embedding of the trained GPT, no "
-            "demonstration: share of C words right, greedy, unseen sentences"
+            "demonstration: share of C words right, greedy, unseen sentences. "
+            "Explanation: paired differences to nothing added, and to the "
+            "same vector with its coordinates shuffled"
         ),
-        rule=(
-            "If exact deltas start above 90 %: reproduced if one delta starts "
-            "above 50 % and is ahead, by more than 5 points each, of nothing "
-            "added and of its own coordinates shuffled; otherwise explained "
-            "if it starts above 50 % and is not ahead of one of them by 5 "
-            "points; not reproduced if it ends below 50 %, or is not ahead of "
-            "one of them."
+        measures=(_EXACT, _ONE, _NOTHING, _MIXED),
+        shown=tuple(
+            Measure(name=says, values=values, bounds=FRACTION)
+            for says, values in (
+                ("one delta", _greedy("mean")),
+                ("exact deltas", _greedy("exact")),
+                ("deltas of another word", _greedy("other_word")),
+                ("one delta, LSA", _greedy("mean", "lsa")),
+                ("solution of equation 3, LSA", _greedy("solved", "lsa")),
+            )
         ),
-        rule_history=UNMEASURED,
-        num_intervals=4,
-        decide=one_delta_translates,
+        observation=observed(
+            case(CONFIRMED, _TRANSLATES, above(_ONE.name, MOST)),
+            case(NOT_CONFIRMED, _TRANSLATES, below(_ONE.name, MOST)),
+        ),
+        cause="B words differ from their A words by one vector.",
+        explanation=explained(
+            case(SUPPORTED, _TRANSLATES, *(above(g, MARGIN) for g in _GAINS)),
+            either(
+                CONTRADICTED,
+                *((_TRANSLATES, below(g, -MARGIN)) for g in _GAINS),
+            ),
+            either(
+                NOT_NEEDED,
+                *((_TRANSLATES, below(g, MARGIN)) for g in _GAINS),
+            ),
+        ),
+        margin=(
+            f"{OF_ACCURACY} {OF_SHARES} Exact deltas are the prompt of B->C "
+            "itself, which most seeds must answer above 90 %."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_ONE.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_ONE.name: 0.05}),
+            Scenario(SUPPORTED, dict.fromkeys(_GAINS, 0.15)),
+            Scenario(NOT_NEEDED, dict.fromkeys(_GAINS, 0.0)),
+            Scenario(CONTRADICTED, dict.fromkeys(_GAINS, -0.15)),
+        ),
+        figure=dots(
+            "Accuracy, C words for shifted A words",
+            {
+                "nothing added": _greedy("none"),
+                "one delta": _greedy("mean"),
+                "the same, shuffled": _greedy("shuffled"),
+                "exact, by word": _greedy("exact"),
+                "of another word": _greedy("other_word"),
+            },
+            {"chance": CHANCE},
+        ),
     ),
 )

@@ -1,171 +1,103 @@
 """Rules of the claims that a control decides."""
 
 from experiments import controls
-from experiments.claims.section_3 import FAMILY, WORDS
-from tiny_gpt.claims.claim import QUICK, UNSEEN_RUNS, Claim
-from tiny_gpt.claims.evidence import (
-    EXPLAINED,
-    REFUTED,
-    REPRODUCED,
-    UNDECIDED,
-    BySeed,
-    Decision,
-    Evidence,
-    average,
-    effect,
-    points,
-    strip,
+from experiments.claims.section_3 import FAMILY, PILOT, SEEN, WORDS
+from tiny_gpt.claims.claim import Claim, Scenario
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.claims.measure import FRACTION, Measure, difference, share
+from tiny_gpt.claims.rule import (
+    CONFIRMED,
+    CONTRADICTED,
+    NOT_CONFIRMED,
+    NOT_NEEDED,
+    SUPPORTED,
+    above,
+    below,
+    case,
+    explained,
+    observed,
 )
-from tiny_gpt.claims.verdict import (
+from tiny_gpt.claims.values import (
     CHANCE,
+    HALF_A_RANK,
+    IN_LANGUAGE,
     LEARNED,
     MARGIN,
-    UNSEEN,
-    decide,
-    signed,
-    verdict_of,
+    MOST,
+    OF_ACCURACY,
+    OF_RANKS,
+    OF_SHARES,
+    TRANSLATED,
+    dots,
+    final,
+    mean_of,
 )
 
 CURVE = controls.CURVE[:-1]  # at 50 pairs everything is near its ceiling
-
-
-def composition(evidence: Evidence) -> Decision:
-    """Compares A->C with a scrambled one and with no route, by pairs."""
-    by_kind = controls.accuracy_by_pairs(evidence)
-    below = {
-        kind: average(values[: len(CURVE)]) for kind, values in by_kind.items()
-    }
-    scrambled = evidence.difference(below["real"], below["scrambled"])
-    no_route = evidence.difference(below["real"], below["no route"])
-    at_fifty = {
-        kind: evidence.mean(values[-1]) for kind, values in by_kind.items()
-    }
-    is_needed = min(scrambled.low, no_route.low) > MARGIN
-    is_as_good = min(scrambled.high, no_route.high) < MARGIN
-    is_learned = at_fifty["real"].low > LEARNED
-    verdict = UNDECIDED
-    if is_as_good:
-        verdict = EXPLAINED if is_learned else REFUTED
-    elif is_needed:
-        verdict = REPRODUCED
-    pivot = evidence.mean(
-        evidence.final(
-            "controls/sparse_a_to_c", "A->B->C", tier="all_sentences"
-        )
-    )
-    fifty = ", ".join(f"{k} {points(m)}" for k, m in at_fifty.items())
-    return decide(
-        evidence,
-        verdict,
-        f"With 50 pairs: {fifty}. Averaged over {CURVE[0]} to {CURVE[-1]} "
-        "pairs the real mapping is ahead of the scrambled one by "
-        f"{signed(scrambled)} points and of no route by {signed(no_route)}.",
-        [
-            effect("real - scrambled, 4 to 25 pairs", scrambled, "difference"),
-            effect("real - no route, 4 to 25 pairs", no_route, "difference"),
-            *(
-                effect(f"{kind}, 50 pairs", mean, "fraction")
-                for kind, mean in at_fifty.items()
-            ),
-            effect("two real steps A->B->C", pivot, "fraction"),
-        ],
-        controls.describe_curve(evidence),
-    )
-
-
-def new_words(evidence: Evidence) -> Decision:
-    """Scores A words that never occur in A->C, but do in A->B."""
-    places = [f"controls/held_out_{n}" for n in (1, 2, 3)]
-
-    def over(mapping: str, metric: str, tier: str = "held_out_words") -> BySeed:
-        return average(
-            [evidence.final(p, mapping, metric, tier) for p in places]
-        )
-
-    accuracy = over("A->C", "accuracy_aligned")
-    others = evidence.final(places[1])
-    known = {m: over(m, "accuracy_aligned") for m in ("A->B", "B->C")}
-    rank = evidence.mean(over("A->C", "rank"), (1.0, 8.0))
-    probability = evidence.mean(over("A->C", "probability"))
-    mean = evidence.mean(accuracy)
-    said = ""
-    if mean.high < CHANCE and rank.low > 4.5:
-        said = ": the network ranks it below a blind guess"
-    # The claim is that nothing out of the distribution is produced.
-    return decide(
-        evidence,
-        verdict_of(mean.high < CHANCE, mean.low > 2 * CHANCE),
-        f"{points(mean)} of the words held out of A->C are right, while the "
-        f"same words are {points(evidence.mean(known['A->B']))} right in A->B "
-        f"and {points(evidence.mean(known['B->C']))} in B->C. The right word "
-        f"has mean rank {rank.value:.1f} of 8 ({rank.low:.1f} to "
-        f"{rank.high:.1f}; a blind guess has 4.5) and probability "
-        f"{probability.value:.4f}{said}.",
-        [
-            effect("held-out words in A->C", mean, "fraction"),
-            effect("rank of the right word, of 8", rank, "count"),
-            effect("probability of the right word", probability, "probability"),
-        ],
-        strip(
-            evidence,
-            "Accuracy, words held out of A->C",
-            {
-                "A->C": accuracy,
-                "same words, A->B": known["A->B"],
-                "same words, B->C": known["B->C"],
-                "A->C, unseen sentences": others,
-            },
-            {"chance": CHANCE},
-        ),
-    )
-
-
-def reuse(evidence: Evidence) -> Decision:
-    """Compares pre-trained with fresh, and a related majority with another."""
-    fresh = evidence.final("controls/a_to_c_alone_equal_tokens")
-    pretrained = evidence.final("controls/pretrained")
-    related = evidence.final("controls/sparse_a_to_c")
-    unrelated = evidence.final("controls/unrelated_majority")
-    gain = evidence.difference(pretrained, fresh)
-    of_relation = evidence.difference(related, unrelated)
-    verdict = verdict_of(
-        gain.low > MARGIN and of_relation.low > MARGIN, gain.high < MARGIN
-    )
-    if gain.low > MARGIN and of_relation.high < MARGIN:
-        verdict = EXPLAINED
-    return decide(
-        evidence,
-        verdict,
-        f"At equal updates on the 50 pairs, a pre-trained model is ahead of a "
-        f"fresh one by {signed(gain)} points. Trained together, A->B and "
-        f"B->C help more than D->E and E->F by {signed(of_relation)}.",
-        [
-            effect("pre-trained - fresh", gain, "difference"),
-            effect("related - unrelated majority", of_relation, "difference"),
-        ],
-        strip(
-            evidence,
-            UNSEEN,
-            {
-                "fresh": fresh,
-                "pre-trained": pretrained,
-                "together, A->B, B->C": related,
-                "together, D->E, E->F": unrelated,
-            },
-            {"chance": CHANCE},
-        ),
-    )
-
-
-_CURVES = tuple(
-    f"controls/{kind}{end}"
-    for end in ("", "_25", "_16", "_12", "_8", "_4")
-    for kind in ("sparse_a_to_c", "scrambled_a_to_c", "no_route_to_c")
+REAL, SCRAMBLED, NO_ROUTE = (
+    "sparse_a_to_c",
+    "scrambled_a_to_c",
+    "no_route_to_c",
 )
-_PROTOTYPE = (
-    "Written after a prototype of 2 or 3 seeds had been seen (other code, the "
-    "same small size), and before any run of these conditions."
+SIZE = 8  # words of a language
+
+
+def _below_ceiling(kind: str, metric: str):
+    return mean_of(
+        [final(f"controls/{kind}_{n}", metric=metric) for n in CURVE]
+    )
+
+
+def _lead(control: str, name: str, metric: str = "rank") -> Measure:
+    is_rank = metric == "rank"
+    return difference(
+        f"{'rank of the right C word' if is_rank else metric}, real - {name}",
+        _below_ceiling(REAL, metric),
+        _below_ceiling(control, metric),
+        unit="count" if is_rank else "difference",
+        bounds=(1.0 - SIZE, SIZE - 1.0) if is_rank else None,
+    )
+
+
+_FIFTY = share(
+    "seeds above 50 %, 50 pairs", final(f"controls/{REAL}"), above=LEARNED
 )
+_SCRAMBLED = _lead(SCRAMBLED, "scrambled")
+_NO_ROUTE = _lead(NO_ROUTE, "no route")
+_RANKS = (_SCRAMBLED.name, _NO_ROUTE.name)
+
+_HELD_OUT = [f"controls/held_out_{n}" for n in (1, 2, 3)]
+
+
+def _held_out(metric: str, mapping: str = "A->C"):
+    return mean_of(
+        [final(p, mapping, metric, "held_out_words") for p in _HELD_OUT]
+    )
+
+
+_OUTSIDE = share(
+    "seeds below chance, held-out words in A->C",
+    _held_out("accuracy_aligned"),
+    below=CHANCE,
+)
+
+
+def _few(kind: str, metric: str = IN_LANGUAGE):
+    places = [f"controls/{kind}_{n}" for n in controls.FEW]
+    return mean_of([final(place, metric=metric) for place in places])
+
+
+_BETTER = difference("balanced - alone", _few("balanced"), _few("alone"))
+_RELATED = difference(
+    "related - unrelated majority, balanced",
+    _few("balanced"),
+    _few("balanced_unrelated"),
+)
+
+
+def _described(evidence: Evidence):
+    return controls.describe_curve(evidence)
+
 
 CLAIMS = (
     Claim(
@@ -178,22 +110,47 @@ CLAIMS = (
             "patterns and their compositions."
         ),
         source="Sinha 2024, sec. 3.1.3, assumption 2 and fig. 3",
-        decided_on=QUICK,
-        conditions=_CURVES,
+        conditions=tuple(
+            f"controls/{kind}{end}"
+            for end in ("", *(f"_{n}" for n in CURVE))
+            for kind in (REAL, SCRAMBLED, NO_ROUTE)
+        ),
         statistic=(
-            WORDS
-            + "; paired differences over seeds, averaged over 4, 8, 12, 16 "
-            "and 25 A->C pairs (50 is a ceiling for all)"
+            f"Observation: {WORDS}, 50 pairs. Explanation: mean rank of the "
+            "right word among the words of C, teacher-forced, unseen "
+            "sentences, mean of 4, 8, 12, 16 and 25 pairs (50 is a ceiling "
+            "for all); paired differences over seeds."
         ),
-        rule=(
-            "Reproduced if the real mapping is ahead of both the scrambled "
-            "one and the one without a route by more than 5 points; otherwise "
-            "explained if either control comes within 5 points and 50 real "
-            "pairs reach more than 50 %."
+        measures=(_FIFTY, _SCRAMBLED, _NO_ROUTE),
+        shown=(
+            *(
+                _lead(control, name, metric)
+                for metric in ("accuracy_aligned", IN_LANGUAGE)
+                for control, name in (
+                    (SCRAMBLED, "scrambled"),
+                    (NO_ROUTE, "no route"),
+                )
+            ),
         ),
-        rule_history=_PROTOTYPE,
-        num_intervals=3,
-        decide=composition,
+        observation=observed(
+            case(CONFIRMED, above(_FIFTY.name, MOST)),
+            case(NOT_CONFIRMED, below(_FIFTY.name, MOST)),
+        ),
+        cause="The network goes from A to B and from B to C.",
+        explanation=explained(
+            case(SUPPORTED, *(below(m, -HALF_A_RANK) for m in _RANKS)),
+            case(CONTRADICTED, *(above(m, 0.0) for m in _RANKS)),
+            case(NOT_NEEDED, *(above(m, -HALF_A_RANK) for m in _RANKS)),
+        ),
+        margin=f"{OF_SHARES} {OF_RANKS}",
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_FIFTY.name: 0.95}),
+            Scenario(SUPPORTED, dict.fromkeys(_RANKS, -1.5)),
+            Scenario(NOT_NEEDED, dict.fromkeys(_RANKS, 0.25)),
+            Scenario(CONTRADICTED, dict.fromkeys(_RANKS, 1.0)),
+        ),
+        figure=_described,
     ),
     Claim(
         family=FAMILY,
@@ -204,22 +161,55 @@ CLAIMS = (
             "out-of-distribution."
         ),
         source="Sinha 2024, sec. 1",
-        decided_on=QUICK,
-        conditions=tuple(f"controls/held_out_{n}" for n in (1, 2, 3)),
+        conditions=tuple(_HELD_OUT),
         statistic=(
             "share of the held-out words right and in place, averaged over 1, "
             "2 and 3 held-out words"
         ),
-        rule=(
-            "Reproduced if the interval ends below chance, 12.5 %; not "
-            "reproduced if it starts above 25 %."
+        measures=(_OUTSIDE,),
+        shown=(
+            Measure(
+                name="held-out words in A->C",
+                values=_held_out("accuracy_aligned"),
+                bounds=FRACTION,
+            ),
+            *(
+                Measure(
+                    name=f"the same words in {m}",
+                    values=_held_out("accuracy_aligned", m),
+                    bounds=FRACTION,
+                )
+                for m in ("A->B", "B->C")
+            ),
+            Measure(
+                name="rank of the right word, of 8",
+                values=_held_out("rank"),
+                unit="count",
+                bounds=(1.0, 8.0),
+            ),
         ),
-        rule_history=(
-            "Written after a prototype and two runs of `held_out_2` had been "
-            "seen."
+        observation=observed(
+            case(CONFIRMED, above(_OUTSIDE.name, MOST)),
+            case(NOT_CONFIRMED, below(_OUTSIDE.name, MOST)),
         ),
-        num_intervals=1,
-        decide=new_words,
+        margin=(
+            "A guess among the words of C is right in 12.5 %. More than half "
+            "of all seeds must stay below."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_OUTSIDE.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_OUTSIDE.name: 0.05}),
+        ),
+        figure=dots(
+            "Accuracy, words held out of A->C",
+            {
+                "A->C": _held_out("accuracy_aligned"),
+                "same words, A->B": _held_out("accuracy_aligned", "A->B"),
+                "same words, B->C": _held_out("accuracy_aligned", "B->C"),
+            },
+            {"chance": CHANCE},
+        ),
     ),
     Claim(
         family=FAMILY,
@@ -231,23 +221,52 @@ CLAIMS = (
             "model on the same task."
         ),
         source="Sinha 2024, assumption 2",
-        decided_on=QUICK,
-        conditions=(
-            "controls/pretrained",
-            "controls/a_to_c_alone_equal_tokens",
-            "controls/sparse_a_to_c",
-            "controls/unrelated_majority",
+        conditions=tuple(
+            f"controls/{kind}_{n}"
+            for n in controls.FEW
+            for kind in ("alone", "balanced", "balanced_unrelated")
         ),
-        statistic=WORDS + "; paired differences over seeds",
-        rule=(
-            "Reproduced if the pre-trained model is ahead of the fresh one, "
-            "at equal updates on the 50 pairs, by more than 5 points, and the "
-            "related majority helps more than the unrelated one by more than "
-            "5; otherwise explained if the unrelated one helps as much, "
-            "within 5."
+        statistic=(
+            f"{TRANSLATED}; mean of 4, 8 and 16 A->C pairs, where fresh "
+            "models are below their ceiling. Beside a majority A->C is "
+            "repeated to a third of the text; alone it is all of it. Paired "
+            "differences."
         ),
-        rule_history=UNSEEN_RUNS,
-        num_intervals=2,
-        decide=reuse,
+        measures=(_BETTER, _RELATED),
+        shown=tuple(
+            Measure(
+                name=f"{says}{end}",
+                values=_few(kind, metric),
+                bounds=FRACTION,
+            )
+            for kind, says in (
+                ("alone", "alone"),
+                ("balanced", "beside A->B and B->C"),
+                ("balanced_unrelated", "beside D->E and E->F"),
+            )
+            for metric, end in (
+                (IN_LANGUAGE, ""),
+                ("accuracy_aligned", ", of all words"),
+            )
+        ),
+        observation=observed(
+            case(CONFIRMED, above(_BETTER.name, MARGIN)),
+            case(NOT_CONFIRMED, below(_BETTER.name, MARGIN)),
+        ),
+        cause="Patterns of A->B and B->C are common to A->C.",
+        explanation=explained(
+            case(SUPPORTED, above(_RELATED.name, MARGIN)),
+            case(CONTRADICTED, below(_RELATED.name, -MARGIN)),
+            case(NOT_NEEDED, below(_RELATED.name, MARGIN)),
+        ),
+        margin=OF_ACCURACY,
+        seen=PILOT,
+        scenarios=(
+            Scenario(CONFIRMED, {_BETTER.name: 0.15}),
+            Scenario(NOT_CONFIRMED, {_BETTER.name: 0.0}),
+            Scenario(SUPPORTED, {_RELATED.name: 0.15}),
+            Scenario(NOT_NEEDED, {_RELATED.name: 0.0}),
+            Scenario(CONTRADICTED, {_RELATED.name: -0.15}),
+        ),
     ),
 )

@@ -1,149 +1,77 @@
 """Rules of the claims that rest on the paper's figures and its table."""
 
-from experiments.claims.section_3 import FAMILY, FIGURE_2, WORDS
-from tiny_gpt.analysis.statistics import (
-    is_bimodal,
-    wilson_interval,
+from experiments.claims.section_3 import FAMILY, PILOT, SEEN, WORDS
+from tiny_gpt.claims.claim import Claim, Scenario
+from tiny_gpt.claims.evidence import BySeed, Evidence
+from tiny_gpt.claims.measure import FRACTION, Measure, share
+from tiny_gpt.claims.rule import (
+    CONFIRMED,
+    CONTRADICTED,
+    NOT_CONFIRMED,
+    SUPPORTED,
+    above,
+    below,
+    case,
+    explained,
+    observed,
 )
-from tiny_gpt.claims.claim import QUICK, Claim
-from tiny_gpt.claims.evidence import (
-    EXPLAINED,
-    Decision,
-    Evidence,
-    effect,
-    points,
-    strip,
-)
-from tiny_gpt.claims.verdict import (
+from tiny_gpt.claims.values import (
     CHANCE,
     LEARNED,
     MASTERED,
+    MOST,
     NOTHING,
+    OF_SHARES,
     SPARSE,
     UNSEEN,
-    decide,
-    verdict_of,
+    dots,
+    final,
 )
 
+ALONE = "triangle/a_to_c_alone"
+AS_LONG = "controls/a_to_c_alone_equal_updates"
+ROTATED = "controls/a_to_c_alone_rotated"
+WITHOUT = "triangle/no_a_to_c"
+FOUR = "four_languages/sparse_pairs"
 
-def fifty_alone(evidence: Evidence) -> Decision:
-    """Scores 50 sentences alone: as published, with equal updates or tokens."""
-    as_published = evidence.final("triangle/a_to_c_alone")
-    updates = evidence.final("controls/a_to_c_alone_equal_updates")
-    tokens = evidence.final("controls/a_to_c_alone_equal_tokens")
-    few, more, most = map(evidence.mean, (as_published, updates, tokens))
-    limit = 2 * CHANCE
-    is_so = few.high < limit
-    verdict = verdict_of(is_so, few.low > limit)
-    if is_so and (more.low > limit or most.low > limit):
-        verdict = EXPLAINED
-    return decide(
-        evidence,
-        verdict,
-        f"Alone, 50 pairs reach {points(few)} of the words of unseen "
-        f"sentences after one update per epoch, {points(more)} after as many "
-        f"updates as the others, {points(most)} after as many tokens.",
-        [
-            effect("alone, one update per epoch", few, "fraction"),
-            effect("alone, equal updates", more, "fraction"),
-            effect("alone, equal tokens", most, "fraction"),
-        ],
-        strip(
-            evidence,
-            UNSEEN,
-            {
-                "alone": as_published,
-                "equal updates": updates,
-                "equal tokens": tokens,
-            },
-            {"chance": CHANCE},
-        ),
+
+def _learned(name: str, place: str, mapping: str = "A->C") -> Measure:
+    return share(name, final(place, mapping), above=LEARNED)
+
+
+def _mean(name: str, place: str, **which: str) -> Measure:
+    return Measure(name=name, values=final(place, **which), bounds=FRACTION)
+
+
+_ALONE = _learned("seeds above 50 %, alone, as published", ALONE)
+_LONG = _learned("seeds above 50 %, as many updates, one cut", AS_LONG)
+_MOVED = _learned("seeds above 50 %, as many updates, cut moved", ROTATED)
+_NOTHING = share(
+    "seeds below 1 %, A->C",
+    final(WITHOUT, tier="all_sentences"),
+    below=NOTHING,
+)
+_KNOWS = {
+    mapping: share(
+        f"seeds above 90 %, {mapping}",
+        final(WITHOUT, mapping, tier="all_sentences"),
+        above=MASTERED,
     )
+    for mapping in ("A->B", "B->C")
+}
+_ENOUGH = _learned("seeds above 50 %, 50 pairs beside the majority", SPARSE)
+TABLE_1 = ("D->B", "D->C", "B->C")
 
 
-def nothing_without_samples(evidence: Evidence) -> Decision:
-    """Tells whether A->C fails without a pair, with a mastered majority."""
-    place, tier = "triangle/no_a_to_c", "all_sentences"
-    by_mapping = {
-        m: evidence.final(place, m, tier=tier) for m in ("A->B", "B->C", "A->C")
-    }
-    first, second, asked = map(evidence.mean, by_mapping.values())
-    is_mastered = min(first.low, second.low) > MASTERED
-    verdict = verdict_of(
-        is_mastered and asked.high < NOTHING,
-        is_mastered and asked.low > NOTHING,
-    )
-    pivot = evidence.mean(evidence.final(place, "A->B->C", tier=tier))
-    wrong = evidence.mean(
-        evidence.final(place, "A->C", "error_other_language", tier)
-    )
-    return decide(
-        evidence,
-        verdict,
-        f"A->C: {points(asked)} of all words, with A->B at {points(first)} "
-        f"and B->C at {points(second)}. Asked in two real steps, the same "
-        f"model reaches {points(pivot)}.",
-        [
-            effect("A->C", asked, "fraction"),
-            effect("two real steps A->B->C", pivot, "fraction"),
-            effect("wrong words of another language", wrong, "fraction"),
-        ],
-        strip(evidence, "Accuracy, all words", by_mapping, {"chance": CHANCE}),
-    )
+def worst_of_table(evidence: Evidence) -> BySeed:
+    """Returns the lowest accuracy of the three sparse mappings, by seed."""
+    parts = [evidence.final(FOUR, mapping) for mapping in TABLE_1]
+    return {seed: min(part[seed] for part in parts) for seed in parts[0]}
 
 
-def fifty_are_enough(evidence: Evidence) -> Decision:
-    """Tells whether 50 pairs and the majority reach far beyond memory."""
-    unseen = evidence.final(SPARSE)
-    seen = evidence.final(SPARSE, tier="seen_sentences")
-    mean = evidence.mean(unseen)
-    verdict = verdict_of(mean.low > LEARNED, mean.high < LEARNED)
-    least = min(unseen.values())
-    winners = sum(value > LEARNED for value in unseen.values())
-    share = wilson_interval(winners, len(unseen), evidence.level)
-    modes = "two groups" if is_bimodal(list(unseen.values())) else "one group"
-    return decide(
-        evidence,
-        verdict,
-        f"{points(mean)} of the words of sentences never shown in A->C; the "
-        f"worst seed {100 * least:.1f} %, the seeds look like {modes}. A "
-        f"memoriser of sentences gets {100 * CHANCE:.1f} % of them.",
-        [
-            effect("unseen sentences", mean, "fraction"),
-            effect("seen sentences", evidence.mean(seen), "fraction"),
-            effect("seeds above 50 %", share, "fraction"),
-        ],
-        strip(
-            evidence,
-            "A->C accuracy, words",
-            {"unseen sentences": unseen, "seen sentences": seen},
-            {"chance = memoriser on unseen": CHANCE},
-        ),
-    )
-
-
-def three_sparse_pairs(evidence: Evidence) -> Decision:
-    """Tells whether table 1's sparse mappings are learned beyond memory."""
-    place, chance = "four_languages/sparse_pairs", 1 / 12
-    by_mapping = {m: evidence.final(place, m) for m in ("D->B", "D->C", "B->C")}
-    means = {m: evidence.mean(v) for m, v in by_mapping.items()}
-    lows = [mean.low for mean in means.values()]
-    highs = [mean.high for mean in means.values()]
-    verdict = verdict_of(min(lows) > LEARNED, min(highs) < LEARNED)
-    listed = ", ".join(f"{m} {points(mean)}" for m, mean in means.items())
-    return decide(
-        evidence,
-        verdict,
-        f"Words of unseen sentences: {listed}; chance is 8.3 %.",
-        [effect(m, mean, "fraction") for m, mean in means.items()],
-        strip(
-            evidence,
-            "Accuracy, words of unseen sentences",
-            by_mapping,
-            {"chance": chance},
-        ),
-    )
-
+_ALL_THREE = share(
+    "seeds above 50 % in all three", worst_of_table, above=LEARNED
+)
 
 CLAIMS = (
     Claim(
@@ -155,26 +83,39 @@ CLAIMS = (
             "negligible."
         ),
         source="Sinha 2024, fig. 2a and sec. 3.1.1",
-        decided_on=QUICK,
-        conditions=(
-            "triangle/a_to_c_alone",
-            "controls/a_to_c_alone_equal_updates",
-            "controls/a_to_c_alone_equal_tokens",
-        ),
+        conditions=(ALONE, AS_LONG, ROTATED),
         statistic=WORDS,
-        rule=(
-            "Reproduced if the interval of `a_to_c_alone` ends below 25 %, "
-            "twice chance; otherwise explained if, with as many updates or "
-            "tokens as the others, the 50 pairs alone start above 25 %; not "
-            "reproduced if `a_to_c_alone` starts above 25 %."
+        measures=(_ALONE, _LONG, _MOVED),
+        shown=(
+            _mean("alone, as published", ALONE),
+            _mean("as many updates, one cut", AS_LONG),
+            _mean("as many updates, cut moved", ROTATED),
         ),
-        rule_history=(
-            "Written after 5 seeds of `a_to_c_alone` "
-            "(docs/runs/triangle_quick) and a prototype of the others had "
-            "been seen."
+        observation=observed(
+            case(CONFIRMED, below(_ALONE.name, MOST)),
+            case(NOT_CONFIRMED, above(_ALONE.name, MOST)),
         ),
-        num_intervals=3,
-        decide=fifty_alone,
+        cause="50 pairs are too few to learn the mapping from.",
+        explanation=explained(
+            case(CONTRADICTED, above(_MOVED.name, MOST)),
+            case(SUPPORTED, below(_MOVED.name, MOST), below(_LONG.name, MOST)),
+        ),
+        margin=OF_SHARES,
+        seen=PILOT,
+        scenarios=(
+            Scenario(CONFIRMED, {_ALONE.name: 0.05}),
+            Scenario(CONTRADICTED, {_MOVED.name: 0.95}),
+            Scenario(SUPPORTED, {_MOVED.name: 0.05, _LONG.name: 0.05}),
+        ),
+        figure=dots(
+            UNSEEN,
+            {
+                "as published": final(ALONE),
+                "as many updates": final(AS_LONG),
+                "the same, cut moved": final(ROTATED),
+            },
+            {"chance": CHANCE},
+        ),
     ),
     Claim(
         family=FAMILY,
@@ -185,19 +126,49 @@ CLAIMS = (
             "A to C examples in the training data."
         ),
         source="Sinha 2024, fig. 2b and sec. 3.1.2",
-        decided_on=QUICK,
-        conditions=("triangle/no_a_to_c",),
+        conditions=(WITHOUT,),
         statistic=(
             "share of words right and in place, greedy, over every sentence"
         ),
-        rule=(
-            "Reproduced if A->C's interval ends below 1 % while A->B and B->C "
-            "start above 90 %; not reproduced if it starts above 1 % while "
-            "they do."
+        measures=(_NOTHING, *_KNOWS.values()),
+        shown=(
+            _mean(
+                "two real steps A->B->C",
+                WITHOUT,
+                mapping="A->B->C",
+                tier="all_sentences",
+            ),
         ),
-        rule_history=FIGURE_2,
-        num_intervals=3,
-        decide=nothing_without_samples,
+        observation=observed(
+            case(
+                CONFIRMED,
+                above(_NOTHING.name, MOST),
+                *(above(m.name, MOST) for m in _KNOWS.values()),
+            ),
+            case(
+                NOT_CONFIRMED,
+                below(_NOTHING.name, MOST),
+                *(above(m.name, MOST) for m in _KNOWS.values()),
+            ),
+        ),
+        margin=(
+            "Below 1 % is one word in a hundred, a twelfth of chance. The "
+            "claim is about a network that knows A->B and B->C, so most seeds "
+            "must be above 90 % in both."
+        ),
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_NOTHING.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_NOTHING.name: 0.05}),
+        ),
+        figure=dots(
+            "Accuracy, all words",
+            {
+                m: final(WITHOUT, m, tier="all_sentences")
+                for m in ("A->B", "B->C", "A->C")
+            },
+            {"chance": CHANCE},
+        ),
     ),
     Claim(
         family=FAMILY,
@@ -208,17 +179,36 @@ CLAIMS = (
             "sentences; the accuracy surpasses the memorisation ability."
         ),
         source="Sinha 2024, fig. 2c and sec. 3.1.3",
-        decided_on=QUICK,
         conditions=(SPARSE,),
-        statistic=WORDS,
-        rule=(
-            "Reproduced if the interval starts above 50 %, four times chance; "
-            "not reproduced if it ends below. A memoriser scores chance on "
-            "unseen sentences."
+        statistic=(
+            f"{WORDS}. A memoriser of sentences scores chance on them; one of "
+            "words, of a list of 8, scores 100 % and is not excluded."
         ),
-        rule_history=FIGURE_2,
-        num_intervals=1,
-        decide=fifty_are_enough,
+        measures=(_ENOUGH,),
+        shown=(
+            share("seeds above 70 %", final(SPARSE), above=0.7),
+            share("seeds above 90 %", final(SPARSE), above=MASTERED),
+            _mean("unseen sentences", SPARSE),
+            _mean("seen sentences", SPARSE, tier="seen_sentences"),
+        ),
+        observation=observed(
+            case(CONFIRMED, above(_ENOUGH.name, MOST)),
+            case(NOT_CONFIRMED, below(_ENOUGH.name, MOST)),
+        ),
+        margin=OF_SHARES,
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_ENOUGH.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_ENOUGH.name: 0.05}),
+        ),
+        figure=dots(
+            "A->C accuracy, words",
+            {
+                "unseen sentences": final(SPARSE),
+                "seen sentences": final(SPARSE, tier="seen_sentences"),
+            },
+            {"chance": CHANCE},
+        ),
     ),
     Claim(
         family=FAMILY,
@@ -229,19 +219,24 @@ CLAIMS = (
             "and 300 of 11880 sentences."
         ),
         source="Sinha 2024, table 1",
-        decided_on=QUICK,
-        conditions=("four_languages/sparse_pairs",),
-        statistic=WORDS,
-        rule=(
-            "Reproduced if all three intervals start above 50 %; not "
-            "reproduced if one ends below. The printed percentages need the "
-            "published size."
+        conditions=(FOUR,),
+        statistic=f"{WORDS}. The percentages need the published size.",
+        measures=(_ALL_THREE,),
+        shown=tuple(_mean(m, FOUR, mapping=m) for m in TABLE_1),
+        observation=observed(
+            case(CONFIRMED, above(_ALL_THREE.name, MOST)),
+            case(NOT_CONFIRMED, below(_ALL_THREE.name, MOST)),
         ),
-        rule_history=(
-            "Written after 5 seeds (docs/runs/four_languages_quick) had been "
-            "seen."
+        margin=OF_SHARES,
+        seen=SEEN,
+        scenarios=(
+            Scenario(CONFIRMED, {_ALL_THREE.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_ALL_THREE.name: 0.05}),
         ),
-        num_intervals=3,
-        decide=three_sparse_pairs,
+        figure=dots(
+            "Accuracy, words of unseen sentences",
+            {m: final(FOUR, m) for m in TABLE_1},
+            {"chance": 1 / 12},
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Decision rules on scripted frames: each claim once so, once otherwise."""
+"""Rules of section 3 on scripted frames: each outcome of each claim once."""
 
 import math
 
@@ -6,30 +6,33 @@ import pandas as pd
 import pytest
 
 from experiments import triangle
+from experiments.claims.section_3.drops import drops, steepest
+from experiments.claims.section_3.scores import width_of_rise
 from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import scripted_metrics
 from tiny_gpt.analysis.statistics import Interval
-from tiny_gpt.claims.claim import (
-    LEVEL,
-    decide_all,
-)
+from tiny_gpt.claims.claim import LEVEL, decide_all
 from tiny_gpt.claims.evidence import (
-    EXPLAINED,
-    NOT_TESTED,
-    REFUTED,
-    REPRODUCED,
-    UNDECIDED,
     Evidence,
     average,
     by_seed,
     effect,
     points,
 )
-from tiny_gpt.claims.verdict import crossing
+from tiny_gpt.claims.rule import (
+    CONFIRMED,
+    CONTRADICTED,
+    NOT_CONFIRMED,
+    NOT_NEEDED,
+    OPEN,
+    SUPPORTED,
+    UNDECIDED,
+)
+from tiny_gpt.claims.values import crossing
 from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.report.schema import VERDICTS
+from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = tuple(range(20))
 FAMILY = REPRODUCTION.family
 CLAIMS = REPRODUCTION.families[FAMILY]
 BY_NAME = {claim.name: claim for claim in CLAIMS}
@@ -40,6 +43,8 @@ CURVES = pd.concat(
 )
 SPARSE = "triangle/sparse_a_to_c"
 NOTHING = "triangle/no_a_to_c"
+ROTATED = "controls/a_to_c_alone_rotated"
+FOUR = "four_languages_controls"
 
 
 def right(place, value, mapping="A->C", tier="*", prompt="*"):
@@ -50,38 +55,72 @@ def final(place, metric, value, prompt="*"):
     return {(place, "A->C", metric, "*", prompt): value}
 
 
-def alone(published, updates, tokens):
+def alone(published, updates, rotated):
     return {
         **right("triangle/a_to_c_alone", published),
         **right("controls/a_to_c_alone_equal_updates", updates),
-        **right("controls/a_to_c_alone_equal_tokens", tokens),
+        **right(ROTATED, rotated),
     }
 
 
-def curves(real, scrambled, no_route):
-    values = {"sparse": real, "scrambled": scrambled, "no_route": no_route}
-    overrides = {}
-    for kind, value in values.items():
-        name = f"{kind}_a_to_c" if kind != "no_route" else "no_route_to_c"
-        for end in ("", "_25", "_16", "_12", "_8", "_4"):
-            overrides |= right(f"controls/{name}{end}", value)
+def ranks(real, scrambled, no_route, learned=0.9):
+    """Returns ranks below the ceiling, and the accuracy with 50 pairs."""
+    kinds = {
+        "sparse_a_to_c": real,
+        "scrambled_a_to_c": scrambled,
+        "no_route_to_c": no_route,
+    }
+    overrides = right("controls/sparse_a_to_c", learned)
+    for name, value in kinds.items():
+        for end in (25, 16, 12, 8, 4):
+            overrides |= final(f"controls/{name}_{end}", "rank", value)
     return overrides
+
+
+def four_ranks(real, scrambled, no_route, learned=0.5):
+    overrides = {}
+    for name, value in (
+        ("sparse_pairs", real),
+        ("scrambled_pairs", scrambled),
+        ("no_route", no_route),
+    ):
+        overrides[f"{FOUR}/{name}", "*", "rank", "*", "*"] = value
+    key = f"{FOUR}/sparse_pairs", "*", "accuracy_in_language", "*", "*"
+    return {**overrides, key: learned}
 
 
 def held_out(value):
     overrides = {}
     for n in (1, 2, 3):
-        overrides |= right(f"controls/held_out_{n}", value, tier="*")
+        overrides |= right(f"controls/held_out_{n}", value)
     return overrides
 
 
-def reused(fresh, pretrained, related, unrelated):
-    return {
-        **right("controls/a_to_c_alone_equal_tokens", fresh),
-        **right("controls/pretrained", pretrained),
-        **right("controls/sparse_a_to_c", related),
-        **right("controls/unrelated_majority", unrelated),
-    }
+def within(place, value):
+    return final(place, "accuracy_in_language", value)
+
+
+def reused(alone, related, unrelated):
+    overrides = {}
+    for n in (4, 8, 16):
+        overrides |= within(f"controls/alone_{n}", alone)
+        overrides |= within(f"controls/balanced_{n}", related)
+        overrides |= within(f"controls/balanced_unrelated_{n}", unrelated)
+    return overrides
+
+
+def sized(smaller, small, larger, large):
+    return within(f"controls/{smaller}", small) | within(
+        f"controls/{larger}", large
+    )
+
+
+def widths(small, large):
+    return sized("quarter_width", small, "double_width", large)
+
+
+def depths(small, large):
+    return sized("one_block", small, "four_blocks", large)
 
 
 def losses(a_to_b, a_to_c):
@@ -89,110 +128,237 @@ def losses(a_to_b, a_to_c):
     return {(SPARSE, "A->B", *key): a_to_b, (SPARSE, "A->C", *key): a_to_c}
 
 
-EARLY, LATE = [3, 0.5, 0.3, 0.3, 0.3, 0.3], [3, 3, 3, 3, 0.5, 0.3]
+EARLY, LATE = [3, 0.4, 0.3, 0.3, 0.3, 0.3], [3, 3, 3, 3, 0.5, 0.3]
 NEVER = [3.0] * 6
+SLOW = [3.0, 2.4, 1.8, 1.2, 0.6, 0.0]
 
 
-def grown(values):
-    key = (SPARSE, "A->C", "accuracy_aligned", "all", "*")
-    return {key: values}
+def grown(values, mapping="A->C"):
+    return {(SPARSE, mapping, "accuracy_aligned", "all", "*"): values}
 
 
-def scores(log_probability, brier):
-    return {
-        **final(NOTHING, "log_probability", -9.0),
-        **final(NOTHING, "brier_score", 1.5),
-        **final(SPARSE, "log_probability", log_probability),
-        **final(SPARSE, "brier_score", brier),
-    }
+def fitted(majority, rare):
+    curves = grown(majority, "A->B") | grown(majority, "B->C")
+    return {**curves, **grown(rare)}
 
 
-# Claim -> what the runs show -> the verdict.
+SUDDEN = [0.1, 0.1, 0.1, 0.1, 0.9, 0.9]
+AT_ONCE = [0.95] * 6
+
+# Claim -> what the runs show -> observation and explanation.
 CASES = [
-    ("fig_2a", alone(0.1, 0.1, 0.1), REPRODUCED),
-    ("fig_2a", alone(0.1, 0.1, 0.6), EXPLAINED),
-    ("fig_2a", alone(0.6, 0.1, 0.1), REFUTED),
-    ("fig_2a", alone(0.248, 0.1, 0.1), UNDECIDED),
-    ("fig_2b", right(NOTHING, 0.0), REPRODUCED),
-    ("fig_2b", right(NOTHING, 0.3), REFUTED),
+    ("fig_2a", alone(0.1, 0.1, 0.1), CONFIRMED, SUPPORTED),
+    ("fig_2a", alone(0.1, 0.1, 0.9), CONFIRMED, CONTRADICTED),
+    ("fig_2a", alone(0.1, 0.9, 0.1), CONFIRMED, OPEN),
+    ("fig_2a", alone(0.6, 0.1, 0.1), NOT_CONFIRMED, SUPPORTED),
+    # 8 of 20 seeds are above 50 %: spread adds 0 to 0.009 to 0.4955.
+    ("fig_2a", alone(0.4955, 0.1, 0.9), UNDECIDED, CONTRADICTED),
+    ("fig_2b", right(NOTHING, 0.0), CONFIRMED, None),
+    ("fig_2b", right(NOTHING, 0.3), NOT_CONFIRMED, None),
     # Nothing follows from a model that has not learned A->B.
-    ("fig_2b", right(NOTHING, 0.0) | right(NOTHING, 0.5, "A->B"), UNDECIDED),
-    ("fig_2c", {}, REPRODUCED),
-    ("fig_2c", right(SPARSE, 0.2), REFUTED),
-    ("fig_2c", right(SPARSE, 0.498), UNDECIDED),
-    ("composition", curves(0.9, 0.5, 0.5), REPRODUCED),
-    ("composition", curves(0.9, 0.89, 0.5), EXPLAINED),
-    ("composition", curves(0.9, 0.5, 0.92), EXPLAINED),
-    ("composition", curves(0.3, 0.3, 0.3), REFUTED),
-    ("out_of_distribution", held_out(0.0), REPRODUCED),
-    ("out_of_distribution", held_out(0.6), REFUTED),
-    ("out_of_distribution", held_out(0.2), UNDECIDED),
-    ("assumption_2", reused(0.1, 0.8, 0.9, 0.3), REPRODUCED),
-    ("assumption_2", reused(0.1, 0.8, 0.9, 0.88), EXPLAINED),
-    ("assumption_2", reused(0.8, 0.8, 0.9, 0.3), REFUTED),
-    ("proposition_1", losses(EARLY, LATE), REPRODUCED),
-    ("proposition_1", losses(EARLY, NEVER), REPRODUCED),
-    ("proposition_1", losses(LATE, EARLY), REFUTED),
-    ("proposition_2", final(SPARSE, "error_pivot_word", 0.9), REPRODUCED),
-    ("proposition_2", final(SPARSE, "error_pivot_word", 0.1), REFUTED),
+    (
+        "fig_2b",
+        right(NOTHING, 0.0) | right(NOTHING, 0.5, "A->B"),
+        UNDECIDED,
+        None,
+    ),
+    ("fig_2c", {}, CONFIRMED, None),
+    ("fig_2c", right(SPARSE, 0.2), NOT_CONFIRMED, None),
+    ("fig_2c", right(SPARSE, 0.4955), UNDECIDED, None),
+    ("composition", ranks(2, 4, 4), CONFIRMED, SUPPORTED),
+    ("composition", ranks(5, 4, 4), CONFIRMED, CONTRADICTED),
+    # No advantage in one control, and no disadvantage in the other.
+    ("composition", ranks(4, 4, 3.5), CONFIRMED, NOT_NEEDED),
+    ("composition", ranks(2, 4, 2), CONFIRMED, OPEN),
+    ("composition", ranks(2, 4, 4, 0.1), NOT_CONFIRMED, SUPPORTED),
+    ("out_of_distribution", held_out(0.0), CONFIRMED, None),
+    ("out_of_distribution", held_out(0.6), NOT_CONFIRMED, None),
+    ("out_of_distribution", held_out(0.1205), UNDECIDED, None),
+    ("assumption_2", reused(0.3, 0.6, 0.3), CONFIRMED, SUPPORTED),
+    ("assumption_2", reused(0.3, 0.6, 0.59), CONFIRMED, NOT_NEEDED),
+    ("assumption_2", reused(0.3, 0.6, 0.8), CONFIRMED, CONTRADICTED),
+    ("assumption_2", reused(0.6, 0.6, 0.3), NOT_CONFIRMED, SUPPORTED),
+    ("parameters_width", widths(0.1, 0.6), CONFIRMED, None),
+    ("parameters_width", widths(0.6, 0.6), NOT_CONFIRMED, None),
+    ("parameters_width", widths(0.55, 0.6), UNDECIDED, None),
+    ("parameters_depth", depths(0.1, 0.6), CONFIRMED, None),
+    ("parameters_depth", depths(0.6, 0.2), NOT_CONFIRMED, None),
+    ("proposition_1", losses(EARLY, LATE), CONFIRMED, None),
+    ("proposition_1", losses(EARLY, NEVER), CONFIRMED, None),
+    ("proposition_1", losses(LATE, EARLY), NOT_CONFIRMED, None),
+    ("proposition_2", final(SPARSE, "error_pivot_word", 0.9), CONFIRMED, None),
+    (
+        "proposition_2",
+        final(SPARSE, "error_pivot_word", 0.1),
+        NOT_CONFIRMED,
+        None,
+    ),
     (
         "prompts",
         right(SPARSE, 0.1, prompt="2_demonstrations_of_A->B"),
-        REPRODUCED,
+        CONFIRMED,
+        None,
     ),
-    ("prompts", {}, REFUTED),
-    ("more_epochs", grown([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]), REPRODUCED),
-    ("more_epochs", grown([0.1, 0.9, 0.8, 0.7, 0.6, 0.5]), REFUTED),
-    ("mirage", scores(-0.2, 0.2), EXPLAINED),
-    ("mirage", scores(-12.0, 0.2), REFUTED),
-    ("table_1", {}, REPRODUCED),
-    ("table_1", right("four_languages/sparse_pairs", 0.2, "D->B"), REFUTED),
+    ("prompts", {}, NOT_CONFIRMED, None),
+    ("more_epochs", grown([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]), CONFIRMED, None),
+    (
+        "more_epochs",
+        grown([0.1, 0.9, 0.8, 0.7, 0.6, 0.5]),
+        NOT_CONFIRMED,
+        None,
+    ),
+    ("more_epochs", grown([0.1, 0.9, 0.9, 0.9, 0.9, 0.9]), NOT_CONFIRMED, None),
+    # Scripted seeds are alike, so A->C's drop is matched by chance as well.
+    ("distinct_drops", losses(EARLY, EARLY), UNDECIDED, None),
+    ("distinct_drops", losses(EARLY, LATE), NOT_CONFIRMED, None),
+    # The instrument is blind: not even A->B's drop is one of the total loss.
+    ("distinct_drops", losses(LATE, LATE), UNDECIDED, None),
+    (
+        "mirage",
+        losses(EARLY, LATE) | grown(SUDDEN),
+        CONFIRMED,
+        CONTRADICTED,
+    ),
+    (
+        "mirage",
+        losses(EARLY, SLOW) | grown(SUDDEN),
+        NOT_CONFIRMED,
+        CONTRADICTED,
+    ),
+    (
+        "mirage",
+        losses(EARLY, LATE) | grown([0.1] * 6),
+        NOT_CONFIRMED,
+        CONTRADICTED,
+    ),
+    (
+        "majority_first",
+        fitted(AT_ONCE, SUDDEN) | right(ROTATED, 0.9),
+        CONFIRMED,
+        NOT_NEEDED,
+    ),
+    (
+        "majority_first",
+        fitted(SUDDEN, AT_ONCE) | right(ROTATED, 0.1),
+        NOT_CONFIRMED,
+        SUPPORTED,
+    ),
+    (
+        "majority_first",
+        fitted(AT_ONCE, [0.1] * 6) | right(ROTATED, 0.1),
+        NOT_CONFIRMED,
+        SUPPORTED,
+    ),
+    ("table_1", {}, CONFIRMED, None),
+    (
+        "table_1",
+        right("four_languages/sparse_pairs", 0.2, "D->B"),
+        NOT_CONFIRMED,
+        None,
+    ),
+    ("table_1_composition", four_ranks(2, 6, 6), CONFIRMED, SUPPORTED),
+    ("table_1_composition", four_ranks(6, 5, 5), CONFIRMED, CONTRADICTED),
+    ("table_1_composition", four_ranks(6, 6, 5), CONFIRMED, NOT_NEEDED),
+    (
+        "table_1_composition",
+        four_ranks(2, 6, 6, 0.05),
+        NOT_CONFIRMED,
+        SUPPORTED,
+    ),
+    ("memorised_answers", {}, CONFIRMED, None),
+    (
+        "memorised_answers",
+        right("four_languages/sparse_pairs", 0.2, "D->B"),
+        NOT_CONFIRMED,
+        None,
+    ),
 ]
 
 
-def evidence_of(name, overrides, seeds=SEEDS, paper=None):
-    places = set(BY_NAME[name].conditions)
+def evidence_of(name, overrides, seeds=SEEDS, paper=None, curves=CURVES):
+    places = set(BY_NAME[name].conditions) | {SPARSE}
     frame = scripted_metrics(overrides, seeds, places)
-    return Evidence(frame, seeds, paper, CURVES, FAMILY.interval_level)
+    return Evidence(frame, seeds, paper, curves, FAMILY.interval_level)
 
 
-@pytest.mark.parametrize(("name", "overrides", "verdict"), CASES)
-def test_the_rule_decides(name, overrides, verdict):
-    claim = BY_NAME[name]
-    decision = claim.decide(evidence_of(name, overrides))
-    assert decision.verdict == verdict, decision.because
+@pytest.mark.parametrize(
+    ("name", "overrides", "observation", "explanation"), CASES
+)
+def test_the_rules_decide(name, overrides, observation, explanation):
+    decision = BY_NAME[name].decide(evidence_of(name, overrides))
+    found = decision.observation, decision.explanation
+    assert found == (observation, explanation), decision.because
     assert decision.num_seeds == len(SEEDS)
 
 
 def test_every_claim_on_runs_has_a_case_each_way():
-    decided = {}
-    for name, _, verdict in CASES:
-        decided.setdefault(name, set()).add(verdict)
+    seen = {}
+    for name, _, observation, explanation in CASES:
+        seen.setdefault(name, set()).update({observation, explanation})
     on_runs = {c.name for c in CLAIMS if c.decided_on == "quick"}
-    assert set(decided) == on_runs
-    for name, verdicts in decided.items():
-        assert REFUTED in verdicts, name
-        assert {REPRODUCED, EXPLAINED} & verdicts, name
+    assert set(seen) == on_runs
+    for name, outcomes in seen.items():
+        claim = BY_NAME[name]
+        concluded = {each.outcome for each in claim.observation.cases}
+        # Matched beyond chance needs seeds that differ: see below.
+        if name == "distinct_drops":
+            concluded -= {CONFIRMED}
+        assert concluded <= outcomes, name
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES}))
+def test_drops_that_differ_by_seed_and_match_are_confirmed():
+    claim = BY_NAME["distinct_drops"]
+    frame = scripted_metrics(losses(EARLY, LATE), SEEDS, {SPARSE})
+    index = ["seed", "epoch"]
+    # Even seeds learn A->C in epoch 3, odd ones in epoch 6; all learn A->B
+    # in epoch 2. The total loss falls then.
+    for (seed, epoch), rows in frame.groupby(index):
+        learned = 3 if seed % 2 == 0 else 6
+        of_a_to_c = rows.index[
+            (rows["mapping"] == "A->C")
+            & (rows["metric"] == "loss_answer_words")
+        ]
+        total = rows.index[rows["metric"] == "loss"]
+        frame.loc[of_a_to_c, "value"] = 3.0 if epoch < learned else 0.2
+        loss = 2.0 - (epoch >= 2) - 0.5 * (epoch >= learned)
+        if learned == 3:  # a peak of its own, later than A->B's
+            loss = 2.0 - 0.4 * (epoch >= 2) - 0.5 * (epoch >= 3)
+        frame.loc[total, "value"] = loss
+    evidence = Evidence(frame, SEEDS, None, CURVES, FAMILY.interval_level)
+    assert claim.decide(evidence).observation == CONFIRMED
+
+
+def test_drops_of_a_curve():
+    # Falls: 1.0 at 2, 0.1 at 3, 0.5 at 4, 0.005 at 5, 0.0 at 6.
+    curve = pd.Series([3, 2, 1.9, 1.4, 1.395, 1.395], range(1, 7), float)
+    assert steepest(curve) == 2
+    assert drops(curve) == [2, 4]
+
+
+def test_the_width_of_a_rise():
+    # Shares of the whole change: 0, 0.25, 0.5, 1.0. A tenth is passed at
+    # 1 + 0.1 / 0.25 = 1.4, nine tenths at 3 + 0.4 / 0.5 = 3.8.
+    curve = pd.Series([0.0, 0.2, 0.4, 0.8], [1, 2, 3, 4])
+    assert width_of_rise(curve) == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize("name", sorted({case[0] for case in CASES}))
 def test_one_seed_is_never_a_verdict(name):
-    overrides = next(o for n, o, _ in CASES if n == name)
+    overrides = next(o for n, o, *_ in CASES if n == name)
     decision = BY_NAME[name].decide(evidence_of(name, overrides, seeds=(3,)))
-    assert decision.verdict == UNDECIDED
+    assert decision.observation == UNDECIDED
+    assert decision.explanation in (OPEN, None) or name == "mirage"
     assert "One seed is never a verdict" in decision.because
 
 
-def paper_runs(final_accuracy, rise=20, num_seeds=3, length=100):
+def paper_runs(final_accuracy, num_seeds=3, length=100):
     """Returns runs at the published size, as far as the rules read them."""
     rows = []
     for seed in range(num_seeds):
         for epoch in range(1, length + 1):
-            loss = 3.0 * math.exp(-epoch / 20) + 0.3
-            reached = final_accuracy + 0.01 * (seed - 1)
-            score = max(reached, 0.0) if epoch >= rise + seed else 0.0
             start = ("triangle", "sparse_a_to_c", seed, epoch, 9 * epoch)
-            rows.append((*start, "all", "all", "all", "loss", loss))
+            score = final_accuracy + 0.001 * seed
+            rows.append((*start, "all", "all", "all", "loss", 1 / epoch))
             prompt = "6_demonstrations"
             rows.append(
                 (*start, "A->C", "all", prompt, "accuracy_published", score)
@@ -200,74 +366,92 @@ def paper_runs(final_accuracy, rise=20, num_seeds=3, length=100):
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-# The scripted loss, 3 exp(-e / 20) + 0.3, passes the floor 0.533 at
-# e = 20 ln(3 / 0.233) = 51.1.
 @pytest.mark.parametrize(
-    ("name", "paper", "verdict"),
+    ("paper", "observation"),
     [
-        ("percent_65", paper_runs(0.65), REPRODUCED),
-        ("percent_65", paper_runs(0.40), REFUTED),
-        ("percent_65", paper_runs(0.65, num_seeds=1), NOT_TESTED),
-        ("percent_65", None, NOT_TESTED),
-        ("rise_at_floor", paper_runs(0.8, rise=20), REPRODUCED),
-        ("rise_at_floor", paper_runs(0.8, rise=70), REFUTED),
-        ("rise_at_floor", paper_runs(0.8, rise=70, num_seeds=1), NOT_TESTED),
-        ("rise_at_floor", paper_runs(0.0), NOT_TESTED),
+        (paper_runs(0.65), CONFIRMED),
+        (paper_runs(0.40), NOT_CONFIRMED),
+        (paper_runs(0.60), UNDECIDED),
+        (paper_runs(0.65, num_seeds=1), UNDECIDED),
+        (None, UNDECIDED),
     ],
 )
-def test_numbers_are_decided_at_the_published_size(name, paper, verdict):
-    decision = BY_NAME[name].decide(evidence_of(name, {}, paper=paper))
-    assert decision.verdict == verdict, decision.because
+def test_the_percentage_is_decided_at_the_published_size(paper, observation):
+    evidence = evidence_of("percent_65", {}, paper=paper)
+    decision = BY_NAME["percent_65"].decide(evidence)
+    assert decision.observation == observation, decision.because
 
 
-def lowered(condition, epochs, by):
-    """Returns the published curves with a loss shifted down."""
+def shifted(condition, metric, epochs, by):
+    """Returns the published curves with some values changed."""
     curves = CURVES.copy()
     rows = (
         (curves["condition"] == condition)
-        & (curves["metric"] == "loss")
+        & (curves["metric"] == metric)
         & (curves["epoch"].isin(epochs))
     )
-    curves.loc[rows, "value"] -= by
+    curves.loc[rows, "value"] += by
     return curves
 
 
+SPARSE_LOSS = "sparse_a_to_c", "loss"
+
+
 @pytest.mark.parametrize(
-    ("name", "curves", "verdict"),
+    ("name", "curves", "observation"),
     [
         # The published loss is below 0.6 from epoch 27 on.
-        ("epoch_40", CURVES, REFUTED),
-        ("epoch_40", lowered("sparse_a_to_c", range(1, 41), -0.3), REPRODUCED),
+        ("epoch_40_loss", CURVES, NOT_CONFIRMED),
+        (
+            "epoch_40_loss",
+            shifted(*SPARSE_LOSS, range(1, 40), 0.3),
+            CONFIRMED,
+        ),
+        (
+            "epoch_40_loss",
+            shifted(*SPARSE_LOSS, range(1, 60), 0.3),
+            NOT_CONFIRMED,
+        ),
+        # 12.5 % in epochs 31 to 40 of the published curve, 49.5 in 51 to 60.
+        ("epoch_40_rise", CURVES, CONFIRMED),
+        (
+            "epoch_40_rise",
+            shifted("sparse_a_to_c", "accuracy", range(51, 61), -0.3),
+            NOT_CONFIRMED,
+        ),
         # It ends at 0.476 and 0.2547, with floors of 0.533 and 0.665.
-        ("memorisation", CURVES, REFUTED),
-        ("memorisation", lowered("sparse_a_to_c", [100], -0.1), REPRODUCED),
+        ("memorised_text", CURVES, NOT_CONFIRMED),
+        ("memorised_text", shifted(*SPARSE_LOSS, [100], 0.1), CONFIRMED),
     ],
 )
-def test_published_curves_decide(name, curves, verdict):
-    places = set(BY_NAME[name].conditions)
-    frame = scripted_metrics({}, SEEDS, places)
-    evidence = Evidence(frame, SEEDS, None, curves, FAMILY.interval_level)
-    assert BY_NAME[name].decide(evidence).verdict == verdict
+def test_published_curves_decide(name, curves, observation):
+    evidence = evidence_of(name, {}, curves=curves)
+    assert BY_NAME[name].decide(evidence).observation == observation
 
 
-def test_the_printed_bound_and_the_corrected_one():
-    decision = BY_NAME["proposition_4"].decide(evidence_of("fig_2c", {}))
-    assert decision.verdict == EXPLAINED
-    printed, corrected, exact = (e["value"] for e in decision.effects)
-    # 2 exp(-10 (0.6 - 50/1680)^2); with guesses at 1/8 the baseline is 0.151
-    # and the bound 26.6 %.
+def test_the_printed_bound_and_what_it_leaves_out():
+    evidence = evidence_of("fig_2c", {})
+    decision = BY_NAME["proposition_4"].decide(evidence)
+    # 2 exp(-10 (0.6 - 50/1680)^2); a list of 8 words is known from 50
+    # sentences, so that a memoriser of words scores 100 %.
+    assert decision.observation == CONFIRMED
+    assert decision.explanation == CONTRADICTED
+    printed, words, guesses, exact = (e["value"] for e in decision.effects)
     assert printed == pytest.approx(0.0774, abs=5e-5)
-    assert corrected == pytest.approx(0.266, abs=5e-4)
+    assert words > 0.999
+    # With guesses at 1/8 the baseline is 0.151 and the bound 26.6 %.
+    assert guesses == pytest.approx(0.266, abs=5e-4)
     assert exact < printed
 
 
 def test_every_claim_is_decided_on_runs_of_the_preset_paper():
     places = {place for claim in CLAIMS for place in claim.conditions}
-    frame = scripted_metrics({}, SEEDS, places, preset="paper")
+    seeds = (0, 1, 2)
+    frame = scripted_metrics({}, seeds, places, preset="paper")
     asked = triangle.build_experiment("paper", "sparse_a_to_c").evaluation
     evidence = Evidence(
         frame,
-        SEEDS,
+        seeds,
         frame,
         CURVES,
         FAMILY.interval_level,
@@ -276,7 +460,6 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
     )
     for entry in decide_all(CLAIMS, evidence, "make reproduce PRESET=paper"):
         assert "missing" not in entry["because"], entry["name"]
-        assert entry["verdict"] != NOT_TESTED or entry["num_seeds"] == 5
 
 
 def test_missing_runs_leave_a_claim_open():
@@ -287,11 +470,14 @@ def test_missing_runs_leave_a_claim_open():
         e["name"]: e for e in decide_all(CLAIMS, evidence, "make reproduce")
     }
     assert set(entries) == set(BY_NAME)
-    assert entries["fig_2b"]["verdict"] == UNDECIDED
+    assert entries["fig_2b"]["observation"] == UNDECIDED
     assert "triangle/no_a_to_c: seeds 3, 4" in entries["fig_2b"]["because"]
     assert "controls/" in entries["composition"]["because"]
-    assert entries["fig_2c"]["verdict"] == REPRODUCED
-    assert {e["verdict"] for e in entries.values()} <= set(VERDICTS)
+    assert entries["composition"]["explanation"] == OPEN
+    assert entries["fig_2c"]["observation"] == CONFIRMED
+    assert {e["observation"] for e in entries.values()} <= set(OBSERVATIONS)
+    explanations = {e["explanation"] for e in entries.values()} - {None}
+    assert explanations <= set(EXPLANATIONS)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -312,12 +498,6 @@ def test_a_seed_counts_once():
     frame = pd.DataFrame({"seed": [0, 1, 1], "value": [0.1, 0.2, 0.3]})
     with pytest.raises(ValueError, match="one row"):
         by_seed(frame)
-
-
-def test_pairs_need_the_same_seeds():
-    evidence = evidence_of("fig_2c", {})
-    with pytest.raises(ValueError, match=r"unpaired=\[1, 2\]"):
-        evidence.difference({0: 0.5, 1: 0.5}, {0: 0.4, 2: 0.4})
 
 
 def test_intervals_share_the_level():
@@ -346,9 +526,10 @@ def test_averages_and_words():
 
 def test_texts_are_whole():
     names = [claim.name for claim in CLAIMS]
-    assert len(set(names)) == len(names) >= 15
+    assert len(set(names)) == len(names) >= 20
     for claim in CLAIMS:
         assert claim.source.startswith("Sinha 2024, ")
-        texts = (claim.title, claim.statement, claim.statistic, claim.rule)
+        texts = (claim.title, claim.statement, claim.statistic, claim.margin)
         assert all(texts), claim.name
-        assert claim.rule_history
+        assert claim.seen
+        assert claim.decided_on == "paper" or claim.scenarios

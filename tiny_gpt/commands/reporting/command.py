@@ -75,10 +75,10 @@ def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
     evidence = evidence_of([plan], metrics)
     ledger = {
         **describe_runs([plan], missing, evidence),
-        "num_tests": 0,
+        "kind": "",
         "level": evidence.level,
-        "corrected_level": evidence.level,
-        "rules_commit": "",
+        "protocol": {},
+        "families": [],
         "summary": f"{name}, preset {plan.preset}, {count_seeds(plan.seeds)}.",
         "claims": [],
     }

@@ -7,12 +7,12 @@ import pandas as pd
 
 from tiny_gpt.analysis.statistics import (
     bootstrap_interval,
+    exact_binomial_interval,
     is_bimodal,
-    wilson_interval,
 )
 from tiny_gpt.analysis.times import median_time, time_to_threshold
 from tiny_gpt.claims.evidence import Evidence, by_seed, effect
-from tiny_gpt.claims.verdict import LEARNED
+from tiny_gpt.claims.values import LEARNED
 from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.experiment import Experiment, loss_floor
 
@@ -35,6 +35,9 @@ ERRORS = (
 SHOWN = (
     ("accuracy_aligned", TIERS, "fraction", (0.0, 1.0)),
     ("exact_match_aligned", TIERS[2:3], "fraction", (0.0, 1.0)),
+    ("accuracy_in_language", TIERS[2:3], "fraction", (0.0, 1.0)),
+    ("rank", TIERS[2:3], "count", (1.0, math.inf)),
+    ("log_probability_in_language", TIERS[2:3], "nats", (-math.inf, 0.0)),
     ("log_probability", TIERS[2:3], "nats", (-math.inf, 0.0)),
     ("brier_score", TIERS[2:3], "count", (0.0, 2.0)),
     *((f"error_{kind}", TIERS[2:3], "fraction", (0.0, 1.0)) for kind in ERRORS),
@@ -156,8 +159,8 @@ def _over_seeds(
             "fraction",
         ),
         (
-            f"{mapping}: seeds above 50 %, Wilson interval ({groups})",
-            wilson_interval(num_learned, len(values), level),
+            f"{mapping}: seeds above 50 %, exact interval ({groups})",
+            exact_binomial_interval(num_learned, len(values), level),
             "fraction",
         ),
         (

@@ -15,15 +15,15 @@ from rich.console import Console
 
 from tiny_gpt.commands.executors import Making, choose_making
 from tiny_gpt.commands.plan import Plan, folder_of_host
-from tiny_gpt.commands.reporting.protocol import (
-    Reproduction,
-    load_reproduction,
-)
 from tiny_gpt.commands.reporting.theory import measure_theory, read_theory
 from tiny_gpt.commands.reporting.verdicts import (
     build_ledger,
     show,
     verdict_table,
+)
+from tiny_gpt.commands.reproduction import (
+    Reproduction,
+    load_reproduction,
 )
 from tiny_gpt.commands.runner import (
     RunFrames,
@@ -245,7 +245,7 @@ class ReproductionPlan:
             "seeds": list(first.seeds),
             "command": self.command,
             "commit": first.commit,
-            "rules_commit": ledger["rules_commit"],
+            "protocol": ledger["protocol"],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **describe_environment(first.placement),
             "precision": first.precision,

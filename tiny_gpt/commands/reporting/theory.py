@@ -18,7 +18,7 @@ from tiny_gpt.commands.reporting.measured import (
     measure_all,
     read_measurements,
 )
-from tiny_gpt.commands.reporting.protocol import Reproduction
+from tiny_gpt.commands.reproduction import Reproduction
 from tiny_gpt.commands.runner import RunFrames
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.environment import set_precision, set_up_worker

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from tiny_gpt.claims.claim import Family, decide_all
 from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.claims.protocol import protocol_of
 from tiny_gpt.commands.outputs import evidence_of
 from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.reporting.conditions import describe_condition
-from tiny_gpt.commands.reporting.protocol import Reproduction
+from tiny_gpt.commands.reproduction import Reproduction
 from tiny_gpt.report.schema import FORMAT
 from tiny_gpt.report.typeset import format_effect
-from tiny_gpt.runtime.commits import last_commit
 
 
 def build_ledger(
@@ -56,15 +56,15 @@ def build_ledger(
     for entry in entries:
         entry["more_figures"] = protocol.more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
-    others = [describe_family(family) for family in families if family != main]
-    summary = summarise(entries, first.preset, first.seeds)
+    decided = [claim for claims in families.values() for claim in claims]
+    found = protocol_of(protocol.page, decided, first.seeds)
     return {
         **describe_runs(all_plans, missing, evidence),
-        "num_tests": main.num_intervals,
+        "kind": found["kind"],
         "level": main.level,
-        "corrected_level": main.interval_level,
-        "rules_commit": last_commit(protocol.rules),
-        "summary": " ".join([summary, *others]),
+        "protocol": found,
+        "families": [describe_family(family) for family in families],
+        "summary": summarise(entries, first.preset, first.seeds, found["kind"]),
         "claims": entries,
     }
 
@@ -89,13 +89,15 @@ def describe_runs(
     }
 
 
-def describe_family(family: Family) -> str:
-    """Returns a sentence with the size and the level of a family."""
-    return (
-        f"The {len(family.claims)} of {family.name.replace('_', ' ')} are a "
-        f"family of their own, of {family.num_intervals} intervals at "
-        f"{family.interval_level:.4f} each."
-    )
+def describe_family(family: Family) -> dict[str, Any]:
+    """Returns name, size and level of a family."""
+    return {
+        "name": family.name,
+        "title": family.title,
+        "num_claims": len(family.claims),
+        "num_intervals": family.num_intervals,
+        "interval_level": family.interval_level,
+    }
 
 
 def _command(plan: Plan, target: str) -> str:
@@ -109,17 +111,27 @@ def _command(plan: Plan, target: str) -> str:
 
 
 def summarise(
-    entries: list[dict[str, Any]], preset: str, seeds: tuple[int, ...]
+    entries: list[dict[str, Any]],
+    preset: str,
+    seeds: tuple[int, ...],
+    kind: str,
 ) -> str:
-    """Counts the verdicts, in a sentence."""
-    counts = pd.Series([e["verdict"] for e in entries]).value_counts()
-    listed = "; ".join(
-        f"{count} {verdict}" for verdict, count in counts.items()
+    """Counts the verdicts, in two sentences."""
+    observed = _count([e["observation"] for e in entries])
+    explained = _count(
+        [e["explanation"] for e in entries if e["explanation"] is not None]
     )
     return (
         f"{len(entries)} claims of Sinha 2024, preset {preset}, "
-        f"{count_seeds(seeds)}: {listed}."
+        f"{count_seeds(seeds)}, {kind}. Observations: {observed}. "
+        f"Explanations: {explained}."
     )
+
+
+def _count(outcomes: list[str]) -> str:
+    counts = pd.Series(outcomes, dtype=str).value_counts()
+    listed = [f"{count} {outcome}" for outcome, count in counts.items()]
+    return "; ".join(listed) or "none"
 
 
 def verdict_table(ledgers: dict[str, dict[str, Any]]) -> str:
@@ -134,27 +146,39 @@ def verdict_table(ledgers: dict[str, dict[str, Any]]) -> str:
     """
     first, *others = ledgers.values()
     rows = [
-        ["claim", "paper", "effect", *ledgers],
+        ["claim", "paper", "effect", *(f"{x}" for x in ledgers)],
         ["---"] * (3 + len(ledgers)),
     ]
     for claim in first["claims"]:
         shown = claim["effects"][:1]
-        effects = [f"{format_effect(e)} {e['name']}" for e in shown]
+        effects = [f"{e['name']}: {format_effect(e)}" for e in shown]
         same = [claim]
         for other in others:
             same += [c for c in other["claims"] if c["name"] == claim["name"]]
         source = claim["source"].removeprefix("Sinha 2024, ")
-        verdicts = [each["verdict"] for each in same]
+        verdicts = [verdict_in_words(each) for each in same]
         rows.append([claim["title"], source, *(effects or [""]), *verdicts])
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return lines.replace("->", " → ").replace("\u00a0", " ")
 
 
+def verdict_in_words(claim: dict[str, Any]) -> str:
+    """Returns both parts, e.g. "**confirmed**; explanation: not needed"."""
+    words = f"**{claim['observation']}**"
+    if claim["explanation"] is None:
+        return words
+    return f"{words}; explanation: {claim['explanation']}"
+
+
 def show(console: Console, ledger: dict[str, Any]) -> None:
     """Prints the verdicts."""
-    table = Table("claim", "verdict", "because", title=ledger["summary"])
+    table = Table(
+        *("claim", "observation", "explanation", "because"),
+        title=ledger["summary"],
+    )
     for claim in ledger["claims"]:
-        table.add_row(claim["title"], claim["verdict"], claim["because"])
+        verdict = claim["observation"], claim["explanation"] or ""
+        table.add_row(claim["title"], *verdict, claim["because"])
     console.print(table)
     for line in ledger["missing"]:
         console.print(f"missing: {line}", style="bold")

@@ -15,6 +15,7 @@ from tiny_gpt.commands.executors import (
     describe_failures,
     parse_shard,
 )
+from tiny_gpt.commands.reserved import check_reserved
 from tiny_gpt.commands.sweeping.file import load_sweep
 from tiny_gpt.commands.sweeping.progress import SweepReporter
 from tiny_gpt.commands.sweeping.results import check_folder, plot, write_frames
@@ -61,6 +62,7 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     making, is_failed = None, False
     if options.action in (None, "run"):
         _check_adaptive(options)
+        check_reserved(sweep.seeds, options.experiments)
         making = choose_making(options, on_cpu="processes")
     if is_collected:
         check_folder(sweep, folder)

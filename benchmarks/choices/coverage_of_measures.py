@@ -1,0 +1,116 @@
+"""The coverage of every interval that a rule compares, on numbers of our runs.
+
+Question  How often does the interval of each measure hold the truth, with 20
+          seeds, if seeds are distributed as those that were seen?
+Run       KERAS_BACKEND=jax python -m benchmarks.choices.coverage_of_measures
+          docs/runs/measure_coverage
+Time      two minutes
+
+The seeds that were seen (0 to 9, 100 to 109, and pilots from 1000 on) are
+taken as all there are: the truth is their mean, or their share of successes.
+20 are drawn from them with replacement, again and again. The level is that of
+the measure's family, and a right interval holds the truth as often.
+"""
+
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.choices.power import SEEN, all_seen
+from experiments.reproduction import REPRODUCTION
+from tiny_gpt.claims.claim import Claim
+from tiny_gpt.claims.evidence import Evidence, MissingRunsError
+from tiny_gpt.claims.measure import CONSTANT, RATIO, SHARE, Measure
+
+NUM_SEEDS, NUM_SAMPLES = 20, 1000
+COLUMNS = ("family", "claim", "measure", "seen", "level", "coverage", "beyond")
+
+
+def coverage(
+    measure: Measure,
+    values: np.ndarray,
+    level: float,
+    rng: np.random.Generator,
+    num_samples: int = NUM_SAMPLES,
+) -> float:
+    """Returns the share of samples whose interval holds the truth.
+
+    Args:
+        measure: its interval is used.
+        values: all seeds that there are.
+        level: confidence of the interval.
+        rng: source of randomness.
+        num_samples: samples of `NUM_SEEDS` seeds.
+    """
+    truth = float(values.mean())
+    if measure.kind == SHARE:
+        truth = float(np.mean([measure.is_success(v) for v in values]))
+    if measure.kind == RATIO:
+        truth = float(np.exp(truth))
+    held = 0
+    for _ in range(num_samples):
+        drawn = rng.choice(values, NUM_SEEDS)
+        found = measure.interval(dict(enumerate(drawn.tolist())), level)
+        held += found.low - 1e-9 <= truth <= found.high + 1e-9
+    return held / num_samples
+
+
+def rows_of(claim: Claim, seen: list[Evidence]) -> list[tuple]:
+    """Returns a row for each measure of a claim that was seen."""
+    rows = []
+    for n, measure in enumerate(claim.measures):
+        if measure.kind == CONSTANT:
+            continue
+        values: list[float] = []
+        for evidence in seen:
+            try:
+                values += measure.values(evidence).values()
+            except MissingRunsError:
+                continue
+        if len(values) < 2:
+            continue
+        level = claim.family.interval_level
+        rng = np.random.default_rng(n)
+        found = coverage(measure, np.array(values), level, rng)
+        # Of samples: how far the coverage may be off by chance, two errors.
+        error = 2 * (level * (1 - level) / NUM_SAMPLES) ** 0.5
+        rows.append(
+            (
+                *(claim.family.name, claim.name, measure.name, len(values)),
+                *(round(level, 5), found, found < level - error),
+            )
+        )
+    return rows
+
+
+def main(folder: Path) -> None:
+    """Writes the table and its manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = all_seen()
+    rows = [
+        row
+        for claims in REPRODUCTION.families.values()
+        for claim in claims
+        for row in rows_of(claim, seen)
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.to_csv(folder / "coverage.csv", index=False)
+    manifest = {
+        "command": f"python -m {__spec__.name} {folder}",
+        "samples": NUM_SAMPLES,
+        "seeds": NUM_SEEDS,
+        "seen": [f"docs/runs/{n}" for names in SEEN for n in names],
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    sys.stdout.write(f"{table.to_string()}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""The power of the rules: how often they find the smallest effect of interest.
+
+Question  With 20 seeds, how often does each rule conclude what is true, if the
+          truth is the smallest effect that would matter?
+Run       KERAS_BACKEND=jax python -m benchmarks.choices.power docs/runs/power
+Time      two minutes
+
+The spread over seeds is that of the exploratory runs (seeds 0 to 9 and 100 to
+109) and of the pilot (seeds from 1000 on). The effects in them are not used:
+numbers are shifted to the smallest effect of interest, which each claim names.
+"""
+
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.reproduction import REPRODUCTION
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.claims.power import simulate_power
+from tiny_gpt.metrics.columns import COLUMNS
+
+RUNS = Path("docs/runs")
+SEEN = (
+    ("reproduce_quick", "theory"),
+    ("reproduce_quick_fresh", "theory_fresh"),
+    ("pilot",),
+)
+NUM_SEEDS, NUM_SAMPLES = 20, 1000
+
+
+def evidence_seen(names: tuple[str, ...]) -> Iterator[Evidence]:
+    """Yields the evidence of committed frames.
+
+    Experiments that have the same seeds are together.
+    """
+    frames = [
+        pd.read_csv(RUNS / name / "metrics.csv.gz", low_memory=False)
+        for name in names
+    ]
+    metrics = pd.concat(frames).drop_duplicates(
+        [column for column in COLUMNS if column not in ("step", "value")]
+    )
+    published = [s.published for s in REPRODUCTION.studies if s.published]
+    curves = pd.concat(map(pd.read_csv, published))
+    experiments: dict[tuple[int, ...], list[str]] = {}
+    for name, rows in metrics.groupby("experiment"):
+        seeds = tuple(sorted(map(int, set(rows["seed"]))))
+        experiments.setdefault(seeds, []).append(str(name))
+    for seeds, some in experiments.items():
+        rows = metrics[metrics["experiment"].isin(some)]
+        yield Evidence(rows, seeds, None, curves, 0.95)
+
+
+def all_seen() -> list[Evidence]:
+    """Returns the evidence of all exploratory runs."""
+    return [found for names in SEEN for found in evidence_seen(names)]
+
+
+def main(folder: Path) -> None:
+    """Writes the table and its manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = all_seen()
+    tables = [
+        simulate_power(
+            claim, seen, NUM_SEEDS, NUM_SAMPLES, np.random.default_rng(n)
+        )
+        for claims in REPRODUCTION.families.values()
+        for n, claim in enumerate(claims)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    table.to_csv(folder / "power.csv", index=False)
+    manifest = {
+        "command": f"python -m benchmarks.choices.power {folder}",
+        "samples": NUM_SAMPLES,
+        "seeds": NUM_SEEDS,
+        "spread_of": [f"docs/runs/{n}" for names in SEEN for n in names],
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    sys.stdout.write(f"{table.to_string()}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

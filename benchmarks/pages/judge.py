@@ -1,0 +1,114 @@
+"""The verdicts on committed frames, by the rules of today.
+
+Question  What do the rules say about runs whose frames are committed, and may
+          have been made by several commands?
+Run       KERAS_BACKEND=jax python -m benchmarks.pages.judge FOLDER FRAMES ...
+          e.g. docs/runs/exploratory docs/runs/reproduce_quick \
+          docs/runs/reproduce_quick_fresh docs/runs/theory{,_fresh}
+Time      a minute
+
+FOLDER gets claims.json, verdicts.md and manifest.json; FRAMES are folders with
+a metrics.csv.gz each. All seeds that are in any of them are judged together.
+A condition that lacks one of them leaves its claims undecided. Nothing is
+trained.
+"""
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.reproduction import REPRODUCTION
+from tiny_gpt.claims.claim import decide_all
+from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.claims.protocol import kind_of, protocol_of
+from tiny_gpt.commands.reporting.verdicts import (
+    describe_family,
+    summarise,
+    verdict_table,
+)
+from tiny_gpt.metrics.columns import COLUMNS
+from tiny_gpt.report.schema import FORMAT
+from tiny_gpt.runtime.files import write_text
+
+
+def read_frames(folders: Sequence[Path]) -> pd.DataFrame:
+    """Returns the metrics of several folders, each number once."""
+    frames = [
+        pd.read_csv(folder / "metrics.csv.gz", low_memory=False)
+        for folder in folders
+    ]
+    names = [name for name in COLUMNS if name not in ("step", "value")]
+    return pd.concat(frames, ignore_index=True).drop_duplicates(names)
+
+
+def evidence_of(metrics: pd.DataFrame) -> Evidence:
+    """Returns the evidence of a frame, for all its seeds."""
+    published = [s.published for s in REPRODUCTION.studies if s.published]
+    return Evidence(
+        metrics,
+        tuple(sorted(map(int, set(metrics["seed"])))),
+        pd.read_csv(REPRODUCTION.paper_metrics),
+        pd.concat(map(pd.read_csv, published)),
+        0.95,
+    )
+
+
+def judge(evidence: Evidence) -> dict[str, Any]:
+    """Returns the verdicts: a ledger without conditions."""
+    entries = []
+    for family, decided in REPRODUCTION.families.items():
+        level = family.interval_level
+        of_family = dataclasses.replace(evidence, level=level)
+        entries += decide_all(decided, of_family, f"make {family.target}")
+    claims = [c for each in REPRODUCTION.families.values() for c in each]
+    kind = kind_of(claims, evidence.seeds)
+    found = [entry for entry in entries if not is_missing(entry)]
+    return {
+        "format": FORMAT,
+        "preset": "quick",
+        "seeds": list(evidence.seeds),
+        "kind": kind,
+        "level": 0.95,
+        "protocol": protocol_of(REPRODUCTION.page, claims, evidence.seeds),
+        "families": [describe_family(f) for f in REPRODUCTION.families],
+        "summary": summarise(found, "quick", evidence.seeds, kind),
+        "claims": entries,
+    }
+
+
+def is_missing(entry: dict[str, Any]) -> bool:
+    """Tells whether a claim lacks runs."""
+    return bool(entry["because"].startswith("Runs are missing"))
+
+
+def main(folder: Path, frames: Sequence[Path]) -> None:
+    """Writes verdicts, table and manifest."""
+    ledger = judge(evidence_of(read_frames(frames)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in ledger["claims"]:
+        entry["figure"] = None  # the report of the runs has them
+    text = json.dumps(ledger, indent=1, ensure_ascii=False)
+    write_text(folder / "claims.json", text + "\n")
+    write_text(folder / "verdicts.md", verdict_table({"verdict": ledger}))
+    manifest = {
+        "command": f"python -m {__spec__.name} {folder} "
+        + " ".join(map(str, frames)),
+        "seeds": ledger["seeds"],
+        "protocol": ledger["protocol"],
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
+    }
+    text = json.dumps(manifest, indent=2)
+    write_text(folder / "manifest.json", text + "\n")
+    sys.stdout.write(f"{ledger['summary']}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,156 @@
+"""The table of docs/claims.md: new verdicts beside the earlier ones.
+
+Question  What do the rules of the protocol say, what did the earlier rules
+          say, and why do they differ?
+Run       python -m benchmarks.pages.ledger_beside
+Time      seconds
+
+New verdicts are those of docs/runs/verdicts (seeds 200 to 219, kept for them)
+and of docs/runs/exploratory (seeds 0 to 9 and 100 to 109, seen before). The
+earlier ones are those of docs/runs/reproduce_quick and reproduce_quick_fresh.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pages.judge import is_missing
+from tiny_gpt.commands.reporting.verdicts import verdict_in_words
+from tiny_gpt.report.typeset import format_effect
+from tiny_gpt.runtime.files import write_text
+
+DOCS = Path(__file__).parents[2] / "docs"
+START, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
+FAMILIES = ("section_3", "anti_composition")
+# New name: the earlier name, if there was one, and why the rule changed.
+CHANGES = {
+    "fig_2a": (
+        "fig_2a",
+        "The control that was missing keeps order and updates, and moves the "
+        "cut. Seeds are counted.",
+    ),
+    "fig_2b": ("fig_2b", "Seeds are counted: equal zeros are no certainty."),
+    "fig_2c": ("fig_2c", "Seeds are counted, since they form two groups."),
+    "composition": (
+        "composition",
+        "Learning it and composing it are two questions. Both controls must "
+        "agree, on ranks within C, and no effect needs a margin.",
+    ),
+    "out_of_distribution": ("out_of_distribution", "Seeds are counted."),
+    "assumption_2": (
+        "assumption_2",
+        "At 50 pairs at most 0.3 points could be gained. Now 4 to 16 pairs, "
+        "at equal shares of the text.",
+    ),
+    "proposition_1": ("proposition_1", "As before."),
+    "proposition_2": ("proposition_2", "Seeds are counted."),
+    "prompts": ("prompts", "Seeds are counted."),
+    "more_epochs": ("more_epochs", "Seeds that gain 5 points are counted."),
+    "parameters_width": ("", "It had no test."),
+    "parameters_depth": ("", "It had no test."),
+    "distinct_drops": ("", "It had no test: the paper's first contribution."),
+    "mirage": (
+        "mirage",
+        "A mirage is about sharpness over training, not about 50 pairs "
+        "against none.",
+    ),
+    "majority_first": (
+        "rise_at_floor",
+        "Passing the floor is not 'majority fitted': its accuracy is. A "
+        "control without a majority tests the cause.",
+    ),
+    "table_1": ("table_1", "Seeds are counted, all three mappings together."),
+    "table_1_composition": ("", "Section 3.2 had no control."),
+    "memorised_text": ("memorisation", "Two statements were one."),
+    "memorised_answers": ("memorisation", "Two statements were one."),
+    "proposition_4": (
+        "proposition_4",
+        "A memoriser of words stands beside that of sentences.",
+    ),
+    "percent_65": (
+        "percent_65",
+        "An interval must lie within 5 points, not just hold 65 %.",
+    ),
+    "epoch_40_rise": ("epoch_40", "The rise and its epoch are two statements."),
+    "epoch_40_loss": ("epoch_40", "The rise and its epoch are two statements."),
+    "suppressed": ("", "A finding of ours, tested."),
+    "hinders": ("", "A finding of ours, tested."),
+}
+
+
+def read_ledger(name: str) -> dict[str, dict[str, Any]]:
+    """Returns the claims of a committed ledger, by name; empty if none."""
+    path = DOCS / "runs" / name / "claims.json"
+    if not path.exists():
+        return {}
+    return {c["name"]: c for c in json.loads(path.read_text())["claims"]}
+
+
+def verdict(claim: dict[str, Any] | None) -> str:
+    """Returns a verdict in words; a dash if its runs are not there."""
+    if claim is None or is_missing(claim):
+        return "—"
+    return verdict_in_words(claim)
+
+
+def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
+    """Writes the table.
+
+    Args:
+        kept: claims judged on the seeds that were kept for them, by name.
+        seen: claims judged on seeds that were seen before.
+        earlier: claims of the earlier ledgers.
+    """
+    rows = [
+        [
+            "claim",
+            "paper",
+            "seeds 200 to 219",
+            "effect",
+            "seeds seen before",
+            "earlier rules, seeds 0 to 9 / 100 to 109",
+            "what changed",
+        ],
+        ["---"] * 7,
+    ]
+    for name, (before, why) in CHANGES.items():
+        claim = kept.get(name) or seen[name]
+        is_there = name in kept and not is_missing(kept[name])
+        shown = claim["effects"][:1] if is_there else []
+        effects = [f"{e['name']}: {format_effect(e)}" for e in shown]
+        old = [each[before]["verdict"] for each in earlier if before]
+        source = claim["source"].removeprefix("Sinha 2024, ")
+        rows.append(
+            [
+                claim["title"],
+                source.replace("tiny_gpt, docs/anti_composition.md", "ours"),
+                verdict(kept.get(name)),
+                *(effects or ["—"]),
+                verdict(seen.get(name)),
+                " / ".join(dict.fromkeys(old)) or "—",
+                why,
+            ]
+        )
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return lines.replace("->", " → ").replace("\u00a0", " ")
+
+
+def table() -> str:
+    """Returns the table from the committed ledgers."""
+    earlier = ("reproduce_quick", "reproduce_quick_fresh")
+    return write_ledger(
+        read_ledger("verdicts"),
+        read_ledger("exploratory"),
+        [read_ledger(name) for name in earlier],
+    )
+
+
+def filled(page: str) -> str:
+    """Returns the page with today's table."""
+    before, _, rest = page.partition(START)
+    return f"{before}{START}\n\n{table()}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    path = DOCS / "claims.md"
+    write_text(path, filled(path.read_text()))

@@ -1,0 +1,54 @@
+"""The rules of the protocol, written into its page from the code.
+
+Question  Which rules are fixed?
+Run       KERAS_BACKEND=jax python -m benchmarks.pages.protocol_rules
+Time      seconds
+
+The page also lists the rules that are not decidable, from docs/runs/power.
+"""
+
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.reproduction import REPRODUCTION, RUNS
+from tiny_gpt.claims.protocol import fill_rules, write_rules
+from tiny_gpt.runtime.files import write_text
+
+LEAST = 0.8
+
+
+def write_power(table: pd.DataFrame) -> str:
+    """Returns the outcomes that the rules find too seldom, as a table."""
+    few = table[~(table["power"] >= LEAST)]
+    columns = few["claim"], few["outcome"], few["truth"], few["power"]
+    rows = [
+        ["claim", "outcome", "smallest effect of interest", "power"],
+        ["---", "---", "---", "---:"],
+        *(
+            [f"`{claim}`", str(outcome), str(truth), _percent(power)]
+            for claim, outcome, truth, power in zip(*columns, strict=True)
+        ),
+    ]
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return lines.replace("->", " → ")
+
+
+def _percent(power: float) -> str:
+    return "not simulated" if math.isnan(power) else f"{100 * power:.1f} %"
+
+
+def filled(page: str) -> str:
+    """Returns the page with today's rules and power."""
+    rules = write_rules(REPRODUCTION.families)
+    power = write_power(pd.read_csv(RUNS / "power" / "power.csv"))
+    page = fill_rules(page, rules)
+    table = re.compile(r"(?:POWER|\| claim \| outcome \|.*?)\n\n## Runs", re.S)
+    return table.sub(lambda _: f"{power}\n## Runs", page)
+
+
+if __name__ == "__main__":
+    path: Path = REPRODUCTION.page
+    write_text(path, filled(path.read_text()))

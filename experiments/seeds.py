@@ -1,0 +1,11 @@
+"""Seeds that are kept for confirmatory runs (docs/seeds.md)."""
+
+from tiny_gpt.claims.protocol import SeedBlock
+
+BLOCKS = (
+    SeedBlock(200, 219, "the verdicts", "docs/protocol.md"),
+    SeedBlock(220, 239, "composition"),
+    SeedBlock(240, 259, "networks"),
+    SeedBlock(260, 289, "tasks"),
+    SeedBlock(300, 309, "the published size", "docs/protocol_paper_size.md"),
+)
