@@ -21,12 +21,13 @@ from scipy.stats import binomtest
 
 from benchmarks.pages.theory_rows import Row
 from experiments import controls
-from experiments.claims.section_3 import FAMILY
+from tiny_gpt.analysis.statistics import corrected_level
 from tiny_gpt.claims.evidence import BySeed, Evidence, average
 from tiny_gpt.claims.values import LEARNED, SPARSE
 from tiny_gpt.runtime.results_folder import write_frame
 
 COLUMNS = ["topic", "what", "value", "low", "high"]
+LEVEL = corrected_level(0.95, 24)  # of the rules of these runs
 KINDS = {
     "real": "sparse_a_to_c",
     "scrambled": "scrambled_a_to_c",
@@ -113,9 +114,7 @@ def _share(evidence: Evidence, is_so: list[bool]) -> tuple[float, float, float]:
 
 
 def _evidence(frame: pd.DataFrame, seeds: list[int]) -> Evidence:
-    return Evidence(
-        frame, tuple(seeds), None, pd.DataFrame(), FAMILY.interval_level
-    )
+    return Evidence(frame, tuple(seeds), None, pd.DataFrame(), LEVEL)
 
 
 def main() -> None:
