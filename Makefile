@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ exp-triangle: $(VENV)/lab-$(EXTRA)  ## triangle translation: figure 2, table, fr
 
 exp-four-languages: $(VENV)/lab-$(EXTRA)  ## four languages: table 1, curves, frames
 	@$(RUN) four_languages $(OPTIONS)
+
+exp-four-languages-controls: $(VENV)/lab-$(EXTRA)  ## are the sparse mappings of four languages composed?
+	@$(RUN) four_languages_controls $(OPTIONS)
 
 exp-controls: $(VENV)/lab-$(EXTRA)  ## what the model really learned: controls
 	@$(RUN) controls $(OPTIONS)

@@ -62,5 +62,6 @@ def test_the_claim_is_decided():
         names["FAMILY"].interval_level,
     )
     (decided,) = decide_all([claim], evidence, "")
-    assert decided["verdict"] == "reproduced"
-    assert decided["because"].startswith("99.7 % (")
+    assert decided["observation"] == "confirmed"
+    # 10 of 10 at 95 %: p^10 = 0.025 at 0.69.
+    assert decided["because"] == "seeds above 50 %: 100.0 % (69.2 to 100.0)."

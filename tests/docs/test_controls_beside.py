@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.pages.controls_beside import rows_of
-from experiments.claims.section_3 import FAMILY
+from benchmarks.pages.controls_beside import LEVEL, rows_of
 from tiny_gpt.claims.evidence import Evidence
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +38,7 @@ def test_the_rows_follow_from_the_frame(name):
     folder = RUNS / name
     seeds = json.loads((folder / "claims.json").read_text())["seeds"]
     metrics = pd.read_csv(folder / "metrics.csv.gz", low_memory=False)
-    evidence = Evidence(
-        metrics, tuple(seeds), None, pd.DataFrame(), FAMILY.interval_level
-    )
+    evidence = Evidence(metrics, tuple(seeds), None, pd.DataFrame(), LEVEL)
     expected = pd.read_csv(folder / "beside.csv")
     again = pd.DataFrame(list(rows_of(evidence)), columns=expected.columns)
     pd.testing.assert_frame_equal(again, expected, atol=1e-6, rtol=0)
@@ -99,7 +96,7 @@ def test_shares_of_all_seeds():
 
 def test_an_exact_interval_of_no_success():
     # P(no success in n) = (1 - p)^n = alpha / 2.
-    alpha = 1 - FAMILY.interval_level
+    alpha = 1 - LEVEL
     _, _, high = found("all", "suppressed", "seeds with any word right")
     assert high == pytest.approx(1 - (alpha / 2) ** (1 / 20), abs=1e-6)
     assert math.isclose(

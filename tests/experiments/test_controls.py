@@ -15,8 +15,14 @@ OTHERS = [name for name in STUDY.conditions if name != "sparse_a_to_c"]
 # Fields of `Experiment` and its task in which a condition may differ from
 # the base.
 ALWAYS = {"condition", "mixture"}
-CURVES = [name for name in OTHERS if name.split("_")[-1].isdigit()]
-CURVES = [name for name in CURVES if not name.startswith("held_out")]
+KINDS = ("sparse_a_to_c", "scrambled_a_to_c", "no_route_to_c")
+CURVES = [f"{kind}_{n}" for kind in KINDS for n in controls.CURVE[:-1]]
+FEW = [
+    f"{kind}_{n}"
+    for kind in ("alone", "balanced", "balanced_unrelated")
+    for n in controls.FEW
+]
+TAGGED = [name for name in OTHERS if name.startswith("tagged")]
 NO_ROUTE = [name for name in OTHERS if name.startswith("no_route")]
 ALLOWED = {
     **{name: ALWAYS | {"evaluation"} for name in CURVES},
@@ -30,6 +36,26 @@ ALLOWED = {
     "a_to_c_alone_equal_updates": ALWAYS
     | {"eval_mappings", "pivots", "train", "evaluation"},
     "pretrained": ALWAYS | {"train", "pretraining"},
+    **{
+        f"a_to_c_alone_{name}": ALWAYS
+        | {"eval_mappings", "pivots", "train", "evaluation", changed}
+        for name, changed in (
+            ("rotated", "rotates"),
+            ("no_positions", "model"),
+            ("sinusoidal", "model"),
+        )
+    },
+    **{
+        name: ALWAYS
+        | {"eval_mappings", "pivots", "evaluation"}
+        | ({"train"} if name.startswith("balanced") else set())
+        for name in FEW
+    },
+    **{name: ALWAYS | {"evaluation", "model"} for name in controls.SIZES},
+    **{
+        name: ALWAYS | {"evaluation", "model", "has_target_tag"}
+        for name in TAGGED
+    },
 }
 
 
@@ -92,6 +118,51 @@ def test_each_says_what_it_says():
 
 
 @pytest.mark.parametrize("preset", STUDY.presets)
+def test_balanced_majorities_have_equal_shares_and_updates(preset):
+    def updates(experiment):
+        return updates_per_epoch(experiment) * experiment.train.num_epochs
+
+    base = STUDY.build(preset, "sparse_a_to_c")
+    for name in FEW:
+        few = STUDY.build(preset, name)
+        num_pairs = int(name.split("_")[-1])
+        assert component(few).num_pairs == num_pairs
+        # An epoch more or less, since epochs are whole.
+        assert abs(updates(few) - updates(base)) <= updates_per_epoch(few)
+        counts = shown(few)
+        if name.startswith("alone"):
+            assert set(counts) == {"A->C"}
+            assert abs(counts["A->C"] - base.task.mixture.num_shown) < num_pairs
+        else:
+            majority = controls.CONTROLS[name].majority
+            assert set(counts) == {*majority, "A->C"}
+            assert all(counts[m] == 2500 for m in majority)
+            assert abs(counts["A->C"] - 2500) < num_pairs
+
+
+def test_sizes_change_what_they_say():
+    base = BASE.model
+    for name, (_, width, num_layers) in controls.SIZES.items():
+        model = STUDY.build("quick", name).model
+        assert model.hidden_dim == base.hidden_dim * width
+        assert model.num_layers == (num_layers or base.num_layers)
+        assert model.num_heads == base.num_heads
+
+
+def test_tags_name_the_language_and_nothing_else_changes():
+    for name in TAGGED:
+        tagged = STUDY.build("quick", name)
+        assert tagged.task.has_target_tag
+        assert tagged.model.sequence_length == controls.TAGGED_LENGTH
+        plain = dataclasses.replace(tagged.task, has_target_tag=False)
+        same = "sparse_a_to_c_8"
+        if name.endswith("scrambled_a_to_c_8"):
+            same = "scrambled_a_to_c_8"
+        if name != "tagged_no_a_to_c":
+            assert plain == STUDY.build("quick", same).task
+
+
+@pytest.mark.parametrize("preset", STUDY.presets)
 def test_alone_has_as_many_updates_and_tokens(preset):
     def updates(experiment):
         return updates_per_epoch(experiment) * experiment.train.num_epochs
@@ -129,7 +200,9 @@ def test_one_seed_gives_all_conditions_the_same_draws():
         experiment = STUDY.build("quick", name)
         stream = draw_phases(experiment, seed=7)[-1].stream
         assert stream.languages == base.languages
-        assert stream.vocabulary == base.vocabulary
+        # Tags come after all words.
+        size = base.vocabulary.size
+        assert stream.vocabulary.tokens[:size] == base.vocabulary.tokens
         for label, sentences in stream.sentences.items():
             drawn = base.sentences[label]
             has_both = len(sentences) and len(drawn)
@@ -140,6 +213,8 @@ def test_one_seed_gives_all_conditions_the_same_draws():
             if has_both and not is_other_draw:
                 # Fewer pairs are the first of more.
                 count = min(len(sentences), len(drawn))
+                if label == "A->C":  # repeats come in another order
+                    count = min(count, component(experiment).num_pairs)
                 np.testing.assert_array_equal(
                     sentences[:count], drawn[:count], err_msg=name
                 )
@@ -154,6 +229,7 @@ def test_words_come_from_one_larger_pool():
     sizes = {
         STUDY.build("quick", name).model.vocabulary_size
         for name in STUDY.conditions
+        if name not in TAGGED
     }
     assert sizes == {6 * 8 + 3}  # words, '.', '|' and padding
 

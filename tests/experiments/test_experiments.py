@@ -22,7 +22,7 @@ def _keep_the_backend(monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
 
 
-STUDIES = [s for s in REPRODUCTION.studies if s.name != "controls"]
+STUDIES = [s for s in REPRODUCTION.studies if "controls" not in s.name]
 ALL = [
     (study, preset, condition)
     for study in REPRODUCTION.studies
@@ -225,8 +225,8 @@ def test_a_missing_lab_is_named(monkeypatch, capsys):
 def test_an_unknown_experiment_is_refused(capsys):
     assert main(["no_such"]) == 2
     error = capsys.readouterr().err
-    names = ("controls", "four_languages", "paper_size", "theory", "triangle")
-    assert str(names) in error
+    for name in ("controls", "four_languages", "theory", "triangle"):
+        assert f"'{name}'" in error
     assert "experiment='no_such'" in error
     assert error.count("\n") == 1
 

@@ -8,6 +8,8 @@ import pytest
 from experiments import controls, four_languages, theory, triangle
 from tiny_gpt.experiment import config_of
 
+# Conditions that came later, at the end, are not among them.
+NUM_PINNED = {controls: 27, theory: 21}
 # SHA-256 of the lines that hash each condition's config as canonical JSON,
 # from before tasks had a protocol.
 PINNED = {
@@ -41,6 +43,7 @@ def sha_256(text):
 
 @pytest.mark.parametrize(("module", "preset"), PINNED)
 def test_configs_are_those_of_old_runs(module, preset):
+    conditions = list(module.STUDY.conditions)[: NUM_PINNED.get(module)]
     hashes = [
         sha_256(
             json.dumps(
@@ -49,6 +52,6 @@ def test_configs_are_those_of_old_runs(module, preset):
                 separators=(",", ":"),
             )
         )
-        for condition in module.STUDY.conditions
+        for condition in conditions
     ]
     assert sha_256("\n".join(hashes)) == PINNED[module, preset]

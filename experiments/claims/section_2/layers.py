@@ -4,7 +4,7 @@ from experiments.claims.section_2 import FAMILY, SEEN
 from experiments.claims.section_2.pivot import SIGNED, TWICE
 from tiny_gpt.claims.claim import Claim, Scenario
 from tiny_gpt.claims.evidence import by_seed
-from tiny_gpt.claims.measure import Measure, Values, difference
+from tiny_gpt.claims.measure import Measure, Values, difference, share
 from tiny_gpt.claims.rule import (
     CONFIRMED,
     NOT_CONFIRMED,
@@ -17,7 +17,7 @@ from tiny_gpt.claims.rule import (
     explained,
     observed,
 )
-from tiny_gpt.claims.values import MARGIN, dots
+from tiny_gpt.claims.values import MARGIN, MOST, dots
 
 
 def _alike(
@@ -40,7 +40,11 @@ def _ahead(name: str, other: Values) -> Measure:
     )
 
 
-_SHUFFLED = _ahead("shuffled", _alike(metric="cka_shuffled"))
+_SHUFFLED = share(
+    "seeds whose alignment is 0.05 above shuffled sentences",
+    _ahead("", _alike(metric="cka_shuffled")).values,
+    above=MARGIN,
+)
 _UNTRAINED = _ahead("untrained", _alike(tier="fresh"))
 _UNRELATED = _ahead("unrelated tasks", _alike("D->E|A->C"))
 _NULLS = (_UNTRAINED.name, _UNRELATED.name)
@@ -70,6 +74,7 @@ CLAIMS = (
         ),
         measures=(_SHUFFLED, _UNTRAINED, _UNRELATED),
         shown=(
+            _ahead("shuffled", _alike(metric="cka_shuffled")),
             *(
                 Measure(
                     name=name,
@@ -94,8 +99,8 @@ CLAIMS = (
             ),
         ),
         observation=observed(
-            case(CONFIRMED, above(_SHUFFLED.name, MARGIN)),
-            case(NOT_CONFIRMED, below(_SHUFFLED.name, MARGIN)),
+            case(CONFIRMED, above(_SHUFFLED.name, MOST)),
+            case(NOT_CONFIRMED, below(_SHUFFLED.name, MOST)),
         ),
         cause="The two tasks have patterns in common that training finds.",
         explanation=explained(
@@ -105,12 +110,14 @@ CLAIMS = (
         margin=(
             "Alignment is 0 for unrelated geometries and 1 for equal ones; "
             "that of shuffled sentences stays within 0.02 of 0. A twentieth "
-            "of the range is well beyond that; less is not called common."
+            "of the range is well beyond that; less is not called common. "
+            "Seeds are counted for the first: a few are far from all others, "
+            "and more than half of all seeds must show it."
         ),
         seen=SEEN,
         scenarios=(
-            Scenario(CONFIRMED, {_SHUFFLED.name: 0.2}),
-            Scenario(NOT_CONFIRMED, {_SHUFFLED.name: 0.0}),
+            Scenario(CONFIRMED, {_SHUFFLED.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_SHUFFLED.name: 0.05}),
             Scenario(SUPPORTED, dict.fromkeys(_NULLS, 0.15)),
             Scenario(NOT_NEEDED, {_UNRELATED.name: 0.0}),
         ),

@@ -68,7 +68,7 @@ def _found(mapping: str, condition: str = REAL) -> Values:
 
 
 _LEARNED = share("seeds above 50 %, A->C", _inside("accuracy"), above=LEARNED)
-_SEEN = Measure(name="B seen in A->C", values=_found("A->C"), bounds=SIGNED)
+_SEEN = share("seeds with B seen in A->C", _found("A->C"), above=MARGIN)
 _LENS = share("seeds with B seen in A->B", _found("A->B"), above=MASTERED)
 _NEEDED = Measure(
     name="use of B in B->C",
@@ -102,7 +102,7 @@ CLAIMS = (
     Claim(
         family=FAMILY,
         name="assumption_2_pivot",
-        title="A->C goes through B inside the network",
+        title="The B word can be read inside a network that translates A->C",
         statement=(
             "A causal GPT decomposes new or sparse distributions into latent "
             "variables and learns their compositions: A->C as B->C after A->B."
@@ -135,16 +135,16 @@ CLAIMS = (
                     values=_found("A->C", condition),
                     bounds=SIGNED,
                 )
-                for name, condition in WITHOUT_ROUTE.items()
+                for name, condition in (("real", REAL), *WITHOUT_ROUTE.items())
             ),
         ),
         observation=observed(
-            case(CONFIRMED, _IS_LEARNED, above(_SEEN.name, MARGIN)),
+            case(CONFIRMED, _IS_LEARNED, above(_SEEN.name, MOST)),
             case(
                 NOT_CONFIRMED,
                 _IS_LEARNED,
                 _LENS_WORKS,
-                below(_SEEN.name, MARGIN),
+                below(_SEEN.name, MOST),
             ),
         ),
         cause="The answer of A->C is made of the B word.",
@@ -177,8 +177,8 @@ CLAIMS = (
         ),
         seen=SEEN,
         scenarios=(
-            Scenario(CONFIRMED, {_SEEN.name: 0.25}),
-            Scenario(NOT_CONFIRMED, {_SEEN.name: 0.0}),
+            Scenario(CONFIRMED, {_SEEN.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_SEEN.name: 0.05}),
             Scenario(
                 SUPPORTED, {_USE.name: 0.25, **{m.name: 0.2 for m in _MORE}}
             ),

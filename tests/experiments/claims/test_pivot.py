@@ -20,6 +20,7 @@ from tiny_gpt.claims.rule import (
     UNDECIDED,
 )
 from tiny_gpt.report.schema import UNITS
+from tiny_gpt.report.typeset import format_effect
 
 CLAIMS = (*pivot_claims.CLAIMS, *layers.CLAIMS)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
@@ -147,20 +148,24 @@ def test_a_lens_that_always_finds_the_word_decides():
     decision = decide(B, pivot(seen=1.0, in_a_to_b=1.0), spread=0.0)
     assert decision.observation == CONFIRMED
     decision = decide(B, pivot(seen=0.0, in_a_to_b=1.0), spread=0.0)
-    assert decision.observation == UNDECIDED
+    assert decision.observation == NOT_CONFIRMED
 
 
 def test_a_lens_far_below_wrong_mappings_counts_as_minus_one():
     decision = decide(B, pivot(seen=-3.0), spread=0.0)
     effects = {e["name"]: e["value"] for e in decision.effects}
-    assert effects["B seen in A->C"] == -1.0
+    assert effects["B seen in A->C, real"] == -1.0
+    assert decision.observation == NOT_CONFIRMED
 
 
 def test_numbers_are_said_in_words():
     decision = decide(B, pivot(use=0.8, seen=0.4))
     # The seeds add 0 to 19 times 0.001, 0.0095 on average.
     assert "use of B in A->C: +81.0" in decision.because
-    assert "B seen in A->C: 41.0 % (40.4 to 41.5)" in decision.because
+    (seen,) = (
+        e for e in decision.effects if e["name"] == "B seen in A->C, real"
+    )
+    assert format_effect(seen) == "41.0 % (40.4 to 41.5)"
     values = {
         e["name"]: e["value"]
         for e in decision.effects
