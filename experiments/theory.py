@@ -3,7 +3,7 @@
 Question  Do propositions 1 to 4, assumptions 1 and 2 and both lemmas hold?
 Paper     Sinha 2024, sec. 2.1 to 2.4, with proofs and without a test.
 Run       make theory PRESET=quick SEEDS=10
-Time      57 minutes for 10 seeds on 2 CPU cores
+Time      57 minutes for 10 seeds on 2 CPU cores, before plain SGD was added
 
 As in `controls`, all conditions draw their words from six languages, and one
 seed gives all the same words, sentences and initial weights.

@@ -20,7 +20,7 @@ class MemorisationMeter(keras.callbacks.Callback):
     """Measures the training loss against the lowest that needs no memory.
 
     ```python
-    meter = MemorisationMeter(floor=0.534)
+    meter = MemorisationMeter(floor=0.533)
     model.fit(x, y, epochs=100, callbacks=[meter, CSVLogger("log.csv")])
     meter.first_below  # 46: from then on the model knows its text by heart
     ```
