@@ -9,8 +9,9 @@ Time      not measured since balanced majorities, sizes and tags were added
 
 Every condition is `sparse_a_to_c` with the change that its line names. All
 draw their words from one larger pool, six languages A to F, even if they do
-not use them. Vocabulary and network are therefore the same everywhere, and one
-seed gives all conditions the same words, sentences and initial weights.
+not use them. Vocabulary and network are therefore the same everywhere, but for
+sizes, positions and tags, and one seed gives all other conditions the same
+words, sentences and initial weights.
 """
 
 import dataclasses
@@ -208,7 +209,7 @@ CONTROLS = {
             ("no_positions", "no positions", {}, {"positions": "none"}),
             (
                 "sinusoidal",
-                "positions that are not learned",
+                "sinusoids in place of learned positions, words times 8",
                 {},
                 {"positions": "sinusoidal"},
             ),

@@ -58,7 +58,7 @@ CONTROLS = {
     ),
     "no_route": Control(
         "the words of B, C and D are familiar from F->B, A->C and E->D, which "
-        "lead nowhere",
+        "give no way from D or B by A",
         ("F->B", "E->D", "A->C"),
     ),
     "unrelated_majority": Control(

@@ -3,9 +3,29 @@
 from tiny_gpt.claims.protocol import SeedBlock
 
 BLOCKS = (
-    SeedBlock(200, 219, "the verdicts", "docs/protocol.md"),
+    SeedBlock(
+        200,
+        219,
+        "the verdicts",
+        "docs/protocol.md",
+        (
+            "triangle",
+            "controls",
+            "four_languages",
+            "four_languages_controls",
+            "theory",
+        ),
+    ),
     SeedBlock(220, 239, "composition"),
     SeedBlock(240, 259, "networks"),
     SeedBlock(260, 289, "tasks"),
-    SeedBlock(300, 309, "the published size", "docs/protocol_paper_size.md"),
+    SeedBlock(
+        300,
+        309,
+        "the published size",
+        "docs/protocol_paper_size.md",
+        ("paper_size",),
+        "paper",
+        has_rules=False,
+    ),
 )

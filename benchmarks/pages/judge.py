@@ -27,7 +27,7 @@ import pandas as pd
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.claims.protocol import kind_of, protocol_of
+from tiny_gpt.claims.protocol import protocol_of
 from tiny_gpt.commands.reporting.verdicts import (
     describe_family,
     summarise,
@@ -67,8 +67,13 @@ def judge(evidence: Evidence) -> dict[str, Any]:
         level = family.interval_level
         of_family = dataclasses.replace(evidence, level=level)
         entries += decide_all(decided, of_family, f"make {family.target}")
-    claims = [c for each in REPRODUCTION.families.values() for c in each]
-    kind = kind_of(claims, evidence.seeds)
+    protocol = protocol_of(
+        REPRODUCTION.page,
+        REPRODUCTION.rules,
+        REPRODUCTION.families,
+        evidence.seeds,
+    )
+    kind = protocol["kind"]
     found = [entry for entry in entries if not is_missing(entry)]
     return {
         "format": FORMAT,
@@ -76,7 +81,7 @@ def judge(evidence: Evidence) -> dict[str, Any]:
         "seeds": list(evidence.seeds),
         "kind": kind,
         "level": 0.95,
-        "protocol": protocol_of(REPRODUCTION.page, claims, evidence.seeds),
+        "protocol": protocol,
         "families": [describe_family(f) for f in REPRODUCTION.families],
         "summary": summarise(found, "quick", evidence.seeds, kind),
         "claims": entries,

@@ -8,7 +8,6 @@ from tiny_gpt.claims.claim import Claim, Family, Scenario
 from tiny_gpt.claims.measure import Measure, difference
 from tiny_gpt.claims.rule import (
     CONFIRMED,
-    CONTRADICTED,
     NOT_CONFIRMED,
     NOT_NEEDED,
     SUPPORTED,
@@ -33,8 +32,9 @@ WITHOUT = "triangle/no_a_to_c"
 TAGGED = "controls/tagged_no_a_to_c"
 RANKS = (1.0, 8.0)
 OF_RANKS = (
-    "A blind guess has mean rank 4.5 of 8; half a rank is what one word in two "
-    "that moves by one place makes."
+    "A blind guess has mean rank 4.5 of 8 at the first word, and less at later "
+    "ones, where words that were given are ranked low; half a rank is what one "
+    "word in two that moves by one place makes."
 )
 SEEN = (
     "Seeds 0 to 9 and 100 to 109 had suggested it; the prompts with a tag had "
@@ -85,8 +85,9 @@ CLAIMS = (
         conditions=(WITHOUT, TAGGED),
         statistic=(
             "mean rank of the composed C word among the 8 words of C (1 is "
-            "best), teacher-forced, every A sentence, after two "
-            "demonstrations of A->C"
+            "best), teacher-forced, every A sentence and all four words, after "
+            "two demonstrations of A->C. Prompts with a tag are of networks "
+            "with six languages and windows of 36 tokens"
         ),
         measures=(_PLAIN, _TAGGED),
         observation=observed(
@@ -99,7 +100,11 @@ CLAIMS = (
         ),
         explanation=explained(
             case(NOT_NEEDED, above(_TAGGED.name, BLIND + HALF_A_RANK)),
-            case(SUPPORTED, below(_TAGGED.name, BLIND + HALF_A_RANK)),
+            case(
+                SUPPORTED,
+                above(_PLAIN.name, BLIND + HALF_A_RANK),
+                below(_TAGGED.name, BLIND + HALF_A_RANK),
+            ),
         ),
         margin=OF_RANKS,
         seen=SEEN,
@@ -107,7 +112,7 @@ CLAIMS = (
             Scenario(CONFIRMED, {_PLAIN.name: 6.0}),
             Scenario(NOT_CONFIRMED, {_PLAIN.name: BLIND}),
             Scenario(NOT_NEEDED, {_TAGGED.name: 6.0}),
-            Scenario(SUPPORTED, {_TAGGED.name: BLIND}),
+            Scenario(SUPPORTED, {_PLAIN.name: 6.0, _TAGGED.name: BLIND}),
         ),
         figure=dots(
             "Rank of the composed word, of 8",
@@ -142,7 +147,8 @@ CLAIMS = (
         statistic=(
             "mean rank of the right word among the words of C, unseen "
             "sentences, mean of 4, 8, 12, 16 and 25 pairs; with a tag, 8 "
-            "pairs; paired differences over seeds"
+            "pairs; paired differences over seeds. The first is also a measure "
+            "of the claim `composition`, at another level"
         ),
         measures=(_SLOWER, _SLOWER_TAGGED),
         observation=observed(
@@ -155,8 +161,11 @@ CLAIMS = (
         ),
         explanation=explained(
             case(NOT_NEEDED, above(_SLOWER_TAGGED.name, 0.0)),
-            case(CONTRADICTED, below(_SLOWER_TAGGED.name, -HALF_A_RANK)),
-            case(SUPPORTED, below(_SLOWER_TAGGED.name, HALF_A_RANK)),
+            case(
+                SUPPORTED,
+                above(_SLOWER.name, 0.0),
+                below(_SLOWER_TAGGED.name, HALF_A_RANK),
+            ),
         ),
         margin=OF_RANKS,
         seen=SEEN,
@@ -164,7 +173,7 @@ CLAIMS = (
             Scenario(CONFIRMED, {_SLOWER.name: 1.0}),
             Scenario(NOT_CONFIRMED, {_SLOWER.name: -1.0}),
             Scenario(NOT_NEEDED, {_SLOWER_TAGGED.name: 1.0}),
-            Scenario(SUPPORTED, {_SLOWER_TAGGED.name: 0.0}),
+            Scenario(SUPPORTED, {_SLOWER.name: 1.0, _SLOWER_TAGGED.name: 0.0}),
         ),
     ),
 )

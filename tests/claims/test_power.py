@@ -11,7 +11,7 @@ from scipy import stats
 from tiny_gpt.claims.claim import Claim, Family, Scenario
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
 from tiny_gpt.claims.measure import Measure, share
-from tiny_gpt.claims.power import simulate_power
+from tiny_gpt.claims.power import shifted, simulate_power
 from tiny_gpt.claims.rule import (
     CONFIRMED,
     NOT_CONFIRMED,
@@ -103,3 +103,13 @@ def test_a_measure_that_is_not_named_keeps_what_was_seen():
     claim = claim_of(measure, Scenario(CONFIRMED, {}))
     assert power_of(claim, 50) == [1.0]
     assert dataclasses.replace(claim, scenarios=()).scenarios == ()
+
+
+def test_values_that_are_cut_at_a_bound_have_the_right_mean():
+    # Shifted by -0.05 without a cut: -0.05, 0.05, 0.15 with mean 0.05. Cut at
+    # 0 the mean would be 0.0667, so that they are shifted by -0.075 in all:
+    # 0, 0.025, 0.125 with mean 0.05.
+    found = shifted(np.array([0.0, 0.1, 0.2]), 0.05, (0.0, 1.0))
+    assert found == pytest.approx([0.0, 0.025, 0.125])
+    free = shifted(np.array([0.0, 0.1, 0.2]), 0.05, (-math.inf, math.inf))
+    assert free == pytest.approx([-0.05, 0.05, 0.15])

@@ -51,9 +51,18 @@ def test_the_first_case_that_holds_is_concluded():
     assert rule.decide({"x": Interval(0.0, -0.1, 0.1)}) == UNDECIDED
 
 
-def test_a_rule_in_words():
+def test_a_rule_in_words_has_every_digit():
     assert RULE.measures == {"x", "y"}
     assert RULE.describe({"x": "fraction", "y": "count"}) == (
-        "confirmed if [x] > 50.0 % and −1 < [y] < 1; not confirmed if "
-        "[x] < 50.0 %, or if [y] > 1; otherwise undecided"
+        "confirmed if [x] > 50 % and −1 < [y] < 1; not confirmed if "
+        "[x] < 50 %, or if [y] > 1; otherwise undecided"
+    )
+    close = observed(case(CONFIRMED, within("x", 0.07735, 0.07745)))
+    assert close.describe({"x": "probability"}).startswith(
+        "confirmed if 0.07735 < [x] < 0.07745;"
+    )
+    assert (
+        observed(case(CONFIRMED, above("x", -0.05)))
+        .describe({"x": "difference"})
+        .startswith("confirmed if [x] > −5 points;")
     )

@@ -175,7 +175,7 @@ class Claim:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of measures, rules, margin, conditions, family and seeds.
+        """SHA-256 of statement, measures, rules, runs, family and seeds.
 
         Sixteen hex digits. The code that computes a measure is not part of
         it; the commit of the protocol is.
@@ -187,12 +187,16 @@ class Claim:
                 self.family.num_intervals,
                 self.family.level,
                 list(self.family.seeds or ()),
+                list(self.family.claims),
             ],
             "decided_on": self.decided_on,
             "conditions": sorted(self.conditions),
             "statistic": self.statistic,
             "measures": [m.describe() for m in self.measures],
-            "rules": self.rules,
+            "observation": self.observation.content,
+            "cause": self.cause,
+            "explanation": self.explanation and self.explanation.content,
+            "statement": self.statement,
             "margin": self.margin,
         }
         text = json.dumps(content, sort_keys=True)
@@ -361,6 +365,7 @@ def decide_all(
                 "explanation": decision.explanation,
                 "because": decision.because,
                 "num_seeds": decision.num_seeds,
+                "num_intervals": claim.num_intervals,
                 "effects": decision.effects,
                 "figure": decision.figure,
                 "command": command,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 
 from tiny_gpt.claims.claim import Claim, Scenario
 from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError
@@ -25,9 +26,9 @@ def simulate_power(
     """Simulates how often the rules of a claim conclude what is true.
 
     Seeds are drawn with replacement from those that were seen, the same for
-    all means of a claim; their numbers are shifted so that the mean is the
-    scenario's truth, and cut at the bounds. Seeds of a share succeed with the
-    scenario's probability, independently.
+    all means of a claim that were seen alike. Their numbers are shifted and
+    cut at the bounds so that their mean is the scenario's truth. Seeds of a
+    share succeed with the scenario's probability, independently.
 
     Args:
         claim: its scenarios are simulated.
@@ -132,7 +133,29 @@ def _pool(
     truth = scenario.truth.get(measure.name, float(values.mean()))
     if measure.kind == RATIO and measure.name in scenario.truth:
         truth = math.log(truth)
-    return np.clip(values - values.mean() + truth, *measure.bounds)
+    return shifted(values, truth, measure.bounds)
+
+
+def shifted(
+    values: np.ndarray, truth: float, bounds: tuple[float, float]
+) -> np.ndarray:
+    """Returns values shifted, and cut at bounds, so that their mean is right.
+
+    Args:
+        values: seen numbers.
+        truth: mean that they are to have; within the bounds.
+        bounds: least and greatest possible value.
+    """
+    start = truth - values.mean()
+    reach = float(np.ptp(values)) + abs(start) + 1.0
+
+    def error(shift: float) -> float:
+        return float(np.clip(values + shift, *bounds).mean() - truth)
+
+    if error(start - reach) * error(start + reach) >= 0:
+        return np.clip(values + start, *bounds)  # at an end of the range
+    shift = optimize.brentq(error, start - reach, start + reach)
+    return np.clip(values + shift, *bounds)
 
 
 def _chance(

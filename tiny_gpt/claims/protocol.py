@@ -12,6 +12,7 @@ from tiny_gpt.report.typeset import format_number
 from tiny_gpt.runtime.commits import UNKNOWN, last_commit
 
 START, END = "<!-- rules: begin -->", "<!-- rules: end -->"
+CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,18 @@ class SeedBlock:
         purpose: what they decide.
         page: the committed protocol, relative to the checkout; empty if it is
             not written yet.
+        studies: names of the experiments that may use them.
+        preset: the preset in which they may be used.
+        has_rules: whether the page lists the hashes of all rules.
     """
 
     first: int
     last: int
     purpose: str
     page: str = ""
+    studies: tuple[str, ...] = ()
+    preset: str = "quick"
+    has_rules: bool = True
 
     def holds(self, seed: int) -> bool:
         """Tells whether a seed belongs to it."""
@@ -46,6 +53,8 @@ def check_seeds(
     blocks: Sequence[SeedBlock],
     root: Path,
     hashes: Mapping[str, str],
+    study: str,
+    preset: str,
 ) -> None:
     """Checks that reserved seeds are used by their protocol.
 
@@ -54,41 +63,68 @@ def check_seeds(
         blocks: the reserved seeds.
         root: folder of the checkout.
         hashes: hash of the rules of each claim, by name.
+        study: the experiment that is to use them.
+        preset: its preset.
 
     Raises:
-        ValueError: if a seed is reserved, and its protocol is not written,
-            not committed, changed since, or names other rules.
+        ValueError: if a seed is reserved for another experiment, or its
+            protocol is not written, not committed, changed since, or has
+            other rules.
     """
     for block in blocks:
         asked = sorted(seed for seed in seeds if block.holds(seed))
-        if asked:
-            _check_block(block, asked, root, hashes)
+        if not asked:
+            continue
+        fault = _fault_of(block, root, hashes, study, preset)
+        if fault:
+            raise ValueError(
+                f"Seeds {block.first} to {block.last} are kept for "
+                f"{block.purpose} (docs/seeds.md). They are run once, after "
+                "the protocol that names them is committed; choose seeds from "
+                "1000 on for all else. Received: seeds "
+                f"{asked[0]} to {asked[-1]} of {study!r}, {fault}"
+            )
 
 
-def _check_block(
-    block: SeedBlock, asked: list[int], root: Path, hashes: Mapping[str, str]
-) -> None:
-    where = f"seeds {asked[0]} to {asked[-1]}"
-    rule = (
-        f"Seeds {block.first} to {block.last} are kept for {block.purpose} "
-        "(docs/seeds.md). They are run once, after the protocol that names "
-        "them is committed; choose seeds from 1000 on for all else."
-    )
+def _fault_of(
+    block: SeedBlock,
+    root: Path,
+    hashes: Mapping[str, str],
+    study: str,
+    preset: str,
+) -> str:
+    """Returns why a block may not be used; empty if it may."""
     if not block.page:
-        raise ValueError(f"{rule} Received: {where}, without a protocol so far")
-    commit = last_commit(root / block.page)
-    if commit.startswith(UNKNOWN) or commit.endswith("-dirty"):
-        state = "not committed" if commit.startswith(UNKNOWN) else "changed"
-        raise ValueError(f"{rule} Received: {where}, with {block.page} {state}")
-    listed = read_hashes((root / block.page).read_text())
-    changed = sorted(
-        name for name in listed if hashes.get(name) != listed[name]
-    )
-    if changed:
-        raise ValueError(
-            f"{rule} Received: {where}, with rules that {block.page} does not "
-            f"have: {', '.join(changed)}"
+        return "without a protocol so far"
+    if study not in block.studies or preset != block.preset:
+        return (
+            f"preset {preset!r}; {block.page} is about "
+            f"{', '.join(block.studies)}, preset {block.preset!r}"
         )
+    commit = last_commit(root / block.page)
+    if commit.startswith(UNKNOWN):
+        return f"with {block.page} not committed"
+    if commit.endswith("-dirty"):
+        return f"with {block.page} changed"
+    if not block.has_rules:
+        return ""
+    changed = differing(root / block.page, hashes)
+    if not changed:
+        return ""
+    listed = ", ".join(changed)
+    return f"with rules that {block.page} does not have: {listed}"
+
+
+def differing(page: Path, hashes: Mapping[str, str]) -> list[str]:
+    """Returns claims whose rules differ from those of a page, or are missing.
+
+    Args:
+        page: the page of a protocol.
+        hashes: hash of the rules of each claim of the code, by name.
+    """
+    listed = read_hashes(page.read_text()) if page.exists() else {}
+    names = set(listed) | set(hashes)
+    return sorted(n for n in names if listed.get(n) != hashes.get(n))
 
 
 def read_hashes(page: str) -> dict[str, str]:
@@ -98,35 +134,44 @@ def read_hashes(page: str) -> dict[str, str]:
 
 
 def protocol_of(
-    page: Path, claims: Iterable[Claim], seeds: Sequence[int]
+    page: Path,
+    rules: Path,
+    families: Mapping[Family, Sequence[Claim]],
+    seeds: Sequence[int],
 ) -> dict[str, Any]:
     """Returns what a manifest keeps of the protocol.
 
     Args:
         page: the page.
-        claims: claims that are decided.
+        rules: folder of the rules, whose code computes the measures.
+        families: all claims of the protocol.
         seeds: seeds that decide them.
 
     Returns:
-        Page, commit, and the hash of each claim's rules.
+        Page, its commit and that of the code, whether the seeds are
+        confirmatory, and the hash of each claim's rules.
     """
-    claims = list(claims)
+    hashes = hashes_of(families)
+    commit = last_commit(page)
+    is_kept = commit[-6:] != "-dirty" and not commit.startswith(UNKNOWN)
+    is_kept &= not differing(page, hashes)
     return {
         "page": page.name,
-        "commit": last_commit(page),
-        "kind": kind_of(claims, seeds),
-        "rules": {claim.name: claim.hash for claim in claims},
+        "commit": commit,
+        "code_commit": last_commit(rules),
+        "kind": kind_of(families, seeds) if is_kept else EXPLORATORY,
+        "rules": hashes,
     }
 
 
-def kind_of(claims: Sequence[Claim], seeds: Sequence[int]) -> str:
-    """Returns "confirmatory" if every seed was kept for every claim."""
-    blocks = {claim.family.seeds for claim in claims}
-    is_kept = bool(blocks) and all(
-        block is not None and all(block[0] <= s <= block[1] for s in seeds)
-        for block in blocks
+def kind_of(families: Iterable[Family], seeds: Sequence[int]) -> str:
+    """Returns "confirmatory" if the seeds are all that were kept for them."""
+    kept = {family.seeds for family in families}
+    is_whole = bool(kept) and all(
+        block is not None and set(seeds) == set(range(block[0], block[1] + 1))
+        for block in kept
     )
-    return "confirmatory" if is_kept else "exploratory"
+    return CONFIRMATORY if is_whole else EXPLORATORY
 
 
 def write_rules(families: Mapping[Family, Sequence[Claim]]) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tiny_gpt.analysis.statistics import Interval
 from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
-from tiny_gpt.report.typeset import format_number
 
 CONFIRMED, NOT_CONFIRMED, UNDECIDED = OBSERVATIONS
 SUPPORTED, NOT_NEEDED, CONTRADICTED, OPEN, UNTESTED = EXPLANATIONS
@@ -36,7 +36,7 @@ class Condition:
     def describe(self, unit: str) -> str:
         """Returns the condition in words, e.g. "X > 5.0 points"."""
         low, high = (
-            None if x is None else format_number(x, unit)
+            None if x is None else _limit(x, unit)
             for x in (self.low, self.high)
         )
         if low is None:
@@ -44,6 +44,17 @@ class Condition:
         if high is None:
             return f"[{self.measure}] > {low}"
         return f"{low} < [{self.measure}] < {high}"
+
+
+def _limit(value: float, unit: str) -> str:
+    """Writes a limit with all its digits."""
+    if unit in ("fraction", "difference"):
+        is_percent = unit == "fraction"
+        text = f"{100 * value:.6g} {'%' if is_percent else 'points'}"
+    else:
+        name = {"nats": " nats", "epochs": " epochs", "ratio": " ×"}
+        text = f"{value:.6g}{name.get(unit, '')}"
+    return text.replace("-", "−")
 
 
 def above(measure: str, limit: float) -> Condition:
@@ -119,6 +130,19 @@ class Rule:
             for conditions in each.any_of
             for condition in conditions
         )
+
+    @property
+    def content(self) -> list[Any]:
+        """All that the rule depends on: outcomes, measures, exact limits."""
+        cases = [
+            [each.outcome]
+            + [
+                [[c.measure, repr(c.low), repr(c.high)] for c in conditions]
+                for conditions in each.any_of
+            ]
+            for each in self.cases
+        ]
+        return [*cases, self.otherwise]
 
     def describe(self, units: Mapping[str, str]) -> str:
         """Returns the rule in words.

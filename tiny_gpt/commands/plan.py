@@ -109,8 +109,9 @@ class Plan:
         )
         seeds = tuple(range(first, first + options.seeds))
         if placement is not None:
-            folder_of_study = Path(study.file).parent if study.file else None
-            check_reserved(seeds, folder_of_study or options.experiments)
+            own = Path(study.file).parent if study.file else None
+            folders = (own, options.experiments)
+            check_reserved(seeds, study.name, options.preset, folders)
             for experiment in experiments:
                 check_clipping(experiment.train, placement)
         return cls(

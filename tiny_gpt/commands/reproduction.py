@@ -59,6 +59,11 @@ class Reproduction:
             p for module in self.measurements for p in module.NEEDS
         )
 
+    @property
+    def rules(self) -> Path:
+        """Folder of the rules."""
+        return Path(self.claims.__path__[0])
+
     @cached_property
     def families(self) -> dict[Family, tuple[Claim, ...]]:
         """Claims by family, in the order of the report."""

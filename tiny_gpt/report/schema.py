@@ -31,7 +31,7 @@ FAMILY_KEYS = "name title num_claims num_intervals interval_level"
 CLAIM_KEYS = (
     "name family title statement source decided_on conditions statistic "
     "rules margin seen observation cause explanation because num_seeds "
-    "effects figure command hash"
+    "num_intervals effects figure command hash"
 )
 EFFECT_KEYS = "name value low high unit"
 # "dictionary" was added later; a condition need not have it.

@@ -215,22 +215,22 @@ CLAIMS = (
         ),
         cause="The rare mapping is later because it has fewer pairs.",
         explanation=explained(
-            case(SUPPORTED, below(_SLOPE.name, 0.0)),
-            case(CONTRADICTED, above(_SLOPE.name, 0.0)),
+            case(SUPPORTED, below(_SLOPE.name, -EPOCH)),
+            case(CONTRADICTED, above(_SLOPE.name, EPOCH)),
             case(NOT_NEEDED, within(_SLOPE.name, -EPOCH, EPOCH)),
         ),
         margin=(
-            "Questions of order and of direction: any delay counts, and any "
-            "slope. 26 updates are one epoch, the distance of two "
-            "measurements: less per e-fold of pairs counts as none."
+            "A question of order: any delay counts. 26 updates are one epoch, "
+            "the distance of two measurements: a slope of less per e-fold of "
+            "pairs counts as none."
         ),
         seen=SEEN,
         scenarios=(
             Scenario(CONFIRMED, {_LAG.name: 4 * EPOCH}),
             Scenario(NOT_CONFIRMED, {_LAG.name: -4 * EPOCH}),
-            Scenario(SUPPORTED, {_SLOPE.name: -EPOCH}),
+            Scenario(SUPPORTED, {_SLOPE.name: -2 * EPOCH}),
             Scenario(NOT_NEEDED, {_SLOPE.name: 0.0}),
-            Scenario(CONTRADICTED, {_SLOPE.name: EPOCH}),
+            Scenario(CONTRADICTED, {_SLOPE.name: 2 * EPOCH}),
         ),
         figure=_times,
     ),

@@ -138,7 +138,11 @@ CLAIMS = (
         ),
         cause="The network goes from A to B and from B to C.",
         explanation=explained(
-            case(SUPPORTED, *(below(m, -HALF_A_RANK) for m in _RANKS)),
+            case(
+                SUPPORTED,
+                above(_FIFTY.name, MOST),
+                *(below(m, -HALF_A_RANK) for m in _RANKS),
+            ),
             case(CONTRADICTED, *(above(m, 0.0) for m in _RANKS)),
             case(NOT_NEEDED, *(above(m, -HALF_A_RANK) for m in _RANKS)),
         ),
@@ -146,7 +150,10 @@ CLAIMS = (
         seen=SEEN,
         scenarios=(
             Scenario(CONFIRMED, {_FIFTY.name: 0.95}),
-            Scenario(SUPPORTED, dict.fromkeys(_RANKS, -1.5)),
+            Scenario(NOT_CONFIRMED, {_FIFTY.name: 0.05}),
+            Scenario(
+                SUPPORTED, {_FIFTY.name: 0.95, **dict.fromkeys(_RANKS, -1.5)}
+            ),
             Scenario(NOT_NEEDED, dict.fromkeys(_RANKS, 0.25)),
             Scenario(CONTRADICTED, dict.fromkeys(_RANKS, 1.0)),
         ),

@@ -103,7 +103,7 @@ CLAIMS = (
             case(
                 CONFIRMED,
                 above(_MATCHED.name, MOST),
-                above(_BEYOND.name, 0.0),
+                above(_BEYOND.name, BY_CHANCE),
                 above(_KNOWN.name, MOST),
             ),
             either(

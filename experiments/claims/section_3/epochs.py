@@ -254,6 +254,7 @@ CLAIMS = (
         seen=PILOT,
         scenarios=(
             Scenario(CONFIRMED, {_LATER.name: 0.95}),
+            Scenario(NOT_CONFIRMED, {_LATER.name: 0.05}),
             Scenario(NOT_NEEDED, {_WITHOUT.name: 0.95}),
             Scenario(SUPPORTED, {_WITHOUT.name: 0.05}),
         ),

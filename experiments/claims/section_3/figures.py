@@ -104,6 +104,7 @@ CLAIMS = (
         seen=PILOT,
         scenarios=(
             Scenario(CONFIRMED, {_ALONE.name: 0.05}),
+            Scenario(NOT_CONFIRMED, {_ALONE.name: 0.95}),
             Scenario(CONTRADICTED, {_MOVED.name: 0.95}),
             Scenario(SUPPORTED, {_MOVED.name: 0.05, _LONG.name: 0.05}),
         ),

@@ -87,10 +87,13 @@ CLAIMS = (
             ),
         ),
         observation=observed(
-            either(CONFIRMED, *((above(m.name, 0.0),) for m in _FLOORS)),
-            case(NOT_CONFIRMED, *(below(m.name, 0.0) for m in _FLOORS)),
+            either(NOT_CONFIRMED, *((below(m.name, 0.0),) for m in _FLOORS)),
         ),
-        margin="The floor is a bound: any loss below it needs memory.",
+        margin=(
+            "The floor is a bound: any loss below it needs memory. A loss "
+            "above it does not show that there is none, so this claim cannot "
+            "be confirmed."
+        ),
         seen=PUBLISHED,
         figure=lambda evidence: loss_figure(evidence, {}),
     ),

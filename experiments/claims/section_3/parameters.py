@@ -77,8 +77,8 @@ def _parameters(
         margin=OF_ACCURACY,
         seen=PILOT,
         scenarios=(
-            Scenario(CONFIRMED, {grows.name: 0.25}),
-            Scenario(NOT_CONFIRMED, {grows.name: -0.15}),
+            Scenario(CONFIRMED, {grows.name: 0.15}),
+            Scenario(NOT_CONFIRMED, {grows.name: 0.0}),
         ),
         figure=dots(
             "Accuracy within C, words of unseen sentences",

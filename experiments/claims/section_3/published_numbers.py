@@ -33,7 +33,9 @@ from tiny_gpt.experiment import loss_floor
 
 CONDITION = "sparse_a_to_c"
 PRINTED = 0.65  # fig. 2c and abstract
-NEAR = 0.05
+NEAR = 0.1  # as in docs/protocol_paper_size.md
+SEEDS = range(300, 310)
+EPOCHS = (92, 94, 96, 98, 100)
 SHARP = 0.25  # of the words: twice chance
 
 
@@ -100,19 +102,21 @@ def loss_figure(evidence: Evidence, marks: dict[str, float]):
     }
 
 
-def last_ten(evidence: Evidence) -> BySeed:
-    """A->C's accuracy at the published size, mean of the last ten epochs.
+def last_epochs(evidence: Evidence) -> BySeed:
+    """A->C's accuracy at the published size, mean over `EPOCHS`.
 
     Raises:
-        MissingRunsError: if there are fewer than two seeds of that size.
+        MissingRunsError: if there are fewer than two of the seeds that are
+            kept for that size.
     """
-    curves = _ours(evidence, "accuracy_published", "A->C")
+    found = _ours(evidence, "accuracy_published", "A->C")
+    curves = {seed: c for seed, c in found.items() if seed in SEEDS}
     if len(curves) < 2:
         raise MissingRunsError(
-            f"preset `paper`, {SPARSE}: two seeds or more, of which "
-            f"{len(curves)} are there"
+            f"preset `paper`, {SPARSE}: two of the seeds 300 to 309 or more, "
+            f"of which {len(curves)} are there"
         )
-    return {seed: float(c.iloc[-10:].mean()) for seed, c in curves.items()}
+    return {s: float(c.loc[list(EPOCHS)].mean()) for s, c in curves.items()}
 
 
 def _published_mean(first: int, last: int):
@@ -136,7 +140,7 @@ def _passes(evidence: Evidence) -> float:
 
 
 _OURS = Measure(
-    name="mean of the last ten epochs", values=last_ten, bounds=FRACTION
+    name="mean of epochs 92 to 100", values=last_epochs, bounds=FRACTION
 )
 _RISE = constant(
     "published run, epochs 51 to 60 minus 31 to 40", _risen, "difference"
@@ -162,8 +166,9 @@ CLAIMS = (
         decided_on=PAPER,
         conditions=(SPARSE,),
         statistic=(
-            "A->C accuracy of a fixed sample at the published size, mean of "
-            "the last ten epochs"
+            "A->C accuracy of a fixed sample at the published size, mean over "
+            "epochs 92, 94, 96, 98 and 100; seeds 300 to 309, as the protocol "
+            "of the published size has it"
         ),
         measures=(_OURS,),
         shown=(
@@ -187,8 +192,8 @@ CLAIMS = (
             ),
         ),
         margin=(
-            "The paper itself prints 65 % and over 70 %, so 5 points are "
-            "within what it calls the same."
+            "Ten points, as in the protocol of the published size: the paper "
+            "itself prints 65 % and over 70 %."
         ),
         seen=PUBLISHED,
         scenarios=(Scenario(CONFIRMED, {_OURS.name: PRINTED}),),

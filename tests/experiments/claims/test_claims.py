@@ -170,7 +170,8 @@ CASES = [
     # No advantage in one control, and no disadvantage in the other.
     ("composition", ranks(4, 4, 3.5), CONFIRMED, NOT_NEEDED),
     ("composition", ranks(2, 4, 2), CONFIRMED, OPEN),
-    ("composition", ranks(2, 4, 4, 0.1), NOT_CONFIRMED, SUPPORTED),
+    # What is not learned is explained by nothing.
+    ("composition", ranks(2, 4, 4, 0.1), NOT_CONFIRMED, OPEN),
     ("out_of_distribution", held_out(0.0), CONFIRMED, None),
     ("out_of_distribution", held_out(0.6), NOT_CONFIRMED, None),
     ("out_of_distribution", held_out(0.1205), UNDECIDED, None),
@@ -263,7 +264,7 @@ CASES = [
         "table_1_composition",
         four_ranks(2, 6, 6, 0.05),
         NOT_CONFIRMED,
-        SUPPORTED,
+        OPEN,
     ),
     ("memorised_answers", {}, CONFIRMED, None),
     (
@@ -300,6 +301,8 @@ def test_every_claim_on_runs_has_a_case_each_way():
     for name, outcomes in seen.items():
         claim = BY_NAME[name]
         concluded = {each.outcome for each in claim.observation.cases}
+        if claim.explanation is not None and name != "mirage":  # arithmetic
+            concluded |= {each.outcome for each in claim.explanation.cases}
         # Matched beyond chance needs seeds that differ: see below.
         if name == "distinct_drops":
             concluded -= {CONFIRMED}
@@ -310,10 +313,10 @@ def test_drops_that_differ_by_seed_and_match_are_confirmed():
     claim = BY_NAME["distinct_drops"]
     frame = scripted_metrics(losses(EARLY, LATE), SEEDS, {SPARSE})
     index = ["seed", "epoch"]
-    # Even seeds learn A->C in epoch 3, odd ones in epoch 6; all learn A->B
-    # in epoch 2. The total loss falls then.
+    # One seed in three learns A->C in epoch 4, the others in epoch 6; all
+    # learn A->B in epoch 2. The total loss falls each time.
     for (seed, epoch), rows in frame.groupby(index):
-        learned = 3 if seed % 2 == 0 else 6
+        learned = 4 if seed % 3 == 0 else 6
         of_a_to_c = rows.index[
             (rows["mapping"] == "A->C")
             & (rows["metric"] == "loss_answer_words")
@@ -321,8 +324,6 @@ def test_drops_that_differ_by_seed_and_match_are_confirmed():
         total = rows.index[rows["metric"] == "loss"]
         frame.loc[of_a_to_c, "value"] = 3.0 if epoch < learned else 0.2
         loss = 2.0 - (epoch >= 2) - 0.5 * (epoch >= learned)
-        if learned == 3:  # a peak of its own, later than A->B's
-            loss = 2.0 - 0.4 * (epoch >= 2) - 0.5 * (epoch >= 3)
         frame.loc[total, "value"] = loss
     evidence = Evidence(frame, SEEDS, None, CURVES, FAMILY.interval_level)
     assert claim.decide(evidence).observation == CONFIRMED
@@ -351,13 +352,13 @@ def test_one_seed_is_never_a_verdict(name):
     assert "One seed is never a verdict" in decision.because
 
 
-def paper_runs(final_accuracy, num_seeds=3, length=100):
+def paper_runs(final_accuracy, num_seeds=3, first_seed=300, length=100):
     """Returns runs at the published size, as far as the rules read them."""
     rows = []
-    for seed in range(num_seeds):
+    for seed in range(first_seed, first_seed + num_seeds):
         for epoch in range(1, length + 1):
             start = ("triangle", "sparse_a_to_c", seed, epoch, 9 * epoch)
-            score = final_accuracy + 0.001 * seed
+            score = final_accuracy + 0.001 * (seed - first_seed)
             rows.append((*start, "all", "all", "all", "loss", 1 / epoch))
             prompt = "6_demonstrations"
             rows.append(
@@ -371,7 +372,9 @@ def paper_runs(final_accuracy, num_seeds=3, length=100):
     [
         (paper_runs(0.65), CONFIRMED),
         (paper_runs(0.40), NOT_CONFIRMED),
-        (paper_runs(0.60), UNDECIDED),
+        (paper_runs(0.549), UNDECIDED),
+        # Seeds that are not kept for the published size do not count.
+        (paper_runs(0.65, first_seed=0), UNDECIDED),
         (paper_runs(0.65, num_seeds=1), UNDECIDED),
         (None, UNDECIDED),
     ],
@@ -421,7 +424,22 @@ SPARSE_LOSS = "sparse_a_to_c", "loss"
         ),
         # It ends at 0.476 and 0.2547, with floors of 0.533 and 0.665.
         ("memorised_text", CURVES, NOT_CONFIRMED),
-        ("memorised_text", shifted(*SPARSE_LOSS, [100], 0.1), CONFIRMED),
+        # One text is enough; and no loss shows that there is no memory.
+        ("memorised_text", shifted(*SPARSE_LOSS, [100], 0.1), NOT_CONFIRMED),
+        (
+            "memorised_text",
+            pd.concat(
+                [
+                    shifted(*SPARSE_LOSS, [100], 0.1).query(
+                        "condition == 'sparse_a_to_c'"
+                    ),
+                    shifted("sparse_pairs", "loss", [200], 1.0).query(
+                        "condition == 'sparse_pairs'"
+                    ),
+                ]
+            ),
+            UNDECIDED,
+        ),
     ],
 )
 def test_published_curves_decide(name, curves, observation):
@@ -459,7 +477,8 @@ def test_every_claim_is_decided_on_runs_of_the_preset_paper():
         asked.accuracy,
     )
     for entry in decide_all(CLAIMS, evidence, "make reproduce PRESET=paper"):
-        assert "missing" not in entry["because"], entry["name"]
+        is_whole = entry["name"] != "percent_65"  # of 100 epochs
+        assert not is_whole or "missing" not in entry["because"], entry["name"]
 
 
 def test_missing_runs_leave_a_claim_open():

@@ -56,8 +56,9 @@ def build_ledger(
     for entry in entries:
         entry["more_figures"] = protocol.more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
-    decided = [claim for claims in families.values() for claim in claims]
-    found = protocol_of(protocol.page, decided, first.seeds)
+    found = protocol_of(
+        protocol.page, protocol.rules, protocol.families, first.seeds
+    )
     return {
         **describe_runs(all_plans, missing, evidence),
         "kind": found["kind"],
@@ -117,14 +118,17 @@ def summarise(
     kind: str,
 ) -> str:
     """Counts the verdicts, in two sentences."""
+    # Of published curves and arithmetic alone: no seed can change it.
+    fixed = [e for e in entries if not e["num_intervals"]]
     observed = _count([e["observation"] for e in entries])
     explained = _count(
         [e["explanation"] for e in entries if e["explanation"] is not None]
     )
     return (
-        f"{len(entries)} claims of Sinha 2024, preset {preset}, "
-        f"{count_seeds(seeds)}, {kind}. Observations: {observed}. "
-        f"Explanations: {explained}."
+        f"{len(entries)} claims, preset {preset}, {count_seeds(seeds)}, "
+        f"{kind}; {len(fixed)} of them rest on published curves or arithmetic "
+        f"and need no seed. Observations: {observed}. Explanations: "
+        f"{explained}."
     )
 
 

@@ -62,7 +62,8 @@ def run_command(options: argparse.Namespace, command: list[str]) -> int:
     making, is_failed = None, False
     if options.action in (None, "run"):
         _check_adaptive(options)
-        check_reserved(sweep.seeds, options.experiments)
+        folders = (options.file.parent, options.experiments)
+        check_reserved(sweep.seeds, f"sweep {sweep.name}", "", folders)
         making = choose_making(options, on_cpu="processes")
     if is_collected:
         check_folder(sweep, folder)
