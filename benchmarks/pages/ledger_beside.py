@@ -11,11 +11,13 @@ earlier ones are those of docs/runs/reproduce_quick and reproduce_quick_fresh.
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pages.judge import is_missing
 from tiny_gpt.commands.reporting.verdicts import verdict_in_words
+from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 from tiny_gpt.report.typeset import format_effect
 from tiny_gpt.runtime.files import write_text
 
@@ -135,14 +137,36 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
     return lines.replace("->", " → ").replace("\u00a0", " ")
 
 
+def count(kept: dict[str, dict[str, Any]]) -> str:
+    """Returns how many claims of the table have which verdict, in words."""
+    of_paper = [c for c in kept.values() if c["family"] == FAMILIES[0]]
+    found = [claim for claim in of_paper if not is_missing(claim)]
+    parts = []
+    for part, outcomes in (
+        ("observation", OBSERVATIONS),
+        ("explanation", EXPLANATIONS),
+    ):
+        numbers = Counter(c[part] for c in found if c[part] is not None)
+        listed = [f"{numbers[o]} {o}" for o in outcomes if numbers[o]]
+        parts.append(f"{part}s: {', '.join(listed)}")
+    waiting = len(of_paper) - len(found)
+    return (
+        f"Section 3, on seeds 200 to 219: {len(found)} of {len(of_paper)} "
+        f"claims are decided. {parts[0].capitalize()}. "
+        f"{parts[1].capitalize()}. {waiting} wait for their runs.\n"
+    )
+
+
 def table() -> str:
     """Returns the table from the committed ledgers."""
     earlier = ("reproduce_quick", "reproduce_quick_fresh")
-    return write_ledger(
-        read_ledger("verdicts"),
+    kept = read_ledger("verdicts")
+    rows = write_ledger(
+        kept,
         read_ledger("exploratory"),
         [read_ledger(name) for name in earlier],
     )
+    return f"{count(kept)}\n{rows}"
 
 
 def filled(page: str) -> str:

@@ -10,6 +10,7 @@ from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import write_runs
 from tiny_gpt import train
 from tiny_gpt.claims import rule
+from tiny_gpt.claims.protocol import hashes_of
 from tiny_gpt.commands.options import parse_arguments
 from tiny_gpt.commands.reporting import reproduce
 from tiny_gpt.commands.reporting.verdicts import verdict_table
@@ -102,7 +103,8 @@ def test_it_leaves_everything_that_a_reader_needs(finished):
     assert manifest["status"] == "finished"
     assert manifest["protocol"] == found["protocol"]
     assert found["kind"] == "exploratory"
-    assert found["protocol"]["rules"] == {c.name: c.hash for c in DECIDED}
+    rules = found["protocol"]["rules"]
+    assert rules == hashes_of(REPRODUCTION.families)
     assert manifest["versions"]["keras"]
 
 
@@ -163,20 +165,20 @@ def test_a_report_takes_preset_and_seeds_from_the_folder(finished, capsys):
 @pytest.mark.slow
 def test_a_partial_report_says_what_is_missing(tmp_path):
     claim(tmp_path)
-    skip = {("controls/no_route_to_c", 1), ("triangle/no_a_to_c", 2)}
+    skip = {("controls/no_route_to_c_8", 1), ("triangle/no_a_to_c", 2)}
     write_runs(store_of(tmp_path), seeds=SEEDS, skip=skip)
     assert main(arguments("report", tmp_path)) == 0
     found = json.loads((tmp_path / "claims.json").read_text())
     assert found["missing"] == [
         "triangle/no_a_to_c: seeds 2",
-        "controls/no_route_to_c: seeds 1",
+        "controls/no_route_to_c_8: seeds 1",
     ]
     by_name = {c["name"]: c for c in found["claims"]}
     assert by_name["composition"]["observation"] == rule.UNDECIDED
     assert "Runs are missing" in by_name["composition"]["because"]
     assert "Runs are missing" not in by_name["fig_2c"]["because"]
     page = (tmp_path / "report.html").read_text()
-    assert "controls/no_route_to_c: seeds 1" in page
+    assert "controls/no_route_to_c_8: seeds 1" in page
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["status"] == "unfinished"
 
@@ -184,7 +186,11 @@ def test_a_partial_report_says_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["reproduce", "--first-seed", "210"], "kept for the verdicts"),
+        (["reproduce", "--first-seed", "230"], "kept for composition"),
+        (
+            ["reproduce", "--first-seed", "210", "--preset", "paper"],
+            "kept for the verdicts",
+        ),
         (["reproduce", "--conditions", "sparse_a_to_c"], "claims need all"),
         (["report"], "needs the folder of a reproduction"),
         (["report"], "`tiny-gpt run` and `tiny-gpt reproduce` make one"),

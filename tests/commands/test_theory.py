@@ -15,7 +15,7 @@ from experiments.__main__ import main
 from experiments.reproduction import REPRODUCTION
 from tests.helpers import tiny_measurement
 from tests.helpers.scripted_runs import write_runs
-from tiny_gpt.claims.evidence import UNDECIDED
+from tiny_gpt.claims.rule import UNDECIDED
 from tiny_gpt.commands.executors import Making
 from tiny_gpt.commands.plan import Plan
 from tiny_gpt.commands.reporting.reproduce import ReproductionPlan
@@ -32,7 +32,16 @@ from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.threads import in_process
 
 SEEDS = (0, 1)
-(MAIN, CLAIMS), (FAMILY, THEORY) = REPRODUCTION.families.items()
+BY_TARGET = {
+    target: [
+        claim
+        for family, claims in REPRODUCTION.families.items()
+        if family.target == target
+        for claim in claims
+    ]
+    for target in ("reproduce", "theory")
+}
+CLAIMS, THEORY = BY_TARGET.values()
 
 
 @pytest.fixture(autouse=True)
@@ -189,13 +198,14 @@ def test_the_theory_joins_the_report_when_it_is_there(reproduced):
     schema.check_ledger(found)
     entries = {c["name"]: c for c in found["claims"]}
     assert list(entries) == [c.name for c in (*CLAIMS, *THEORY)]
-    assert f"of {FAMILY.num_intervals} intervals" in found["summary"]
+    families = {f["name"]: f["num_intervals"] for f in found["families"]}
+    assert families == {f.name: f.num_intervals for f in REPRODUCTION.families}
     # Without its runs nothing is decided but arithmetic.
     for claim in THEORY:
         entry = entries[claim.name]
         assert entry["command"].startswith("make theory")
         if claim.conditions:
-            assert entry["verdict"] == UNDECIDED, claim.name
+            assert entry["observation"] == UNDECIDED, claim.name
             assert "Runs are missing" in entry["because"]
     assert any("theory/pivot" in line for line in found["missing"])
 
@@ -219,7 +229,8 @@ def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
 
 def test_the_theory_has_a_level_of_its_own():
     expected = 1 - 0.05 / sum(claim.num_intervals for claim in THEORY)
-    assert FAMILY.interval_level == pytest.approx(expected)
+    (family,) = {claim.family for claim in THEORY}
+    assert family.interval_level == pytest.approx(expected)
     names = [c.name for c in (*CLAIMS, *THEORY)]
     assert len(set(names)) == len(names)
 
