@@ -110,8 +110,12 @@ def main(folder: Path, frames: Sequence[Path]) -> None:
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
     }
-    text = json.dumps(manifest, indent=2)
-    write_text(folder / "manifest.json", text + "\n")
+    path = folder / "manifest.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if "runs" in before:  # of `keep_runs`
+        manifest = {"runs": before["runs"], "verdicts": manifest}
+    text = json.dumps(manifest, indent=1)
+    write_text(path, text + "\n")
     sys.stdout.write(f"{ledger['summary']}\n")
 
 

@@ -41,7 +41,7 @@ def main(folder: Path, sources: Sequence[Path]) -> None:
         kept = {key: manifest[key] for key in KEPT if key in manifest}
         kept["conditions"] = sorted(manifest["config"]["conditions"])
         manifests[source.name] = kept
-    text = json.dumps(manifests, indent=1)
+    text = json.dumps({"runs": manifests}, indent=1)
     write_text(folder / "manifest.json", f"{text}\n")
 
 

@@ -145,43 +145,6 @@ def test_the_table_of_claims_is_that_of_the_ledgers():
     assert set(CHANGES) == set(decided)
 
 
-@pytest.mark.parametrize("page", [README, CONTROLS], ids=["readme", "page"])
-def test_the_table_of_controls_is_that_of_both_ledgers(page):
-    lines = [line.strip("| ").split(" | ") for line in page.splitlines()]
-    shown = {line[1].strip("`"): line[2:] for line in lines if len(line) == 4}
-    for i, name in enumerate(("reproduce_quick_fresh", "reproduce_quick")):
-        conditions = {
-            each["condition"]: each
-            for each in ledger(name)["conditions"]
-            if each["experiment"] == "controls" and each["condition"] in shown
-        }
-        assert len(conditions) == 6
-        for condition, each in conditions.items():
-            (effect,) = (
-                e
-                for e in each["effects"]
-                if e["name"] == "A->C: accuracy, unseen sentences"
-            )
-            assert shown[condition][i] == percent(effect)
-
-
-def percent(effect):
-    mean, low, high = (100 * effect[key] for key in ("value", "low", "high"))
-    return f"{mean:.1f} ({low:.1f}–{high:.1f})"
-
-
-def test_the_table_of_four_languages_is_that_of_both_ledgers():
-    ledgers = ledger("reproduce_quick_fresh"), ledger("reproduce_quick")
-    effects = [
-        next(c for c in each["claims"] if c["name"] == "table_1")["effects"]
-        for each in ledgers
-    ]
-    for fresh, first in zip(*effects, strict=True):
-        name = fresh["name"].replace("->", " → ")
-        row = f"| {name} | {percent(fresh)} | {percent(first)} |"
-        assert row in FOUR_LANGUAGES
-
-
 SEEN = ("reproduce_quick", "reproduce_quick_fresh", "theory", "theory_fresh")
 
 
