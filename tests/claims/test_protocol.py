@@ -24,7 +24,7 @@ from tiny_gpt.claims.protocol import (
 )
 from tiny_gpt.claims.rule import CONFIRMED, above, case, observed
 from tiny_gpt.claims.values import MOST
-from tiny_gpt.commands.reserved import check_reserved
+from tiny_gpt.commands.reserved import check_reserved, protocol_used
 
 PAGE = REPRODUCTION.page.read_text()
 CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
@@ -233,6 +233,14 @@ def test_a_file_elsewhere_does_not_get_kept_seeds(folder, monkeypatch):
     with pytest.raises(ValueError, match="are kept for"):
         check_reserved([220], "ring", "quick", [folder])
     check_reserved([0, 100, 1000], "ring", "quick", [folder])
+
+
+def test_manifests_of_kept_seeds_name_their_rules():
+    found = protocol_used([200, 201])["protocol"]
+    assert found["rules"] == hashes_of(REPRODUCTION.families)
+    assert found["page"] == "protocol.md"
+    assert found["kind"] == "exploratory"  # two of twenty
+    assert protocol_used([0, 1000]) == {}
 
 
 def test_each_outcome_of_a_rule_on_runs_has_a_scenario():

@@ -1,9 +1,15 @@
 """Reserved seeds: commands refuse them without their protocol."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from tiny_gpt.claims.protocol import check_seeds, hashes_of
+from tiny_gpt.claims.protocol import (
+    SeedBlock,
+    check_seeds,
+    hashes_of,
+    protocol_of,
+)
 from tiny_gpt.commands.reproduction import FILE, load_reproduction
 from tiny_gpt.commands.study import EXPERIMENTS, load
 
@@ -34,6 +40,38 @@ def check_reserved(
         ValueError: if they are reserved (`check_seeds`).
     """
     seeds = list(seeds)
+    for folder, blocks in _reserving(seeds, folders):
+        hashes = {}
+        if (folder / FILE).exists():
+            hashes = hashes_of(load_reproduction(folder).families)
+        check_seeds(seeds, blocks, folder.parent, hashes, study, preset)
+
+
+def protocol_used(
+    seeds: Sequence[int], folders: Iterable[Path | None] = ()
+) -> dict[str, Any]:
+    """Returns what a manifest keeps of the protocol of reserved seeds.
+
+    Args:
+        seeds: seeds of the runs.
+        folders: further folders of experiments.
+
+    Returns:
+        "protocol" with `claims.protocol.protocol_of`; empty if no seed is
+        reserved.
+    """
+    for folder, _ in _reserving(seeds, folders):
+        if (folder / FILE).exists():
+            found = load_reproduction(folder)
+            rules = found.page, found.rules, found.families
+            return {"protocol": protocol_of(*rules, seeds)}
+    return {}
+
+
+def _reserving(
+    seeds: Sequence[int], folders: Iterable[Path | None]
+) -> Iterator[tuple[Path, tuple[SeedBlock, ...]]]:
+    """Yields folders that reserve one of the seeds, with all their blocks."""
     places = {
         folder.resolve()
         for folder in (EXPERIMENTS, OWN, *folders)
@@ -41,9 +79,5 @@ def check_reserved(
     }
     for folder in sorted(places):
         blocks = load(folder / SEEDS, "BLOCKS", tuple)
-        if not any(block.holds(seed) for block in blocks for seed in seeds):
-            continue
-        hashes = {}
-        if (folder / FILE).exists():
-            hashes = hashes_of(load_reproduction(folder).families)
-        check_seeds(seeds, blocks, folder.parent, hashes, study, preset)
+        if any(block.holds(seed) for block in blocks for seed in seeds):
+            yield folder, blocks

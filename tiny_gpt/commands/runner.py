@@ -18,6 +18,7 @@ from tiny_gpt.commands.executors import (
 from tiny_gpt.commands.outputs import draw
 from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.progress import Line, Reporter
+from tiny_gpt.commands.reserved import protocol_used
 from tiny_gpt.commands.study import load_study
 from tiny_gpt.commands.tracking import send_runs
 from tiny_gpt.metrics.summary import summarise
@@ -222,6 +223,7 @@ def write_folder(plan: Plan, done: RunFrames) -> Path | None:
             "command": " ".join(plan.command),
             **({"file": plan.study.file} if plan.study.file else {}),
             "commit": plan.commit,
+            **protocol_used(plan.seeds),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "wall_s": done.wall_s,
             "made_on": sorted(done.made_on),
