@@ -71,7 +71,7 @@ CHANGES = {
     ),
     "percent_65": (
         "percent_65",
-        "An interval must lie within 5 points, not just hold 65 %.",
+        "An interval must lie within 10 points, not just hold 65 %.",
     ),
     "epoch_40_rise": ("epoch_40", "The rise and its epoch are two statements."),
     "epoch_40_loss": ("epoch_40", "The rise and its epoch are two statements."),
@@ -93,6 +93,18 @@ def verdict(claim: dict[str, Any] | None) -> str:
     if claim is None or is_missing(claim):
         return "—"
     return verdict_in_words(claim)
+
+
+def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the first effect of the observation, and of the explanation."""
+    rules = claim["rules"]
+    own = [
+        effect
+        for effect in claim["effects"]
+        if f"[{effect['name']}]" in rules.get("explanation", "")
+        and f"[{effect['name']}]" not in rules["observation"]
+    ]
+    return [*claim["effects"][:1], *own[:1]]
 
 
 def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
@@ -118,8 +130,8 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
     for name, (before, why) in CHANGES.items():
         claim = kept.get(name) or seen[name]
         is_there = name in kept and not is_missing(kept[name])
-        shown = claim["effects"][:1] if is_there else []
-        effects = [f"{e['name']}: {format_effect(e)}" for e in shown]
+        shown = decisive(claim) if is_there else []
+        effects = ["; ".join(f"{e['name']}: {format_effect(e)}" for e in shown)]
         old = [each[before]["verdict"] for each in earlier if before]
         source = claim["source"].removeprefix("Sinha 2024, ")
         rows.append(
@@ -127,7 +139,7 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
                 claim["title"],
                 source.replace("tiny_gpt, docs/anti_composition.md", "ours"),
                 verdict(kept.get(name)),
-                *(effects or ["—"]),
+                effects[0] or "—",
                 verdict(seen.get(name)),
                 " / ".join(dict.fromkeys(old)) or "—",
                 why,
