@@ -340,8 +340,18 @@ def _mixture(
     )
 
 
-def accuracy_by_pairs(evidence: Evidence) -> dict[str, list[BySeed]]:
+PLAIN, WITHIN = "accuracy_aligned", "accuracy_in_language"
+AXES = {PLAIN: UNSEEN, WITHIN: "A->C, the same if only C words may be answered"}
+
+
+def accuracy_by_pairs(
+    evidence: Evidence, metric: str = PLAIN
+) -> dict[str, list[BySeed]]:
     """Returns A->C's accuracy on unseen sentences, by kind and for `CURVE`.
+
+    Args:
+        evidence: frames of the runs.
+        metric: one of `AXES`.
 
     Raises:
         MissingRunsError: if a condition or a seed is missing.
@@ -353,29 +363,34 @@ def accuracy_by_pairs(evidence: Evidence) -> dict[str, list[BySeed]]:
     }
     ends = ["" if n == 50 else f"_{n}" for n in CURVE]
     return {
-        kind: [evidence.final(f"{NAME}/{name}{end}") for end in ends]
+        kind: [
+            evidence.final(f"{NAME}/{name}{end}", metric=metric) for end in ends
+        ]
         for kind, name in kinds.items()
     }
 
 
-def describe_curve(evidence: Evidence) -> dict[str, Any]:
+def describe_curve(evidence: Evidence, metric: str = PLAIN) -> dict[str, Any]:
     """Describes the figure of `accuracy_by_pairs`, as the report reads it."""
     return {
         "kind": "curve",
-        "axis": UNSEEN,
+        "axis": AXES[metric],
         "x_axis": "A->C sentence pairs",
         "log_x": True,
         "series": [
             series(evidence, kind, CURVE, values)
-            for kind, values in accuracy_by_pairs(evidence).items()
+            for kind, values in accuracy_by_pairs(evidence, metric).items()
         ],
         "lines": {"chance": CHANCE},
     }
 
 
-def _draw(evidence: Evidence, title: str) -> Figure | None:
+def draw_curve(
+    evidence: Evidence, title: str, metric: str = PLAIN
+) -> Figure | None:
+    """Draws that figure; None if a condition is missing."""
     try:
-        curve = describe_curve(evidence)
+        curve = describe_curve(evidence, metric)
     except MissingRunsError:
         return None
     return plot_against_pairs(
@@ -391,5 +406,5 @@ STUDY = Study(
     conditions={name: control.says for name, control in CONTROLS.items()},
     build_experiment=build_experiment,
     sparse=("A->C",),
-    draw=_draw,
+    draw=draw_curve,
 )
