@@ -96,12 +96,20 @@ def verdict(claim: dict[str, Any] | None) -> str:
 
 
 def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the first effect of the observation, and of the explanation."""
+    """Returns the first effect of the observation, and of the explanation.
+
+    That of the explanation is one that its outcome compares, if there is one.
+    """
     rules = claim["rules"]
+    parts = rules.get("explanation", "").split("; ")
+    of_outcome = [
+        p for p in parts if p.startswith(f"{claim['explanation']} if")
+    ]
+    rule = (of_outcome or parts)[0]
     own = [
         effect
         for effect in claim["effects"]
-        if f"[{effect['name']}]" in rules.get("explanation", "")
+        if f"[{effect['name']}]" in rule
         and f"[{effect['name']}]" not in rules["observation"]
     ]
     return [*claim["effects"][:1], *own[:1]]
