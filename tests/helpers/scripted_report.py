@@ -84,6 +84,7 @@ def _ledger(is_complete: bool) -> dict[str, Any]:
                 "explanation": explanation,
                 "because": "The lead is -3.1 percentage points.",
                 "num_seeds": 2,
+                "num_intervals": 1,
                 "effects": effects if n else [],
                 "figure": figure,
                 **({"more_figures": [panels]} if n == 1 else {}),
