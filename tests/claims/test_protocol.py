@@ -1,6 +1,7 @@
 """Tests for tiny_gpt/claims/protocol.py and the page of the protocol."""
 
 import dataclasses
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -132,6 +133,8 @@ def commit(folder):
 @pytest.fixture
 def checkout(tmp_path):
     """Returns a checkout with a committed protocol of one claim."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
 
     git(tmp_path, "init")
     (tmp_path / "docs").mkdir()
