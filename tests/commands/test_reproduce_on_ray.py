@@ -91,6 +91,6 @@ def test_a_killed_worker_and_node_change_no_frame(nodes, reproduce):
     killer.join()
     assert len(killed) == 2
     frames, weights = reproduce("here")
-    assert len(frames) == 6
+    assert len(frames) == 2 * len(reproduction.REPRODUCTION.studies)
     assert disturbed == (frames, weights)
     assert len(weights) == 2  # of what is measured
