@@ -12,22 +12,18 @@ taken as all there are: the truth is their mean, or their share of successes.
 the measure's family, and a right interval holds the truth as often.
 """
 
-import json
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.choices.power import SEEN, all_seen
+from benchmarks.choices.power import NUM_SAMPLES, NUM_SEEDS, all_seen, save
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import Claim
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
 from tiny_gpt.claims.measure import CONSTANT, RATIO, SHARE, Measure
 
-NUM_SEEDS, NUM_SAMPLES = 20, 1000
 COLUMNS = ("family", "claim", "measure", "seen", "level", "coverage", "beyond")
 
 
@@ -90,7 +86,6 @@ def rows_of(claim: Claim, seen: list[Evidence]) -> list[tuple]:
 
 def main(folder: Path) -> None:
     """Writes the table and its manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
     seen = all_seen()
     rows = [
         row
@@ -99,17 +94,7 @@ def main(folder: Path) -> None:
         for row in rows_of(claim, seen)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.to_csv(folder / "coverage.csv", index=False)
-    manifest = {
-        "command": f"python -m {__spec__.name} {folder}",
-        "samples": NUM_SAMPLES,
-        "seeds": NUM_SEEDS,
-        "seen": [f"docs/runs/{n}" for names in SEEN for n in names],
-        "python": platform.python_version(),
-        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    sys.stdout.write(f"{table.to_string()}\n")
+    save(table, folder, "coverage", __spec__.name, "seen")
 
 
 if __name__ == "__main__":

@@ -62,9 +62,26 @@ def all_seen() -> list[Evidence]:
     return [found for names in SEEN for found in evidence_seen(names)]
 
 
+def save(
+    table: pd.DataFrame, folder: Path, name: str, module: str, source: str
+) -> None:
+    """Writes a table, and a manifest that calls the frames `source`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False)
+    manifest = {
+        "command": f"python -m {module} {folder}",
+        "samples": NUM_SAMPLES,
+        "seeds": NUM_SEEDS,
+        source: [f"docs/runs/{n}" for names in SEEN for n in names],
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    sys.stdout.write(f"{table.to_string()}\n")
+
+
 def main(folder: Path) -> None:
     """Writes the table and its manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
     seen = all_seen()
     tables = [
         simulate_power(
@@ -74,17 +91,7 @@ def main(folder: Path) -> None:
         for n, claim in enumerate(claims)
     ]
     table = pd.concat(tables, ignore_index=True)
-    table.to_csv(folder / "power.csv", index=False)
-    manifest = {
-        "command": f"python -m benchmarks.choices.power {folder}",
-        "samples": NUM_SAMPLES,
-        "seeds": NUM_SEEDS,
-        "spread_of": [f"docs/runs/{n}" for names in SEEN for n in names],
-        "python": platform.python_version(),
-        "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    sys.stdout.write(f"{table.to_string()}\n")
+    save(table, folder, "power", __spec__.name, "spread_of")
 
 
 if __name__ == "__main__":
