@@ -270,7 +270,7 @@ def test_a_key_without_a_place_in_the_frame_is_refused():
             {"evaluation": EvaluationConfig(exact_demonstrations=(1, 3))},
             "21 \\+ 2 - 1 = 22",
         ),
-        ({"pivots": ("A->B",)}, "three languages"),
+        ({"pivots": ("A->B",)}, "three different languages"),
         ({"pivots": ("A->B->D",)}, "B->D"),
         ({"pretraining": TINY.task.mixture}, "num_pretraining_epochs=0 with"),
         ({"train": PRETRAINED.train}, "num_pretraining_epochs=3 with"),

@@ -115,15 +115,15 @@ class Mapping:
 
 
 def split_label(label: str) -> tuple[str, str]:
-    """Splits "A->B" into ("A", "B").
+    """Splits "A->B" into ("A", "B"), and the identity "B->B" into ("B", "B").
 
     Raises:
-        ValueError: if the label does not name two different languages.
+        ValueError: if the label does not name two languages.
     """
     source, arrow, target = label.partition("->")
-    if not (source and arrow and target) or source == target:
+    if not (source and arrow and target) or "->" in target:
         raise ValueError(
-            "A mapping is labelled 'X->Y' with two different languages. "
+            "A mapping is labelled 'X->Y' with two languages. "
             f"Received: {label!r}"
         )
     return source, target
@@ -184,7 +184,7 @@ def find_route(label: str, given: Iterable[str]) -> list[str]:
         given: labels of the mappings that are known, e.g. ("A->B", "A->D").
 
     Returns:
-        Labels of the steps, e.g. ["D->A", "A->B"].
+        Labels of the steps, e.g. ["D->A", "A->B"]; none for an identity.
 
     Raises:
         ValueError: if no way leads there.
@@ -197,7 +197,7 @@ def find_route(label: str, given: Iterable[str]) -> list[str]:
         neighbours.setdefault(end, []).append(start)
 
     routes: dict[str, list[str]] = {source: []}
-    queue = deque([source])
+    queue = deque([source] if source in neighbours else [])
     while queue:
         here = queue.popleft()
         if here == target:

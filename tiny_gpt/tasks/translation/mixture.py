@@ -11,6 +11,7 @@ from tiny_gpt.tasks.translation.languages import (
     Language,
     find_route,
     language_names,
+    split_label,
 )
 
 MOST_SENTENCES = 10**6  # that are listed
@@ -29,7 +30,8 @@ class Component:
     """One language mapping and its share of the mixture.
 
     Attributes:
-        mapping: label of the mapping, e.g. "A->C".
+        mapping: label of the mapping, e.g. "A->C". "B->B" is the identity:
+            pairs of a sentence and itself.
         num_pairs: sentence pairs drawn, with replacement; 0 leaves the
             mapping out of the stream.
         num_repeats: times that each drawn pair occurs in the stream, each
@@ -77,8 +79,9 @@ class Mixture:
 
     Attributes:
         components: at most one per mapping, in corpus order.
-        given: mappings that pair two alphabets position by position; every
-            other mapping follows from them by inverse and composition.
+        given: mappings that pair two different alphabets position by
+            position; every other mapping follows from them by inverse and
+            composition.
         scrambled: mappings replaced by a permutation that disagrees, on
             every word, with the one that would follow.
         alphabet_size: symbols per language.
@@ -86,8 +89,9 @@ class Mixture:
         characters: pool from which the symbols are drawn.
 
     Raises:
-        ValueError: if a mapping occurs twice or does not follow from the
-            given ones; a given one is to be scrambled; nothing is drawn at
+        ValueError: if a given mapping is an identity; a mapping occurs twice
+            or does not follow from the given ones; a given one is to be
+            scrambled; nothing is drawn at
             all; a sentence is longer than the alphabet; there are fewer
             sentences than distinct ones are wanted; the alphabets need more
             characters than there are; or a character occurs twice or is a
@@ -112,6 +116,11 @@ class Mixture:
             raise ValueError(
                 "Languages have names of letters and digits, which differ in "
                 f"more than their case. Received: {self.languages}"
+            )
+        if any(len(set(split_label(label))) < 2 for label in self.given):
+            raise ValueError(
+                "A given mapping pairs two different languages. "
+                f"Received: given={self.given}"
             )
         mappings = [c.mapping for c in self.components]
         if len(set(mappings)) != len(mappings):

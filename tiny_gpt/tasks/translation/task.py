@@ -67,9 +67,9 @@ class Translation:
             find_route(label, self.mixture.given)
         for pivot in self.pivots:
             steps = pivot.split("->")
-            if len(steps) != 3:
+            if len(steps) != 3 or len(set(steps)) < 3:
                 raise ValueError(
-                    "A pivot names three languages, 'X->Y->Z'. "
+                    "A pivot names three different languages, 'X->Y->Z'. "
                     f"Received: {pivot!r}"
                 )
             find_route(f"{steps[0]}->{steps[1]}", self.mixture.given)
