@@ -5,8 +5,9 @@ Run       python -m benchmarks.pages.keep_runs docs/runs/pilot
           results/pilot/controls results/pilot/four_languages_controls
 Time      seconds
 
-Values have six digits. One manifest holds those of all folders. Events and
-figures are drawn again from the frames at any time.
+Values have six digits. One manifest holds those of all folders. A folder that
+was packed before may be a source, too, so that runs are added to it. Events
+and figures are drawn again from the frames at any time.
 """
 
 import json
@@ -28,19 +29,24 @@ KEPT = (
 def main(folder: Path, sources: Sequence[Path]) -> None:
     """Packs frames and manifests of several folders into one."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = [pd.read_csv(s / "metrics.csv", low_memory=False) for s in sources]
+    frames, manifests = [], {}
+    for source in sources:
+        manifest = json.loads((source / "manifest.json").read_text())
+        path = source / "metrics.csv"
+        if "runs" in manifest:  # packed before
+            path = source / "metrics.csv.gz"
+            manifests |= manifest["runs"]
+        else:
+            kept = {key: manifest[key] for key in KEPT if key in manifest}
+            kept["conditions"] = sorted(manifest["config"]["conditions"])
+            manifests[source.name] = kept
+        frames.append(pd.read_csv(path, low_memory=False))
     metrics = pd.concat(frames, ignore_index=True)
     path = folder / "metrics.csv.gz"
     compression = {"method": "gzip", "mtime": 0}
     metrics.to_csv(
         path, index=False, float_format="%.6g", compression=compression
     )
-    manifests = {}
-    for source in sources:
-        manifest = json.loads((source / "manifest.json").read_text())
-        kept = {key: manifest[key] for key in KEPT if key in manifest}
-        kept["conditions"] = sorted(manifest["config"]["conditions"])
-        manifests[source.name] = kept
     text = json.dumps({"runs": manifests}, indent=1)
     write_text(folder / "manifest.json", f"{text}\n")
 
