@@ -15,6 +15,14 @@ from tiny_gpt.tasks.translation.task import Translation
 
 TaskT = TypeVar("TaskT", bound=Task)
 CLIPPINGS = ("global", "per_replica")
+# Fields that came later, and their first values, see `config_of`.
+FIRST_VALUES = {
+    "weight_decay": 0,
+    "optimizer": "adam",
+    "rotates": False,
+    "has_target_tag": False,
+    "together": (),
+}
 OPTIMIZERS = ("adam", "sgd")
 
 
@@ -180,28 +188,26 @@ def _names_of(config: Any) -> set[str]:
 def config_of(experiment: Experiment) -> dict[str, Any]:
     """Returns all fields of an experiment, as records and manifests hold them.
 
-    The task's fields are at the same level as the experiment's. Six entries
-    were added later and are left out at their first value, so that older
-    files still belong to the same experiment: `weight_decay` if it is 0,
-    `optimizer` if it is "adam", a translation's `rotates` and
-    `has_target_tag` if they are false, the task's class if it is
-    `Translation`, the network's if it is `GPTConfig`.
+    The task's fields are at the same level as the experiment's. Entries that
+    were added later are left out at their first value, so that older files
+    still belong to the same experiment: `FIRST_VALUES`, the task's class if
+    it is `Translation`, the network's if it is `GPTConfig`.
     """
-    config = dataclasses.asdict(experiment)
+    config = dataclasses.asdict(experiment, dict_factory=_without_first_values)
     config |= config.pop("task")
-    if not experiment.train.weight_decay:
-        del config["train"]["weight_decay"]
-    if experiment.train.optimizer == "adam":
-        del config["train"]["optimizer"]
-    if isinstance(experiment.task, Translation):
-        for name in ("rotates", "has_target_tag"):
-            if not config[name]:
-                del config[name]
     if type(experiment.model) is not GPTConfig:
         config["model"]["class"] = _class_of(experiment.model)
     if type(experiment.task) is not Translation:
         config["task"] = _class_of(experiment.task)
     return config
+
+
+def _without_first_values(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in fields
+        if name not in FIRST_VALUES or value != FIRST_VALUES[name]
+    }
 
 
 def _class_of(config: Any) -> str:

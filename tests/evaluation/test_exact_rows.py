@@ -11,13 +11,13 @@ from tiny_gpt.evaluation.evaluate import EvaluationConfig, evaluate_exactly
 from tiny_gpt.evaluation.every_sentence import Prompt
 from tiny_gpt.tasks.translation.data import TranslationData
 from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
+from tiny_gpt.tasks.translation.pivots import pivot_rows
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.tasks.translation.tiers import (
     COMPOSED_METRICS,
     SHORT_METRICS,
     SHORT_TIERS,
     exact_rows,
-    pivot_rows,
 )
 
 pytestmark = pytest.mark.backend

@@ -62,8 +62,11 @@ class Answering:
         return tokens[:, prompts.shape[1] :]
 
 
-def build(kind="words", mixture=MIXTURE, has_tag=False, **answers):
-    """A model that says these words, e.g. A="B0 C0 ?", and its evaluator."""
+def build(kind="words", mixture=MIXTURE, has_tag=False, num_words=2, **answers):
+    """A model that says these words, e.g. A="B0 C0 ?", and its evaluator.
+
+    It says `num_words` words and marks to each question.
+    """
     rng = np.random.default_rng(0)
     stream = build_stream(mixture, kind, 40, rng, has_tag)
     tokens = stream.vocabulary.tokens
@@ -81,7 +84,8 @@ def build(kind="words", mixture=MIXTURE, has_tag=False, **answers):
     half_pair = (5 if has_tag else 3) * stream.vocabulary.tokens_per_word
     logits = Translator(table, half_pair)(token_ids)
     model = keras.Model(token_ids, logits)
-    answering = Answering(model, 2 * stream.vocabulary.tokens_per_word, 40)
+    num_tokens = num_words * stream.vocabulary.tokens_per_word
+    answering = Answering(model, num_tokens, 40)
     evaluator = ExactEvaluator(answering, model, batch_size=4)
     return model, SentenceEvaluator(evaluator, stream)
 

@@ -130,6 +130,7 @@ def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
     assert config["train"].pop("optimizer") == "adam"
     assert config.pop("rotates") is False
     assert config.pop("has_target_tag") is False
+    assert config["mixture"].pop("together") == ()
     assert config_of(TINY) == config
 
 

@@ -21,6 +21,7 @@ TIERS = (
     "held_out_words",
 )
 OTHERS, BETWEEN, SOURCE, ANSWER = -1, 0, 1, 2  # kinds of targets
+NOT_SCORED = -1  # in a right answer: any token will do
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Windows:
         inputs: token ids, shape (N, T).
         targets: the same, one token later.
         kinds: kind of each target, shape (N, T): `SOURCE` in a question,
-            `ANSWER` in a right answer, `BETWEEN` elsewhere in an example of
-            the mapping, `OTHERS` in padding or an example of another mapping.
+            `ANSWER` in what is scored of a right answer, `BETWEEN` elsewhere
+            in an example of the mapping, `OTHERS` in padding or an example of
+            another mapping.
     """
 
     inputs: np.ndarray
@@ -44,7 +46,7 @@ class Data(Protocol):
     """The text that a run of one seed reads, and the questions about it.
 
     A question is a row of token ids, demonstrations included, after which the
-    model answers. All right answers of a task have the same number of tokens.
+    model answers. The right answers of a mapping have one number of tokens.
     """
 
     @property
@@ -87,7 +89,8 @@ class Data(Protocol):
 
         Returns:
             Questions, token ids of shape (N, P), and right answers, shape
-            (N, A).
+            (N, A). Tokens that are not scored are `NOT_SCORED`, the same ones
+            in all answers.
         """
 
     def exact_rows(

@@ -12,6 +12,7 @@ from tiny_gpt.callbacks import LossByTask, TaskAccuracy
 from tiny_gpt.callbacks.columns import Column, column
 from tiny_gpt.evaluation.data import (
     ANSWER,
+    NOT_SCORED,
     OTHERS,
     SOURCE,
     Data,
@@ -133,7 +134,7 @@ class CompiledEvaluation:
         config: the questions.
         model: model of a `ModelConfig`.
         network: its vocabulary and window.
-        num_tokens: tokens per answer.
+        num_tokens: tokens of the longest answer.
 
     Attributes:
         decode: greedy answers, `GreedyDecoder`.
@@ -227,9 +228,18 @@ def evaluation_callbacks(
         return tasks(config.num_fresh_sentences, rng)
 
     def score(function) -> Callable[[Any, Any], float]:
-        return lambda predicted, target: function(
-            words_right(predicted, target, data.tokens_per_word)
-        )
+        def score_words(predicted, target):
+            is_scored = target[0] != NOT_SCORED
+            predicted = predicted[:, : target.shape[1]]  # the model goes on
+            return function(
+                words_right(
+                    predicted[:, is_scored],
+                    target[:, is_scored],
+                    data.tokens_per_word,
+                )
+            )
+
+        return score_words
 
     def predict(model, prompts):
         return compiled.decode(prompts, model)

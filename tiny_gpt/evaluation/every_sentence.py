@@ -73,17 +73,27 @@ class Answers:
     greedy: np.ndarray
     probabilities: np.ndarray
 
+    def last(self, num_tokens: int) -> "Answers":
+        """Returns the ends of the answers, of so many tokens."""
+        end = slice(-num_tokens, None)
+        return Answers(
+            self.target[:, end],
+            self.greedy[:, end],
+            self.probabilities[:, end],
+        )
+
 
 class CompiledAnswers:
     """The functions that give answers, compiled for all models of one shape.
 
     Args:
         model: model of a `ModelConfig`.
-        num_tokens: tokens per answer, A.
+        num_tokens: tokens of the longest answer, A.
         vocabulary_size: token ids that the model can read.
         sequence_length: tokens that it can read at once.
 
     Attributes:
+        num_tokens: as given.
         sequence_length: as given.
         probabilities: function of a model or its `Snapshot` and of prompts
             with right answers, token ids of shape (B, P + A). It returns the
@@ -99,7 +109,7 @@ class CompiledAnswers:
         sequence_length: int,
     ):
         reading = reading_of(model)
-        self.sequence_length = sequence_length
+        self.num_tokens, self.sequence_length = num_tokens, sequence_length
         self.generate = GreedyDecoder(
             model, "cached", num_tokens, vocabulary_size, sequence_length
         )
@@ -140,18 +150,21 @@ class ExactEvaluator:
 
         Args:
             questions: token ids, shape (N, P).
-            target: right answers, shape (N, A).
+            target: right answers, shape (N, A), or of fewer tokens. The model
+                then goes on, and what it says further on is left out.
 
         Raises:
-            ValueError: if question and answer do not fit the window.
+            ValueError: if question and longest answer do not fit the window.
         """
         start, num_tokens = questions.shape[1], target.shape[1]
-        check_fits(start, num_tokens, self._compiled.sequence_length)
-        tokens = np.concatenate([questions, target], axis=1)
+        longest = self._compiled.num_tokens
+        check_fits(start, longest, self._compiled.sequence_length)
+        left = np.full((len(target), longest - num_tokens), PADDING_ID)
+        tokens = np.concatenate([questions, target, left], axis=1)
         probabilities = self._in_batches(
             lambda batch: self._compiled.probabilities(self._model, batch),
             tokens,
-        )
+        )[:, :num_tokens]
         greedy = probabilities.argmax(axis=-1)
         # From the first wrong token on, the model reads its own.
         wrong = np.flatnonzero((greedy != target).any(axis=1))
@@ -159,7 +172,7 @@ class ExactEvaluator:
             greedy[wrong] = self._in_batches(
                 lambda batch: self._compiled.generate(batch, self._model),
                 questions[wrong],
-            )
+            )[:, :num_tokens]
         return Answers(target, greedy, probabilities)
 
     def _in_batches(

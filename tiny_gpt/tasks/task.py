@@ -48,7 +48,7 @@ class Task(Protocol):
 
     @property
     def answer_length(self) -> int:
-        """Tokens of every right answer, A."""
+        """Tokens of the longest right answer, A."""
 
     @property
     def read_mappings(self) -> tuple[str, ...]:

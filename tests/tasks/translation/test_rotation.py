@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tiny_gpt.tasks.translation.data import rotate
-from tiny_gpt.tasks.translation.stream import cut_windows
+from tiny_gpt.tasks.translation.windows import cut_windows
 
 
 class Draws:

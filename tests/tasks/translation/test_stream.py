@@ -10,11 +10,11 @@ from tiny_gpt.tasks.translation.prompts import encode_prompts, sample_prompts
 from tiny_gpt.tasks.translation.stream import (
     all_sentences,
     build_stream,
-    cut_windows,
     draw_component,
     fresh_windows,
     sample_sentences,
 )
+from tiny_gpt.tasks.translation.windows import cut_windows
 
 
 def triangle(*num_pairs):

@@ -11,12 +11,12 @@ from tiny_gpt.evaluation.data import ANSWER, BETWEEN, SOURCE
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import config_of, loss_floor
 from tiny_gpt.sweep.cell import content_of, key_of
+from tiny_gpt.tasks.translation.data import kinds_of_words
 from tiny_gpt.tasks.translation.languages import Language, Mapping
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.stream import (
     build_stream,
     fresh_windows,
-    kinds_of_words,
 )
 from tiny_gpt.tasks.translation.task import Translation
 from tiny_gpt.tasks.translation.vocabulary import (
@@ -127,7 +127,7 @@ def test_a_tag_stands_between_sentence_and_translation(kind):
     np.testing.assert_array_equal(stream.places, np.tile(places, (7, 1)))
     by_word = [SOURCE] * 4 + [BETWEEN] * 3 + [ANSWER] * 4 + [BETWEEN]
     expected = np.repeat(by_word, per_word)[1:]
-    kinds = kinds_of_words(stream, stream.places)
+    kinds = kinds_of_words(stream, "A->B", stream.places)
     np.testing.assert_array_equal(kinds, np.tile(expected, (7, 1)))
     for label, target in (("A->B", "B"), ("A->C", "C")):
         words = stream.vocabulary.ids(stream.languages[target], np.arange(8))

@@ -5,18 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiny_gpt.evaluation.data import OTHERS, Row, Windows
+from tiny_gpt.evaluation.data import NOT_SCORED, OTHERS, Row, Windows
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
+from tiny_gpt.tasks.translation.pivots import pivot_rows
 from tiny_gpt.tasks.translation.prompts import exact_prompts, sample_prompts
-from tiny_gpt.tasks.translation.stream import (
-    Stream,
-    cut_windows,
-    fresh_windows,
-    kinds_of_words,
-)
-from tiny_gpt.tasks.translation.tiers import exact_rows, pivot_rows
+from tiny_gpt.tasks.translation.stream import Stream, fresh_windows
+from tiny_gpt.tasks.translation.tiers import exact_rows
 from tiny_gpt.tasks.translation.vocabulary import PADDING_ID
+from tiny_gpt.tasks.translation.windows import cut_windows
 
 
 def rotate(
@@ -40,6 +37,22 @@ def rotate(
     return cut_windows(
         np.roll(ids, -int(rng.integers(len(ids)))), inputs.shape[1]
     )
+
+
+def kinds_of_words(
+    stream: Stream, label: str, places: np.ndarray
+) -> np.ndarray:
+    """Returns the kind (`Windows.kinds`) of targets, given their places.
+
+    Args:
+        stream: length of sentences, and vocabulary.
+        label: mapping of the pairs.
+        places: place of each target in its pair, -1 outside, any shape.
+    """
+    kinds = stream.vocabulary.kinds_by_place(
+        stream.mapping(label), stream.mixture.sentence_length
+    )
+    return np.append(kinds, np.int8(OTHERS))[places]  # -1 is the last
 
 
 @dataclass(frozen=True)
@@ -87,11 +100,11 @@ class TranslationData:
             if component.num_shown:
                 belongs = stream.components == index
                 rows = belongs.any(axis=1)
-                kinds = kinds_of_words(stream, stream.places[rows])
+                places = np.where(belongs, stream.places, -1)[rows]
                 windows[component.mapping] = Windows(
                     stream.inputs[rows],
                     stream.targets[rows],
-                    np.where(belongs[rows], kinds, OTHERS),
+                    kinds_of_words(stream, component.mapping, places),
                 )
         return windows
 
@@ -102,7 +115,8 @@ class TranslationData:
         inputs, targets, places = fresh_windows(
             self.stream, mapping, num_windows, rng
         )
-        return Windows(inputs, targets, kinds_of_words(self.stream, places))
+        kinds = kinds_of_words(self.stream, mapping, places)
+        return Windows(inputs, targets, kinds)
 
     def sample_questions(
         self,
@@ -111,10 +125,16 @@ class TranslationData:
         num_demonstrations: int,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws sentences to translate, and right answers, see `Data`."""
-        return sample_prompts(
+        """Draws sentences to translate, and right answers, see `Data`.
+
+        The last sentence of an answer is scored: none on a chain's way.
+        """
+        questions, answers = sample_prompts(
             self.stream, mapping, num_questions, num_demonstrations, rng
         )
+        num_words = self.stream.mixture.sentence_length
+        answers[:, : -self.tokens_per_word * num_words] = NOT_SCORED
+        return questions, answers
 
     def exact_rows(
         self,

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class Mapping:
         target: language translated into.
         permutation: position in `target.symbols` of the translation of each
             of `source.symbols`.
+        before: mappings from `source` whose translations are written before
+            this one's: A->B in the chain "A->B->C", see `chain`.
 
     Raises:
         ValueError: if `permutation` is not a permutation of all positions.
@@ -66,6 +69,7 @@ class Mapping:
     source: Language
     target: Language
     permutation: tuple[int, ...]
+    before: tuple["Mapping", ...] = ()
 
     def __post_init__(self):
         positions = list(range(len(self.source.symbols)))
@@ -80,7 +84,8 @@ class Mapping:
     @property
     def label(self) -> str:
         """The label of the mapping, e.g. "A->B"."""
-        return f"{self.source.name}->{self.target.name}"
+        written = (step.target.name for step in (*self.before, self))
+        return "->".join([self.source.name, *written])
 
     def translate(self, sentences: np.ndarray) -> np.ndarray:
         """Translates sentences word by word.
@@ -94,12 +99,12 @@ class Mapping:
         return np.asarray(self.permutation)[sentences]
 
     def inverse(self) -> "Mapping":
-        """Returns the mapping that undoes this one."""
+        """Returns the mapping that undoes this one, in one step."""
         permutation = tuple(int(i) for i in np.argsort(self.permutation))
         return Mapping(self.target, self.source, permutation)
 
     def then(self, other: "Mapping") -> "Mapping":
-        """Returns the composition: this mapping first, then `other`.
+        """Returns the composition in one step: this mapping, then `other`.
 
         Raises:
             ValueError: if `other` does not start where this mapping ends.
@@ -114,19 +119,40 @@ class Mapping:
         return Mapping(self.source, other.target, permutation)
 
 
+def chain(steps: Iterable[Mapping]) -> Mapping:
+    """Returns the mapping that takes all steps, and writes each of them.
+
+    Args:
+        steps: mappings, each from the language in which the former ends; a
+            single one is returned as it is.
+    """
+    *before, last = accumulate(steps, Mapping.then)
+    return replace(last, before=tuple(before))
+
+
+def names_in(label: str) -> tuple[str, ...]:
+    """Returns the languages of "A->B", or of the chain "A->B->C", in order."""
+    return tuple(label.split("->"))
+
+
+def steps_of(label: str) -> tuple[str, ...]:
+    """Splits the chain "A->B->C" into ("A->B", "B->C"); "A->B" is one step."""
+    return tuple(map("->".join, pairwise(names_in(label)))) or (label,)
+
+
 def split_label(label: str) -> tuple[str, str]:
     """Splits "A->B" into ("A", "B"), and the identity "B->B" into ("B", "B").
 
     Raises:
         ValueError: if the label does not name two languages.
     """
-    source, arrow, target = label.partition("->")
-    if not (source and arrow and target) or "->" in target:
+    names = names_in(label)
+    if len(names) != 2 or not all(names):
         raise ValueError(
             "A mapping is labelled 'X->Y' with two languages. "
             f"Received: {label!r}"
         )
-    return source, target
+    return names[0], names[1]
 
 
 def language_names(labels: Iterable[str]) -> tuple[str, ...]:

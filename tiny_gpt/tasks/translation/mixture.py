@@ -2,7 +2,8 @@
 
 import math
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tiny_gpt.runtime.checks import check_whole
 from tiny_gpt.tasks.translation.languages import (
@@ -11,7 +12,9 @@ from tiny_gpt.tasks.translation.languages import (
     Language,
     find_route,
     language_names,
+    names_in,
     split_label,
+    steps_of,
 )
 
 MOST_SENTENCES = 10**6  # that are listed
@@ -31,7 +34,8 @@ class Component:
 
     Attributes:
         mapping: label of the mapping, e.g. "A->C". "B->B" is the identity:
-            pairs of a sentence and itself.
+            pairs of a sentence and itself. The chain "A->B->C" is text step
+            by step, `a a a a . b b b b . c c c c |`, which counts as a pair.
         num_pairs: sentence pairs drawn, with replacement; 0 leaves the
             mapping out of the stream.
         num_repeats: times that each drawn pair occurs in the stream, each
@@ -83,19 +87,24 @@ class Mixture:
             position; every other mapping follows from them by inverse and
             composition.
         scrambled: mappings replaced by a permutation that disagrees, on
-            every word, with the one that would follow.
+            every word, with the one that would follow. A chain takes its
+            steps as they are.
         alphabet_size: symbols per language.
         sentence_length: symbols per sentence, all different.
         characters: pool from which the symbols are drawn.
+        together: mappings whose pairs are about one sentence and follow each
+            other in the text: ("A->B", "B->C") gives
+            `a a a a . b b b b | b b b b . c c c c |`, where the first has its
+            place in corpus order. Their components have equal counts.
 
     Raises:
         ValueError: if a given mapping is an identity; a mapping occurs twice
             or does not follow from the given ones; a given one is to be
-            scrambled; nothing is drawn at
-            all; a sentence is longer than the alphabet; there are fewer
-            sentences than distinct ones are wanted; the alphabets need more
-            characters than there are; or a character occurs twice or is a
-            separator.
+            scrambled; nothing is drawn at all; a sentence is longer than the
+            alphabet; there are fewer sentences than distinct ones are wanted;
+            the alphabets need more characters than there are; a character
+            occurs twice or is a separator; or mappings that stand together
+            do not continue each other or are not equally often in the text.
     """
 
     components: tuple[Component, ...]
@@ -104,6 +113,7 @@ class Mixture:
     alphabet_size: int = 8
     sentence_length: int = 4
     characters: str = LETTERS
+    together: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("alphabet_size", "sentence_length"):
@@ -128,7 +138,8 @@ class Mixture:
                 "Each mapping may have one component only. "
                 f"Received: mappings={mappings}"
             )
-        for mapping in (*mappings, *self.scrambled):
+        steps = [step for mapping in mappings for step in steps_of(mapping)]
+        for mapping in (*steps, *self.scrambled):
             find_route(mapping, self.given)
         if set(self.scrambled) & set(self.given):
             raise ValueError(
@@ -154,6 +165,7 @@ class Mixture:
             )
         for c in self.components:
             self._check_sentences(c)
+        self._check_together()
         Language("all", tuple(self.characters))  # checks the pool
         needed = len(self.languages) * self.alphabet_size
         if needed > len(self.characters):
@@ -184,6 +196,28 @@ class Mixture:
                 f"num_pairs={component.num_pairs} for {component.mapping!r}"
             )
 
+    def _check_together(self) -> None:
+        mappings = [c.mapping for c in self.components]
+        is_once = len(set(self.together)) == len(self.together) != 1
+        if not is_once or not set(self.together) <= set(mappings):
+            raise ValueError(
+                "Two mappings or more stand together, each once and each with "
+                f"a component. Received: together={self.together} of {mappings}"
+            )
+        for former, latter in pairwise(self.together):
+            if names_in(former)[-1] != names_in(latter)[0]:
+                raise ValueError(
+                    "Of mappings that stand together, each starts in the "
+                    "language in which the former ends. "
+                    f"Received: together={self.together}"
+                )
+        parts = [self.component(mapping) for mapping in self.together]
+        if len({replace(part, mapping="") for part in parts}) > 1:
+            raise ValueError(
+                "Mappings that stand together are about the same sentences, "
+                f"so their components have equal counts. Received: {parts}"
+            )
+
     @property
     def languages(self) -> tuple[str, ...]:
         """Names of the languages, in alphabetical order."""
@@ -200,6 +234,18 @@ class Mixture:
             if component.mapping == mapping:
                 return component
         return Component(mapping, 0)
+
+    @property
+    def documents(self) -> tuple[tuple[str, ...], ...]:
+        """Mappings of the pairs about one sentence, in corpus order.
+
+        One mapping each, but for those that stand together.
+        """
+        return tuple(
+            self.together if c.mapping in self.together else (c.mapping,)
+            for c in self.components
+            if c.mapping not in self.together[1:]
+        )
 
     def num_pairs(self, mapping: str) -> int:
         """Sentence pairs drawn for `mapping`; 0 if it is not in the mixture."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tiny_gpt.evaluation.every_sentence import Prompt
-from tiny_gpt.tasks.translation.languages import Mapping, split_label
+from tiny_gpt.tasks.translation.languages import Mapping, names_in
 from tiny_gpt.tasks.translation.stream import Stream, sample_sentences
 from tiny_gpt.tasks.translation.vocabulary import Vocabulary
 
@@ -91,11 +91,10 @@ def exact_prompts(
             first is always asked.
         is_asked_after_others: see `EvaluationConfig`.
     """
-    source, _ = split_label(label)
     rivals = [
         rival
         for rival in labels
-        if rival != label and split_label(rival)[0] == source
+        if rival != label and names_in(rival)[0] == names_in(label)[0]
     ]
     prompts = [Prompt(number) for number in num_demonstrations]
     if not prompts or not rivals:

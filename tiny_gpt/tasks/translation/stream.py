@@ -1,24 +1,26 @@
 """The training stream: from sentence pairs to windows of token ids."""
 
+from collections import ChainMap
 from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
 
-from tiny_gpt.evaluation.data import ANSWER, BETWEEN, OTHERS, SOURCE
 from tiny_gpt.tasks.translation.languages import (
     Language,
     Mapping,
     build_mapping,
+    chain,
     draw_languages,
     scramble,
+    steps_of,
 )
 from tiny_gpt.tasks.translation.mixture import Component, Mixture
 from tiny_gpt.tasks.translation.vocabulary import (
-    PADDING_ID,
     Vocabulary,
     tokens_per_pair,
 )
+from tiny_gpt.tasks.translation.windows import cut_windows
 
 
 def sample_sentences(
@@ -79,34 +81,6 @@ def draw_component(
     return np.concatenate([drawn, *again]) + component.num_held_out
 
 
-def cut_windows(
-    ids: np.ndarray, sequence_length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a corpus into windows, as published.
-
-    Rows of `sequence_length` + 1 tokens follow each other without overlap,
-    even if they cut a sentence; the last one is padded on the left. Padding
-    counts in the loss like any other token, as published.
-
-    Args:
-        ids: the corpus, shape (N,).
-        sequence_length: tokens a model reads at once, T.
-
-    Returns:
-        Inputs and targets, each of shape (windows, T): the first and the
-        last T tokens of every row.
-    """
-    width = sequence_length + 1
-    num_padding = -len(ids) % width
-    full = len(ids) - len(ids) % width
-    rows = [ids[:full].reshape(-1, width)]
-    if num_padding:
-        padding = np.full(num_padding, PADDING_ID, ids.dtype)
-        rows.append(np.concatenate([padding, ids[full:]])[None])
-    windows = np.concatenate(rows)
-    return windows[:, :-1], windows[:, 1:]
-
-
 @dataclass(frozen=True)
 class Stream:
     """The text of one run: languages, vocabulary and windows.
@@ -142,9 +116,10 @@ class Stream:
         Raises:
             ValueError: if it does not follow from the given mappings.
         """
-        if label in self.scrambled:
-            return self.scrambled[label]
-        return self.composed(label)
+        return chain(
+            self.scrambled.get(step) or self.composed(step)
+            for step in steps_of(label)
+        )
 
     def composed(self, label: str) -> Mapping:
         """Returns what the given mappings compose to, scrambled or not."""
@@ -161,9 +136,11 @@ def build_stream(
     """Draws languages and a corpus, and cuts it into windows.
 
     Mappings follow each other in the order of the components, as published.
-    A window therefore holds one mapping, except at the joints. The languages,
-    each component and the scrambled mappings draw from generators of their
-    own: two mixtures that differ in one of them share all the rest.
+    A window therefore holds one mapping, except at the joints and where
+    mappings stand together. The languages, each component and the scrambled
+    mappings draw from generators of their own: two mixtures that differ in
+    one of them share all the rest. Of mappings that stand together, the first
+    draws for all.
 
     Args:
         mixture: languages and components.
@@ -190,24 +167,21 @@ def build_stream(
         )
         for label in mixture.scrambled
     }
-    sentences = {
-        component.mapping: draw_component(component, mixture, component_rng)
-        for component, component_rng in zip(
-            mixture.components, component_rngs, strict=True
-        )
-    }
     vocabulary = Vocabulary(kind, tuple(languages.values()), has_target_tag)
     empty = np.empty((0, sequence_length), "int32")
     stream = Stream(
-        mixture,
-        languages,
-        scrambled,
-        vocabulary,
-        *(empty,) * 4,
-        sentences,
+        mixture, languages, scrambled, vocabulary, *(empty,) * 4, {}
     )
+    labels = [component.mapping for component in mixture.components]
+    rngs = dict(zip(labels, component_rngs, strict=True))
+    documents = [
+        _draw_document(
+            stream, names, mixture.component(names[0]), rngs[names[0]]
+        )
+        for names in mixture.documents
+    ]
     inputs, targets, components, places = _windows(
-        stream, sentences, sequence_length
+        stream, documents, sequence_length
     )
     return replace(
         stream,
@@ -215,6 +189,7 @@ def build_stream(
         targets=targets,
         components=components,
         places=places,
+        sentences=dict(ChainMap(*documents)),
     )
 
 
@@ -224,7 +199,8 @@ def fresh_windows(
     """Draws windows of one mapping that the stream does not hold.
 
     Their sentences are drawn like those of the stream and may coincide with
-    some; the text around them does not.
+    some; the text around them does not. Mappings that stand together in the
+    stream do so here.
 
     Args:
         stream: languages, mappings and components.
@@ -233,52 +209,72 @@ def fresh_windows(
         rng: source of randomness.
 
     Returns:
-        Inputs, targets and places of the targets, each (num_windows, T).
+        Inputs, targets and places of the targets, each (num_windows, T). The
+        place is -1 where a target belongs to another mapping.
     """
     mixture, sequence_length = stream.mixture, stream.inputs.shape[1]
+    names = next(names for names in mixture.documents if label in names)
     kind, has_tag = stream.vocabulary.kind, stream.vocabulary.has_target_tag
-    per_pair = tokens_per_pair(mixture, kind, has_tag)
-    num_pairs = -(-num_windows * (sequence_length + 1) // per_pair)
+    num_tokens = sum(
+        tokens_per_pair(mixture, kind, has_tag, len(steps_of(name)))
+        for name in names
+    )
     component = Component(
         label,
-        num_pairs,
+        -(-num_windows * (sequence_length + 1) // num_tokens),
         num_held_out=mixture.component(label).num_held_out,
     )
-    drawn = {label: draw_component(component, mixture, rng)}
-    inputs, targets, _, places = _windows(stream, drawn, sequence_length)
+    document = _draw_document(stream, names, component, rng)
+    inputs, targets, components, places = _windows(
+        stream, [document], sequence_length
+    )
+    index = mixture.components.index(mixture.component(label))
+    places = np.where(components == index, places, -1)
     return inputs[:num_windows], targets[:num_windows], places[:num_windows]
 
 
-def kinds_of_words(stream: Stream, places: np.ndarray) -> np.ndarray:
-    """Returns the kind (`Windows.kinds`) of targets, given their places.
-
-    Args:
-        stream: length of sentences, and vocabulary.
-        places: place of each target in its pair, see `Stream.places`, any
-            shape.
-    """
-    per_word = stream.vocabulary.tokens_per_word
-    num_source = stream.mixture.sentence_length * per_word
-    between = stream.vocabulary.words_between * per_word
-    after = places - num_source - between  # 0 at the first answer token
-    kinds = np.full(places.shape, BETWEEN, "int8")
-    kinds[places < num_source] = SOURCE
-    kinds[(after >= 0) & (after < num_source)] = ANSWER
-    kinds[places < 0] = OTHERS
-    return kinds
+def _draw_document(
+    stream: Stream,
+    names: tuple[str, ...],
+    component: Component,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Draws source sentences of the first mapping, and translates them on."""
+    sentences = draw_component(component, stream.mixture, rng)
+    document = {}
+    for name in names:
+        document[name] = sentences
+        sentences = stream.mapping(name).translate(sentences)
+    return document
 
 
 def _windows(
-    stream: Stream, sentences: dict[str, np.ndarray], sequence_length: int
+    stream: Stream,
+    documents: list[dict[str, np.ndarray]],
+    sequence_length: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cuts pairs into windows: inputs, targets, components and places."""
+    """Cuts documents into windows: inputs, targets, components and places.
+
+    Args:
+        stream: mappings and vocabulary.
+        documents: source sentences by mapping; the pairs about one sentence
+            follow each other.
+        sequence_length: tokens in a window, T.
+    """
     corpus, components, places = [], [], []
     labels = [c.mapping for c in stream.mixture.components]
-    for label, drawn in sentences.items():
-        pairs = stream.vocabulary.encode_pairs(stream.mapping(label), drawn)
-        corpus.append(pairs.ravel())
-        components.append(np.full(pairs.size, labels.index(label)))
-        places.append(np.tile(np.arange(pairs.shape[1]), len(pairs)))
+    for document in documents:
+        pairs = {
+            label: stream.vocabulary.encode_pairs(stream.mapping(label), drawn)
+            for label, drawn in document.items()
+        }
+        text = np.concatenate(list(pairs.values()), axis=1)
+        corpus.append(text.ravel())
+        lengths = [part.shape[1] for part in pairs.values()]
+        indices = np.repeat([labels.index(label) for label in pairs], lengths)
+        components.append(np.tile(indices, len(text)))
+        within = np.concatenate([np.arange(length) for length in lengths])
+        places.append(np.tile(within, len(text)))
     inputs, targets = cut_windows(np.concatenate(corpus), sequence_length)
     return (
         inputs,

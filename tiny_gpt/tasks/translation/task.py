@@ -12,10 +12,15 @@ from tiny_gpt.analysis.loss_floor import Packing, inferring_floor, told_floor
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.evaluation.greedy import check_fits
 from tiny_gpt.tasks.translation.data import TranslationData
-from tiny_gpt.tasks.translation.languages import find_route
+from tiny_gpt.tasks.translation.languages import (
+    find_route,
+    names_in,
+    steps_of,
+)
 from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
 from tiny_gpt.tasks.translation.vocabulary import (
+    tokens_per_answer,
     tokens_per_pair,
     tokens_per_query,
     tokens_per_word,
@@ -33,12 +38,14 @@ class Translation:
     Attributes:
         mixture: languages and sentence pairs.
         eval_mappings: mappings of the questions, e.g. ("A->B", "B->C",
-            "A->C").
+            "A->C"). The chain "A->B->C" asks `a a a a .`, and the words in C
+            of the answer `b b b b . c c c c` are scored.
         tokens: tokenisation, "characters" or "words" (`Vocabulary`).
         pretraining: mixture of the pre-training epochs; it differs from
             `mixture` only in the counts of its components. None for no
             pre-training.
-        pivots: two steps asked one after the other, e.g. "A->B->C".
+        pivots: two steps asked one after the other, e.g. "A->B->C". Their
+            rows have this name, so that no chain can have it.
         rotates: whether the text is rotated by a random number of tokens
             before each epoch is cut into windows: the pairs keep their order,
             and the cut falls elsewhere. Losses by mapping and `floors` are
@@ -50,8 +57,9 @@ class Translation:
 
     Raises:
         ValueError: if a mapping does not follow from the given ones, a pivot
-            does not name three languages, the mixtures are not alike, or
-            `rotates` or `has_target_tag` is not a bool.
+            does not name three languages or is a chain's name, the mixtures
+            are not alike, `rotates` or `has_target_tag` is not a bool, or
+            chains are to name their target.
     """
 
     mixture: Mixture
@@ -63,17 +71,23 @@ class Translation:
     has_target_tag: bool = False
 
     def __post_init__(self):
-        for label in self.eval_mappings:
-            find_route(label, self.mixture.given)
+        for label in (*self.eval_mappings, *self.pivots):
+            for step in steps_of(label):
+                find_route(step, self.mixture.given)
+        read = {component.mapping for component in self.mixture.components}
+        labels = read.union(self.eval_mappings)
         for pivot in self.pivots:
-            steps = pivot.split("->")
-            if len(steps) != 3 or len(set(steps)) < 3:
+            names = names_in(pivot)
+            if len(names) != 3 or len(set(names)) < 3:
                 raise ValueError(
                     "A pivot names three different languages, 'X->Y->Z'. "
                     f"Received: {pivot!r}"
                 )
-            find_route(f"{steps[0]}->{steps[1]}", self.mixture.given)
-            find_route(f"{steps[1]}->{steps[2]}", self.mixture.given)
+            if pivot in labels:
+                raise ValueError(
+                    "A pivot is two questions, and a chain is one; their rows "
+                    f"would have one name. Received: {pivot!r} as both"
+                )
         if self.pretraining is not None:
             self._check_alike(self.pretraining)
         for name in ("rotates", "has_target_tag"):
@@ -82,6 +96,12 @@ class Translation:
                     f"`{name}` must be True or False. "
                     f"Received: {name}={getattr(self, name)!r}"
                 )
+        chains = sorted(label for label in labels if len(steps_of(label)) > 1)
+        if self.has_target_tag and chains:
+            raise ValueError(
+                "A target tag tells a question's mapping, and that of a chain "
+                f"would be that of its first step. Received: {chains}"
+            )
 
     def _check_alike(self, first: Mixture) -> None:
         mappings = [
@@ -102,8 +122,18 @@ class Translation:
 
     @property
     def answer_length(self) -> int:
-        """Tokens of a translated sentence."""
-        return tokens_per_word(self.tokens) * self.mixture.sentence_length
+        """Tokens of a translated sentence, or of a chain's longest answer."""
+        return tokens_per_answer(*self._form, self._num_steps)
+
+    @property
+    def _form(self) -> tuple[Mixture, str, bool]:
+        """What lengths depend on."""
+        return self.mixture, self.tokens, self.has_target_tag
+
+    @property
+    def _num_steps(self) -> int:
+        """Steps of the longest question: 1 without a chain."""
+        return max(map(len, map(steps_of, self.eval_mappings)), default=1)
 
     @property
     def read_mappings(self) -> tuple[str, ...]:
@@ -123,10 +153,9 @@ class Translation:
         numbers = list(evaluation.exact_demonstrations)
         if evaluation.decoding != "published":
             numbers.append(evaluation.num_demonstrations)
-        form = self.mixture, self.tokens, self.has_target_tag
         for number in numbers:
-            num_prompt = number * tokens_per_pair(*form)
-            num_prompt += tokens_per_query(*form)
+            num_prompt = number * tokens_per_pair(*self._form, self._num_steps)
+            num_prompt += tokens_per_query(*self._form)
             check_fits(num_prompt, self.answer_length, sequence_length)
 
     def _mixtures(self) -> list[Mixture]:
@@ -136,13 +165,15 @@ class Translation:
 
     def num_windows(self, sequence_length: int) -> tuple[int, ...]:
         """Returns windows per epoch of each phase, see `Task`."""
-        per_pair = tokens_per_pair(
-            self.mixture, self.tokens, self.has_target_tag
-        )
-        return tuple(
-            math.ceil(mixture.num_shown * per_pair / (sequence_length + 1))
+        num_tokens = [
+            sum(
+                c.num_shown
+                * tokens_per_pair(*self._form, len(steps_of(c.mapping)))
+                for c in mixture.components
+            )
             for mixture in self._mixtures()
-        )
+        ]
+        return tuple(math.ceil(n / (sequence_length + 1)) for n in num_tokens)
 
     def draw(
         self, sequence_length: int, rng: np.random.Generator
@@ -174,17 +205,22 @@ class Translation:
             for stream in streams
         ]
 
+    @property
+    def _is_plain(self) -> bool:
+        has_chain = any(len(steps_of(m)) > 1 for m in self.read_mappings)
+        return not (self.has_target_tag or has_chain or self.mixture.together)
+
     def packing(self, sequence_length: int) -> tuple[Packing, dict[str, int]]:
         """Returns the layout of pairs in windows, and the pairs by mapping.
 
         Raises:
-            ValueError: if questions name their target language; this layout
-                has no floors yet.
+            ValueError: if the text is not plain pairs, see `floors`.
         """
-        if self.has_target_tag:
+        if not self._is_plain:
             raise ValueError(
-                "A packing has no place for a target tag. "
-                f"Received: has_target_tag={self.has_target_tag}"
+                "A packing has pairs only, one after the other, without a "
+                f"target tag. Received: has_target_tag={self.has_target_tag}, "
+                f"together={self.mixture.together}, {self.read_mappings}"
             )
         packing = Packing(
             self.mixture.alphabet_size,
@@ -197,8 +233,12 @@ class Translation:
         }
 
     def floors(self, sequence_length: int) -> dict[str, float]:
-        """Returns the floors "told" and "inferred", none with a target tag."""
-        if self.has_target_tag:
+        """Returns the floors "told" and "inferred".
+
+        None are known yet with a target tag, with a chain in the text, or
+        where mappings stand together.
+        """
+        if not self._is_plain:
             return {}
         packing, shown = self.packing(sequence_length)
         return {
@@ -213,8 +253,9 @@ class Translation:
         sentences of the mapping in the text; "dictionary" recalls its words
         (`dictionary_accuracy`), held-out ones excepted, and knows that the
         mapping is one-to-one. Pairs of other mappings do not help, the
-        opposite direction included. The phase that shows more of the mapping
-        counts: both draw the same first sentences.
+        opposite direction and chains included; a chain's own baselines are of
+        its last words. The phase that shows more of the mapping counts: both
+        draw the same first sentences.
         """
         labels, mixtures = self.eval_mappings, self._mixtures()
         chance = 1 / self.mixture.alphabet_size

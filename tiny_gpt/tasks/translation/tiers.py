@@ -8,11 +8,9 @@ from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.every_sentence import (
     Answers,
     Prompt,
-    readable_ids,
     score_answers,
 )
 from tiny_gpt.evaluation.scores import (
-    exact_match,
     log_probability_among,
     rank_of_target,
     word_accuracy,
@@ -23,7 +21,7 @@ from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.languages import (
     Mapping,
     find_route,
-    split_label,
+    names_in,
 )
 from tiny_gpt.tasks.translation.stream import Stream
 
@@ -39,6 +37,11 @@ SHORT_METRICS = (
 )
 # Of scrambled mappings, for every prompt.
 COMPOSED_METRICS = ("composed_rank", "composed_log_probability_in_language")
+# Of chains, for every prompt: words of the sentences on the way.
+CHAIN_METRICS = (
+    "intermediate_accuracy_aligned",
+    "intermediate_accuracy_teacher_forced",
+)
 
 
 def exact_rows(
@@ -56,23 +59,26 @@ def exact_rows(
     `score_answers`), share of words by kind of error, and number of words. A
     scrambled mapping also has rank and log-probability of the word that the
     given mappings compose to ("composed_..."); for other mappings this is the
-    right word. Two more are the probability and accuracy of the exact Bayes
-    predictor, which knows the mappings and the mixture, for the same prompt;
-    they are left out if the mixture cannot give that prompt.
+    right word. A chain is scored by its last sentence. The words on the way,
+    which a greedy answer writes itself, have accuracies of their own
+    ("intermediate_..."). Two more are the probability and accuracy of the
+    exact Bayes predictor, which knows the mappings and the mixture, for the
+    same prompt; they are left out if the mixture cannot give that prompt.
 
     Args:
         evaluator: model and stream.
         label: mapping of the question.
         prompts: the first gets all tiers and metrics; the others get
-            `SHORT_TIERS`, and `SHORT_METRICS` with `COMPOSED_METRICS` and
-            the kinds of error.
+            `SHORT_TIERS`, and `SHORT_METRICS` with `COMPOSED_METRICS`,
+            `CHAIN_METRICS` and the kinds of error.
         rng: source of randomness; every prompt starts from the same state.
 
     Returns:
         Rows (mapping, tier, prompt, metric, value).
     """
     stream, sentences = evaluator.stream, evaluator.sentences()
-    entropy, short = int(rng.integers(2**63)), SHORT_METRICS + COMPOSED_METRICS
+    entropy = int(rng.integers(2**63))
+    short = SHORT_METRICS + COMPOSED_METRICS + CHAIN_METRICS
     rows: list[Row] = []
     for i, prompt in enumerate(prompts):
         again = np.random.default_rng(entropy)
@@ -130,11 +136,12 @@ def find_tiers(
 
 def _held_out_words(stream: Stream, label: str) -> np.ndarray:
     """Returns positions in the source alphabet of `label`."""
-    source, _ = split_label(label)
+    source, mixture = names_in(label)[0], stream.mixture
     words = [np.empty(0, int)]
-    for component in stream.mixture.components:
+    # Of mappings that stand together, the first draws the sentences.
+    for component in (mixture.component(d[0]) for d in mixture.documents):
         held_out = np.arange(component.num_held_out)
-        start, _ = split_label(component.mapping)
+        start = names_in(component.mapping)[0]
         if start != source and component.num_held_out:
             held_out = stream.mapping(f"{start}->{source}").translate(held_out)
         words.append(held_out)
@@ -148,7 +155,7 @@ def score(
     answers: Answers,
     mask: np.ndarray,
 ) -> dict[str, float]:
-    """Scores the words of one tier.
+    """Scores the words of one tier, of a chain those of its last sentence.
 
     Args:
         stream: languages and vocabulary.
@@ -166,7 +173,9 @@ def score(
         language, np.arange(len(language.symbols))
     )
     per_word = stream.vocabulary.tokens_per_word
-    values = score_answers(answers, candidates, mask, per_word)
+    accuracies = _score_on_the_way(stream, answers, mask)
+    answers = answers.last(per_word * sentences.shape[1])
+    values = score_answers(answers, candidates, mask, per_word) | accuracies
     if label in stream.scrambled:
         composed = candidates[stream.composed(label).translate(sentences)]
         of_words = answers.probabilities[:, per_word - 1 :: per_word]
@@ -183,6 +192,25 @@ def score(
     return values
 
 
+def _score_on_the_way(
+    stream: Stream, answers: Answers, mask: np.ndarray
+) -> dict[str, float]:
+    """Scores the sentences before the last; nothing if there are none."""
+    said = answers.greedy, answers.probabilities.argmax(axis=-1)
+    values = {}
+    for metric, ids in zip(CHAIN_METRICS, said, strict=True):
+        per_word = stream.vocabulary.tokens_per_word
+        right = words_right(ids, answers.target, per_word)
+        num_words = mask.shape[1]
+        steps = right[:, :-num_words].reshape(
+            len(right), -1, num_words + stream.vocabulary.words_between
+        )[..., :num_words]
+        if steps.size:
+            of_tier = np.broadcast_to(mask[:, None], steps.shape)
+            values[metric] = word_accuracy(steps[of_tier])
+    return values
+
+
 def classify_errors(
     stream: Stream, label: str, sentences: np.ndarray, answers: Answers
 ) -> dict[str, np.ndarray]:
@@ -192,7 +220,7 @@ def classify_errors(
         stream: languages and vocabulary.
         label: mapping of the question.
         sentences: source sentences, shape (N, k).
-        answers: the model's answers to them.
+        answers: the model's answers to them, one sentence each.
 
     Returns:
         Booleans of shape (N, k) by kind. A wrong word has one kind:
@@ -214,12 +242,15 @@ def classify_errors(
     def says(other: Mapping) -> np.ndarray:
         return said == vocabulary.ids(other.target, other.translate(sentences))
 
-    route = find_route(label, stream.mixture.given)
-    pivots = [split_label(step)[1] for step in route[:-1]]
-    source, _ = split_label(label)
+    on_the_way = list(mapping.before)
+    if not on_the_way:
+        source, given = mapping.source.name, stream.mixture.given
+        for step in find_route(label, given)[:-1]:
+            pivot = names_in(step)[-1]
+            on_the_way.append(stream.mapping(f"{source}->{pivot}"))
     is_pivot = np.zeros_like(wrong)
-    for pivot in pivots:
-        is_pivot |= says(stream.mapping(f"{source}->{pivot}"))
+    for other in on_the_way:
+        is_pivot |= says(other)
     composed = np.zeros_like(wrong)
     if label in stream.scrambled:
         composed = says(stream.composed(label))
@@ -242,46 +273,3 @@ def classify_errors(
         kinds[kind] = left & test
         left = left & ~test
     return kinds
-
-
-def pivot_rows(
-    evaluator: SentenceEvaluator,
-    pivot: str,
-    prompt: Prompt,
-    rng: np.random.Generator,
-) -> list[Row]:
-    """Scores a translation in two steps: A->B, and B->C of the answer.
-
-    Args:
-        evaluator: model and stream.
-        pivot: three languages, e.g. "A->B->C".
-        prompt: demonstrations before each of both questions.
-        rng: source of randomness.
-
-    Returns:
-        Rows of the mapping `pivot`, tier "all_sentences". The right answer
-        is the translation by the mappings A->B and then B->C.
-    """
-    stream, vocabulary = evaluator.stream, evaluator.stream.vocabulary
-    source, middle, target = pivot.split("->")
-    first, second = f"{source}->{middle}", f"{middle}->{target}"
-    step = evaluator.ask(first, prompt, rng)
-    # The query of the second question is the first answer, right or not.
-    sentences = evaluator.sentences()
-    questions = evaluator.questions(second, prompt, rng, sentences)
-    per_word, num_tokens = vocabulary.tokens_per_word, step.greedy.shape[1]
-    between = vocabulary.words_between * per_word  # after the query's words
-    query = slice(-num_tokens - between, -between)
-    questions[:, query] = readable_ids(step.greedy, vocabulary.size)
-    goal = stream.mapping(first).then(stream.mapping(second))
-    target_ids = vocabulary.encode_answers(goal, sentences)
-    answers = evaluator.evaluator.answer(questions, target_ids)
-    right = words_right(answers.greedy, target_ids, per_word)
-    scores = {
-        "accuracy_aligned": word_accuracy(right),
-        "exact_match_aligned": exact_match(right),
-    }
-    return [
-        (pivot, "all_sentences", prompt.name, metric, value)
-        for metric, value in scores.items()
-    ]

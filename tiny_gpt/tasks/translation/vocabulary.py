@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tiny_gpt.evaluation.data import ANSWER, BETWEEN, SOURCE
 from tiny_gpt.tasks.translation.languages import (
     END,
     SEPARATOR,
@@ -109,7 +110,8 @@ class Vocabulary:
     ) -> np.ndarray:
         """Encodes sentence pairs ("instances"): `w w w w . v v v v |`.
 
-        With a target tag they are `w w w w > C . v v v v |`.
+        With a target tag they are `w w w w > C . v v v v |`. A chain writes
+        each translation: `w w w w . v v v v . u u u u |`.
 
         Args:
             mapping: mapping of the pairs.
@@ -118,11 +120,7 @@ class Vocabulary:
         Returns:
             Token ids, shape (N, tokens per pair).
         """
-        sources = self.ids(mapping.source, sentences)
-        targets = self.ids(mapping.target, mapping.translate(sentences))
-        between = self._between(mapping, sources)
-        ends = self._column(self._id_by_token[END], sources)
-        return self._with_spaces([sources, *between, targets, ends])
+        return self._with_spaces(self._words(mapping, sentences))
 
     def encode_queries(
         self, mapping: Mapping, sentences: np.ndarray
@@ -131,14 +129,14 @@ class Vocabulary:
 
         Args:
             mapping: mapping of the question; only its source language shows,
-                and in a tag the target.
+                and in a tag the (first) target.
             sentences: source sentences, shape (N, sentence_length).
 
         Returns:
             Token ids, shape (N, tokens per query).
         """
-        sources = self.ids(mapping.source, sentences)
-        return self._with_spaces([sources, *self._between(mapping, sources)])
+        words = self._words(mapping, sentences)
+        return self._with_spaces(words[:, : self._words_of_query(sentences)])
 
     def encode_answers(
         self, mapping: Mapping, sentences: np.ndarray
@@ -152,8 +150,24 @@ class Vocabulary:
         Returns:
             Token ids, shape (N, tokens per answer), without the end mark.
         """
-        targets = self.ids(mapping.target, mapping.translate(sentences))
-        return self._with_spaces([targets])
+        words = self._words(mapping, sentences)
+        return self._with_spaces(words[:, self._words_of_query(sentences) : -1])
+
+    def kinds_by_place(
+        self, mapping: Mapping, sentence_length: int
+    ) -> np.ndarray:
+        """Returns the kind (`Windows.kinds`) of each token of a pair.
+
+        `ANSWER` are the words of the last sentence: those of a chain's
+        sentences on the way stand between.
+
+        Args:
+            mapping: mapping of the pair.
+            sentence_length: words of a sentence.
+        """
+        parts = self._parts(mapping, np.zeros((1, sentence_length), int))
+        kinds = [np.full(ids.shape[1], kind, "int8") for kind, ids in parts]
+        return np.repeat(np.concatenate(kinds), self.tokens_per_word)
 
     def decode(self, ids: np.ndarray) -> str:
         """Returns token ids as text; an id without a token becomes "?"."""
@@ -162,6 +176,29 @@ class Vocabulary:
         if self.kind == "characters":
             return text.replace(SPACE, " ").strip()
         return " ".join(known[i] if i < len(known) else "?" for i in ids)
+
+    def _parts(
+        self, mapping: Mapping, sentences: np.ndarray
+    ) -> list[tuple[int, np.ndarray]]:
+        """Returns what pairs are written of, in order: kind and ids of each.
+
+        This is the one place that knows the layout of a pair.
+        """
+        sources = self.ids(mapping.source, sentences)
+        parts = [(SOURCE, sources)]
+        for step in (*mapping.before, mapping):
+            parts += [(BETWEEN, ids) for ids in self._between(step, sources)]
+            words = self.ids(step.target, step.translate(sentences))
+            parts.append((ANSWER if step is mapping else BETWEEN, words))
+        ends = self._column(self._id_by_token[END], sources)
+        return [*parts, (BETWEEN, ends)]
+
+    def _words(self, mapping: Mapping, sentences: np.ndarray) -> np.ndarray:
+        parts = [ids for _, ids in self._parts(mapping, sentences)]
+        return np.concatenate(parts, axis=1)
+
+    def _words_of_query(self, sentences: np.ndarray) -> int:
+        return sentences.shape[1] + self.words_between
 
     def _between(self, mapping: Mapping, like: np.ndarray) -> list[np.ndarray]:
         """Returns what stands between a sentence and its translation."""
@@ -174,8 +211,7 @@ class Vocabulary:
     def _column(self, token_id: int, like: np.ndarray) -> np.ndarray:
         return np.full((len(like), 1), token_id)
 
-    def _with_spaces(self, parts: list[np.ndarray]) -> np.ndarray:
-        words = np.concatenate(parts, axis=1)
+    def _with_spaces(self, words: np.ndarray) -> np.ndarray:
         if self.kind == "words":
             return words.astype("int32")
         spaces = np.full_like(words, self._id_by_token[SPACE])
@@ -201,12 +237,28 @@ def tokens_per_query(
     return tokens_per_word(kind) * num_words
 
 
+def tokens_per_answer(
+    mixture: Mixture,
+    kind: str,
+    has_target_tag: bool = False,
+    num_steps: int = 1,
+) -> int:
+    """Returns the tokens of a right answer; a chain writes every step."""
+    on_the_way = tokens_per_query(mixture, kind, has_target_tag)
+    words = tokens_per_word(kind) * mixture.sentence_length
+    return (num_steps - 1) * on_the_way + words
+
+
 def tokens_per_pair(
-    mixture: Mixture, kind: str, has_target_tag: bool = False
+    mixture: Mixture,
+    kind: str,
+    has_target_tag: bool = False,
+    num_steps: int = 1,
 ) -> int:
     """Returns the tokens of one sentence pair; 20 as published."""
-    translation = tokens_per_word(kind) * (mixture.sentence_length + 1)
-    return tokens_per_query(mixture, kind, has_target_tag) + translation
+    query = tokens_per_query(mixture, kind, has_target_tag)
+    answer = tokens_per_answer(mixture, kind, has_target_tag, num_steps)
+    return query + answer + tokens_per_word(kind)
 
 
 def vocabulary_size(
