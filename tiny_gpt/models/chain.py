@@ -4,6 +4,9 @@ Both forms give the same result: each layer as Keras calls it, or, if JAX
 compiles for a CPU, as in `fast_cpu.py`. Only this module chooses.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tiny_gpt.runtime.backend import form
@@ -27,9 +30,30 @@ class Chain(keras.Model):
         if not _is_fast_on(inputs.shape):
             return super().call(inputs, training=training, mask=mask)
         x = inputs
-        for layer in self.layers[1:]:  # after the input
+        for layer in applied_layers(self):
             x = apply(layer, x, training)
         return x
+
+
+def applied_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers of a chain in the order in which they are applied.
+
+    A layer that is applied several times is there as often; `model.layers`
+    has it once.
+
+    Args:
+        model: any model.
+
+    Returns:
+        The layers after the input; empty if the model is not a chain.
+    """
+    layers: list[keras.Layer] = []
+    tensors: Sequence[Any] = getattr(model, "outputs", None) or ()
+    while len(tensors) == 1:
+        layer, call, _ = tensors[0]._keras_history
+        layers.append(layer)
+        tensors = layer._inbound_nodes[call].input_tensors
+    return [] if tensors else layers[-2::-1]  # without the input
 
 
 def apply(layer, x, training=False):

@@ -164,8 +164,8 @@ class GPTConfig:
             embedding_gradient=self.embedding_gradient,
             name="embedding",
         )(token_ids)
-        for i in range(self.num_layers):
-            x = self._block(i)(x)
+        for block in self._applied_blocks():
+            x = block(x)
         if self.normalization == "pre":
             x = keras.layers.LayerNormalization(
                 epsilon=self.layer_norm_epsilon, name="final_norm"
@@ -177,6 +177,10 @@ class GPTConfig:
             name="head",
         )(x)
         return Chain(token_ids, logits, name="gpt")
+
+    def _applied_blocks(self) -> list[TransformerBlock]:
+        """Returns the blocks in the order in which they are applied."""
+        return [self._block(i) for i in range(self.num_layers)]
 
     def _block(self, i: int) -> TransformerBlock:
         return TransformerBlock(

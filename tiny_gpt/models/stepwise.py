@@ -4,7 +4,7 @@ import keras
 from keras import ops
 from keras.layers import Dense, LayerNormalization
 
-from tiny_gpt.models.chain import apply, apply_and_keep
+from tiny_gpt.models.chain import applied_layers, apply, apply_and_keep
 from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
 
 
@@ -37,15 +37,16 @@ class CachedBlocks:
     """A GPT that keeps the keys and values of the positions it has read.
 
     Args:
-        model: model of `GPTConfig`.
+        model: model of `GPTConfig` or `LoopedGPTConfig`.
 
     Attributes:
         embedding: its first layer.
-        blocks: its blocks.
+        blocks: its blocks, as they are applied; each application has keys and
+            values of its own.
     """
 
     def __init__(self, model: keras.Model):
-        self.embedding, *layers = model.layers[1:]  # after the input
+        self.embedding, *layers = applied_layers(model)
         self.blocks = [x for x in layers if isinstance(x, TransformerBlock)]
         self._after_blocks = layers[len(self.blocks) :]
 
@@ -73,12 +74,12 @@ class CachedBlocks:
 
         Returns:
             Logits of the last position, (B, 1, C), and the cache: keys and
-            values of each block in turn, each (B, P + N, H, K).
+            values of each application of a block, (B, P + N, H, K).
         """
         x, cache = apply(self.embedding, prompts), []
         room = ((0, 0), (0, num_more), (0, 0), (0, 0))
-        for block in self.blocks:
-            if block is self.blocks[-1]:
+        for b, block in enumerate(self.blocks, start=1):
+            if b == len(self.blocks):
                 x, k, v = _last_block(block, x, prompts.shape[1] - 1, 1)
             else:
                 x, k, v = apply_and_keep(block, x)
@@ -112,7 +113,7 @@ def reading_of(model: keras.Model) -> WholePasses | CachedBlocks:
 
 def has_cache(model: keras.Model) -> bool:
     """Tells whether a model is built as a GPT: embedding, blocks, head."""
-    kinds = [type(layer) for layer in getattr(model, "layers", ())[1:]]
+    kinds = [type(layer) for layer in applied_layers(model)]
     num_blocks = kinds.count(TransformerBlock)
     after = kinds[1 + num_blocks :]
     blocks = [TransformerBlock] * num_blocks

@@ -10,6 +10,10 @@ and so on; each is the stream after that sub-layer has been added. In a
 post-norm network the stream has also been normalised there, so it is not a
 plain sum of the layers' outputs.
 
+In a model of `LoopedGPTConfig` a block is read each time it is applied, and
+its name is followed by the number of the loop: "block_0.loop_1.attention".
+Numbers and the axis of blocks count the applications.
+
 Axes: P points, L blocks, B sentences, T positions, D hidden_dim, H heads,
 K head_dim, V classes (with those beyond the vocabulary), Q questions.
 """

@@ -79,13 +79,13 @@ class Reader:
     shape of the tokens; the replacements are arguments of the program.
 
     Args:
-        model: model of `GPTConfig`.
+        model: model of `GPTConfig` or `LoopedGPTConfig`.
 
     Attributes:
         points: names of the points, in the order of computation.
 
     Raises:
-        ValueError: if the model is not one of `GPTConfig`.
+        ValueError: if the model is not one of these.
     """
 
     def __init__(self, model: keras.Model):
@@ -102,8 +102,8 @@ class Reader:
         self.points = (
             "embedding",
             *(
-                f"{block.name}.{sublayer}"
-                for block in self._network.blocks
+                f"{name}.{sublayer}"
+                for name in _names([x.name for x in self._network.blocks])
                 for sublayer in ("attention", "feed_forward")
             ),
         )
@@ -248,6 +248,17 @@ class Reader:
                 f"{tokens.min()} to {tokens.max()}"
             )
         return tokens.astype("int32")
+
+
+def _names(blocks: list[str]) -> list[str]:
+    """Returns the names of blocks, with the loop if they are applied again."""
+    if len(set(blocks)) == len(blocks):
+        return blocks
+    loops = [blocks[:i].count(block) for i, block in enumerate(blocks)]
+    return [
+        f"{block}.loop_{loop}"
+        for block, loop in zip(blocks, loops, strict=True)
+    ]
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
