@@ -3,7 +3,7 @@
 Question  How often does the interval of each measure hold the truth, with 20
           seeds, if seeds are distributed as those that were seen?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.coverage_of_measures
-          docs/runs/measure_coverage
+          docs/runs/measure_coverage [docs/protocol_composition.md]
 Time      two minutes
 
 The seeds that were seen (0 to 9, 100 to 109, and pilots from 1000 on) are
@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.choices.power import NUM_SAMPLES, NUM_SEEDS, all_seen, save
+from benchmarks.choices.power import (
+    NUM_SAMPLES,
+    NUM_SEEDS,
+    all_seen,
+    page_of,
+    save,
+)
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import Claim
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
@@ -84,18 +90,18 @@ def rows_of(claim: Claim, seen: list[Evidence]) -> list[tuple]:
     return rows
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, page: Path) -> None:
     """Writes the table and its manifest."""
-    seen = all_seen()
+    seen = all_seen(page)
     rows = [
         row
-        for claims in REPRODUCTION.families.values()
+        for claims in REPRODUCTION.families_of(page).values()
         for claim in claims
         for row in rows_of(claim, seen)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    save(table, folder, "coverage", __spec__.name, "seen")
+    save(table, folder, "coverage", __spec__.name, "seen", page)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), page_of(sys.argv[1:]))

@@ -3,17 +3,19 @@
 Question  With 20 seeds, how often does each rule conclude what is true, if the
           truth is the smallest effect that would matter?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.power docs/runs/power
+          [docs/protocol_composition.md]
 Time      two minutes
 
-The spread over seeds is that of the exploratory runs (seeds 0 to 9 and 100 to
-109) and of the pilot (seeds from 1000 on). The effects in them are not used:
-numbers are shifted to the smallest effect of interest, which each claim names.
+The rules are those of a protocol, by default docs/protocol.md. The spread over
+seeds is that of the exploratory runs (`SEEN`). The effects in them are not
+used: numbers are shifted to the smallest effect of interest, which each claim
+names.
 """
 
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,11 +28,14 @@ from tiny_gpt.claims.power import simulate_power
 from tiny_gpt.metrics.columns import COLUMNS
 
 RUNS = Path("docs/runs")
-SEEN = (
-    ("reproduce_quick", "theory"),
-    ("reproduce_quick_fresh", "theory_fresh"),
-    ("pilot",),
-)
+# By protocol; folders in one tuple have seeds in common.
+SEEN = {
+    "protocol.md": (
+        ("reproduce_quick", "theory"),
+        ("reproduce_quick_fresh", "theory_fresh"),
+        ("pilot",),
+    ),
+}
 NUM_SEEDS, NUM_SAMPLES = 20, 1000
 
 
@@ -57,22 +62,31 @@ def evidence_seen(names: tuple[str, ...]) -> Iterator[Evidence]:
         yield Evidence(rows, seeds, None, curves, 0.95)
 
 
-def all_seen() -> list[Evidence]:
-    """Returns the evidence of all exploratory runs."""
-    return [found for names in SEEN for found in evidence_seen(names)]
+def all_seen(page: Path) -> list[Evidence]:
+    """Returns the evidence of all exploratory runs of a protocol."""
+    names = SEEN[page.name]
+    return [found for each in names for found in evidence_seen(each)]
 
 
 def save(
-    table: pd.DataFrame, folder: Path, name: str, module: str, source: str
+    table: pd.DataFrame,
+    folder: Path,
+    name: str,
+    module: str,
+    source: str,
+    page: Path,
 ) -> None:
     """Writes a table, and a manifest that calls the frames `source`."""
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False)
     manifest = {
-        "command": f"python -m {module} {folder}",
+        "command": f"python -m {module} {folder}"
+        + f" docs/{page.name}" * (page != REPRODUCTION.page),
         "samples": NUM_SAMPLES,
         "seeds": NUM_SEEDS,
-        source: [f"docs/runs/{n}" for names in SEEN for n in names],
+        source: [
+            f"docs/runs/{n}" for names in SEEN[page.name] for n in names
+        ],
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
     }
@@ -80,19 +94,25 @@ def save(
     sys.stdout.write(f"{table.to_string()}\n")
 
 
-def main(folder: Path) -> None:
+def page_of(arguments: Sequence[str]) -> Path:
+    """Returns the protocol that is named after the folder, or the own one."""
+    page = REPRODUCTION.page
+    return page.parent / Path(arguments[1]).name if arguments[1:] else page
+
+
+def main(folder: Path, page: Path) -> None:
     """Writes the table and its manifest."""
-    seen = all_seen()
+    seen = all_seen(page)
     tables = [
         simulate_power(
             claim, seen, NUM_SEEDS, NUM_SAMPLES, np.random.default_rng(n)
         )
-        for claims in REPRODUCTION.families.values()
+        for claims in REPRODUCTION.families_of(page).values()
         for n, claim in enumerate(claims)
     ]
     table = pd.concat(tables, ignore_index=True)
-    save(table, folder, "power", __spec__.name, "spread_of")
+    save(table, folder, "power", __spec__.name, "spread_of", page)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), page_of(sys.argv[1:]))

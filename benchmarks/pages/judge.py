@@ -3,6 +3,7 @@
 Question  What do the rules say about runs whose frames are committed, and may
           have been made by several commands?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.judge FOLDER FRAMES ...
+          [--page docs/protocol_composition.md]
           e.g. docs/runs/exploratory docs/runs/reproduce_quick \
           docs/runs/reproduce_quick_fresh docs/runs/theory{,_fresh}
 Time      a minute
@@ -13,6 +14,7 @@ A condition that lacks one of them leaves its claims undecided. Nothing is
 trained.
 """
 
+import argparse
 import dataclasses
 import json
 import platform
@@ -25,15 +27,17 @@ from typing import Any
 import pandas as pd
 
 from experiments.reproduction import REPRODUCTION
-from tiny_gpt.claims.claim import decide_all
+from tiny_gpt.claims.claim import LEVEL, decide_all
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.claims.protocol import protocol_of
 from tiny_gpt.commands.reporting.verdicts import (
+    command_of,
     describe_family,
     summarise,
     verdict_table,
 )
 from tiny_gpt.metrics.columns import COLUMNS
+from tiny_gpt.report.entries import lacks_runs
 from tiny_gpt.report.schema import FORMAT
 from tiny_gpt.runtime.files import write_text
 
@@ -48,7 +52,7 @@ def read_frames(folders: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).drop_duplicates(names)
 
 
-def evidence_of(metrics: pd.DataFrame) -> Evidence:
+def evidence_of(metrics: pd.DataFrame, level: float = LEVEL) -> Evidence:
     """Returns the evidence of a frame, for all its seeds."""
     published = [s.published for s in REPRODUCTION.studies if s.published]
     return Evidence(
@@ -56,46 +60,46 @@ def evidence_of(metrics: pd.DataFrame) -> Evidence:
         tuple(sorted(map(int, set(metrics["seed"])))),
         pd.read_csv(REPRODUCTION.paper_metrics),
         pd.concat(map(pd.read_csv, published)),
-        0.95,
+        level,
     )
 
 
-def judge(evidence: Evidence) -> dict[str, Any]:
-    """Returns the verdicts: a ledger without conditions."""
-    entries = []
-    for family, decided in REPRODUCTION.families.items():
+def judge(
+    evidence: Evidence, page: Path = REPRODUCTION.page
+) -> dict[str, Any]:
+    """Returns the verdicts: a ledger without conditions.
+
+    Args:
+        evidence: frames of the runs.
+        page: the protocol whose claims are decided.
+    """
+    entries, families = [], REPRODUCTION.families_of(page)
+    for family, decided in families.items():
         level = family.interval_level
         of_family = dataclasses.replace(evidence, level=level)
-        entries += decide_all(decided, of_family, f"make {family.target}")
-    protocol = protocol_of(
-        REPRODUCTION.page,
-        REPRODUCTION.rules,
-        REPRODUCTION.families,
-        evidence.seeds,
-    )
+        command = command_of(family.target, "quick", evidence.seeds)
+        entries += decide_all(decided, of_family, command)
+    protocol = protocol_of(page, REPRODUCTION.rules, families, evidence.seeds)
     kind = protocol["kind"]
-    found = [entry for entry in entries if not is_missing(entry)]
+    found = [entry for entry in entries if not lacks_runs(entry)]
     return {
         "format": FORMAT,
         "preset": "quick",
         "seeds": list(evidence.seeds),
         "kind": kind,
-        "level": 0.95,
+        "level": LEVEL,
         "protocol": protocol,
-        "families": [describe_family(f) for f in REPRODUCTION.families],
+        "families": [describe_family(family) for family in families],
         "summary": summarise(found, "quick", evidence.seeds, kind),
         "claims": entries,
     }
 
 
-def is_missing(entry: dict[str, Any]) -> bool:
-    """Tells whether a claim lacks runs."""
-    return bool(entry["because"].startswith("Runs are missing"))
-
-
-def main(folder: Path, frames: Sequence[Path]) -> None:
+def main(folder: Path, frames: Sequence[Path], page: str | None) -> None:
     """Writes verdicts, table and manifest."""
-    ledger = judge(evidence_of(read_frames(frames)))
+    path = REPRODUCTION.page
+    path = path.parent / Path(page or path).name
+    ledger = judge(evidence_of(read_frames(frames)), path)
     folder.mkdir(parents=True, exist_ok=True)
     for entry in ledger["claims"]:
         entry["figure"] = None  # the report of the runs has them
@@ -104,7 +108,8 @@ def main(folder: Path, frames: Sequence[Path]) -> None:
     write_text(folder / "verdicts.md", verdict_table({"verdict": ledger}))
     manifest = {
         "command": f"python -m {__spec__.name} {folder} "
-        + " ".join(map(str, frames)),
+        + " ".join(map(str, frames))
+        + (f" --page {page}" if page else ""),
         "seeds": ledger["seeds"],
         "protocol": ledger["protocol"],
         "python": platform.python_version(),
@@ -120,4 +125,8 @@ def main(folder: Path, frames: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("frames", type=Path, nargs="+")
+    parser.add_argument("--page", help="a protocol other than docs/protocol.md")
+    main(**vars(parser.parse_args()))

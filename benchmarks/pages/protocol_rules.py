@@ -1,10 +1,11 @@
-"""The rules of the protocol, written into its page from the code.
+"""The rules of the protocols, written into their pages from the code.
 
 Question  Which rules are fixed?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.protocol_rules
 Time      seconds
 
-The page also lists the rules that are not decidable, from docs/runs/power.
+A page also lists the rules that are not decidable, from docs/runs/power or its
+like.
 """
 
 import math
@@ -18,6 +19,7 @@ from tiny_gpt.claims.protocol import fill_rules, write_rules
 from tiny_gpt.runtime.files import write_text
 
 LEAST = 0.8
+POWER = {REPRODUCTION.page: "power"}  # folder of docs/runs by protocol
 
 
 def write_power(table: pd.DataFrame) -> str:
@@ -40,15 +42,15 @@ def _percent(power: float) -> str:
     return "not simulated" if math.isnan(power) else f"{100 * power:.1f} %"
 
 
-def filled(page: str) -> str:
-    """Returns the page with today's rules and power."""
-    rules = write_rules(REPRODUCTION.families)
-    power = write_power(pd.read_csv(RUNS / "power" / "power.csv"))
-    page = fill_rules(page, rules)
+def filled(path: Path) -> str:
+    """Returns the text of a page with today's rules and power."""
+    rules = write_rules(REPRODUCTION.families_of(path))
+    power = write_power(pd.read_csv(RUNS / POWER[path] / "power.csv"))
+    page = fill_rules(path.read_text(), rules)
     table = re.compile(r"(?:POWER|\| claim \| outcome \|.*?)\n\n## Runs", re.S)
     return table.sub(lambda _: f"{power}\n## Runs", page)
 
 
 if __name__ == "__main__":
-    path: Path = REPRODUCTION.page
-    write_text(path, filled(path.read_text()))
+    for path in POWER:
+        write_text(path, filled(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.pages.protocol_rules import filled, write_power
+from benchmarks.pages.protocol_rules import POWER, filled, write_power
 from experiments.reproduction import REPRODUCTION
 from experiments.seeds import BLOCKS
 from tiny_gpt.claims import protocol
@@ -27,7 +27,6 @@ from tiny_gpt.claims.rule import CONFIRMED, above, case, observed
 from tiny_gpt.claims.values import MOST
 from tiny_gpt.commands.reserved import check_reserved, protocol_used
 
-PAGE = REPRODUCTION.page.read_text()
 CLAIMS = REPRODUCTION.families[REPRODUCTION.family]
 # Of one seed of the published size there is no spread.
 NO_SCENARIO = {"percent_65"}
@@ -41,8 +40,11 @@ BLOCK = SeedBlock(200, 219, "the verdicts", "docs/protocol.md", ("triangle",))
 
 
 def test_the_page_has_the_rules_of_the_code():
-    assert filled(PAGE) == PAGE
-    assert read_hashes(PAGE) == hashes_of(REPRODUCTION.families)
+    for path in POWER:
+        page, families = path.read_text(), REPRODUCTION.families_of(path)
+        assert filled(path) == page
+        assert families
+        assert read_hashes(page) == hashes_of(families)
 
 
 def test_each_block_is_on_the_page_of_seeds():

@@ -40,7 +40,10 @@ class Family:
         title: what the family is about.
         seeds: first and last of the seeds that decide it; None if none are
             reserved, so that all its verdicts are exploratory.
-        target: command that runs their conditions, "reproduce" or "theory".
+        target: command that runs their conditions, "reproduce", "theory", or
+            that of an experiment, whose claims a reproduction leaves out.
+        page: file of the protocol that lists the rules, beside that of the
+            reproduction; empty for the reproduction's own.
         level: confidence of all intervals together.
     """
 
@@ -50,6 +53,7 @@ class Family:
     title: str = ""
     seeds: tuple[int, int] | None = None
     target: str = "reproduce"
+    page: str = ""
     level: float = LEVEL
 
     @property

@@ -29,7 +29,9 @@ class Reproduction:
         compared: further runs with which claims of the theory compare, e.g.
             "controls/sparse_a_to_c"; they are not measured.
         claims: package of the rules.
-        page: the protocol, which lists the rules and their hashes.
+        page: the protocol, which lists the rules and their hashes. A family
+            may name another one (`Family.page`), which is not part of the
+            reproduction.
         family: family of claims that comes first. The others are found in
             `claims` and follow by name, those of the theory last.
         more_figures: further figures of a claim, by its name.
@@ -64,9 +66,21 @@ class Reproduction:
         """Folder of the rules."""
         return Path(self.claims.__path__[0])
 
-    @cached_property
+    @property
     def families(self) -> dict[Family, tuple[Claim, ...]]:
-        """Claims by family, in the order of the report."""
+        """Claims of the own protocol by family, in the order of the report."""
+        return self.families_of(self.page)
+
+    def families_of(self, page: Path) -> dict[Family, tuple[Claim, ...]]:
+        """Returns the claims whose rules a protocol lists, by family."""
+        return {
+            family: claims
+            for family, claims in self._all_families.items()
+            if (family.page or self.page.name) == page.name
+        }
+
+    @cached_property
+    def _all_families(self) -> dict[Family, tuple[Claim, ...]]:
         found = find_families(self.claims)
         order = sorted(
             found, key=lambda f: (f != self.family, f.target != "reproduce")

@@ -40,11 +40,12 @@ def check_reserved(
         ValueError: if they are reserved (`check_seeds`).
     """
     seeds = list(seeds)
-    for folder, blocks in _reserving(seeds, folders):
+    for folder, block in _reserving(seeds, folders):
         hashes = {}
         if (folder / FILE).exists():
-            hashes = hashes_of(load_reproduction(folder).families)
-        check_seeds(seeds, blocks, folder.parent, hashes, study, preset)
+            families = load_reproduction(folder).families_of(Path(block.page))
+            hashes = hashes_of(families)
+        check_seeds(seeds, [block], folder.parent, hashes, study, preset)
 
 
 def protocol_used(
@@ -60,18 +61,18 @@ def protocol_used(
         "protocol" with `claims.protocol.protocol_of`; empty if no seed is
         reserved.
     """
-    for folder, _ in _reserving(seeds, folders):
+    for folder, block in _reserving(seeds, folders):
         if (folder / FILE).exists():
-            found = load_reproduction(folder)
-            rules = found.page, found.rules, found.families
+            found, page = load_reproduction(folder), folder.parent / block.page
+            rules = page, found.rules, found.families_of(page)
             return {"protocol": protocol_of(*rules, seeds)}
     return {}
 
 
 def _reserving(
     seeds: Sequence[int], folders: Iterable[Path | None]
-) -> Iterator[tuple[Path, tuple[SeedBlock, ...]]]:
-    """Yields folders that reserve one of the seeds, with all their blocks."""
+) -> Iterator[tuple[Path, SeedBlock]]:
+    """Yields blocks that hold one of the seeds, each with its folder."""
     places = {
         folder.resolve()
         for folder in (EXPERIMENTS, OWN, *folders)
@@ -79,5 +80,6 @@ def _reserving(
     }
     for folder in sorted(places):
         blocks = load(folder / SEEDS, "BLOCKS", tuple)
-        if any(block.holds(seed) for block in blocks for seed in seeds):
-            yield folder, blocks
+        for block in blocks:
+            if any(map(block.holds, seeds)):
+                yield folder, block
