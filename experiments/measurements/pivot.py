@@ -13,11 +13,16 @@ import numpy as np
 from experiments.measurements.pivot_use import (
     KINDS,
     first_share,
-    measure_use,
+    measure_removal,
     pivot_effects,
     pivot_streams,
     read_directions,
     without,
+)
+from experiments.measurements.pivot_words import (
+    draw_shown,
+    group_words,
+    words_left,
 )
 from experiments.measurements.questions import Questions, ask
 from tiny_gpt.evaluation.data import Row
@@ -62,7 +67,7 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
         rng = np.random.default_rng([seed, 7001])
         rows += [
             (mapping, condition, prompt, metric, float(value))
-            for mapping, prompt, metric, value in _condition(
+            for mapping, prompt, metric, value in measure_condition(
                 reader, run, known, rng
             )
         ]
@@ -72,21 +77,35 @@ def measure(trained: Mapping[str, Trained], seed: int) -> list[Row]:
 Found = Iterator[tuple[str, str, str, float]]
 
 
-def _condition(
+def measure_condition(
     reader: Reader, run: Trained, known: str, rng: np.random.Generator
 ) -> Found:
+    """Measures where the B word is, in one condition.
+
+    If A->C never showed some words, no demonstration has them, and some values
+    are also those of held-out and of shown words alone.
+
+    Args:
+        reader: the network, with its trained weights.
+        run: the run.
+        known: mapping to C that was learned from thousands of pairs.
+        rng: source of the sentences.
+
+    Yields:
+        Mapping, prompt, metric and value.
+    """
     stream, evaluation = run.data.stream, run.experiment.evaluation
+    num_held_out = stream.mixture.component("A->C").num_held_out
     size = stream.mixture.alphabet_size
     length = stream.mixture.sentence_length
     num_shown = evaluation.exact_demonstrations[0]
 
-    def draw(num):
-        return sample_sentences(num, size, length, rng)
-
-    sentences = draw(NUM_SENTENCES)
+    sentences = sample_sentences(NUM_SENTENCES, size, length, rng)
+    groups = group_words(sentences, num_held_out)
     others = words_left(sentences, size, rng)
-    shown = draw(NUM_SENTENCES * num_shown)
-    shown = shown.reshape(NUM_SENTENCES, num_shown, length)
+    shown = draw_shown(
+        NUM_SENTENCES, num_shown, size, length, num_held_out, rng
+    )
     a_to_b, a_to_c = stream.mapping("A->B"), stream.mapping("A->C")
     to_c = stream.mapping(known)
     # The word of the known mapping that leads to the same C word: B's, if
@@ -102,11 +121,11 @@ def _condition(
     }
     for mapping, asked in questions.items():
         yield from _lens(
-            reader, asked, sentences, a_to_b, b_words, mapping, rng
+            reader, asked, sentences, a_to_b, b_words, mapping, rng, groups
         )
     yield from _heads(reader, questions)
 
-    pivots = draw(NUM_PIVOT_SENTENCES)
+    pivots = sample_sentences(NUM_PIVOT_SENTENCES, size, length, rng)
     times = NUM_PIVOT_SENTENCES // NUM_SENTENCES
     pivot = ask(stream, known, pivots, np.tile(shown, (times, 1, 1)))
     own, other = same_c.translate(sentences), same_c.translate(others)
@@ -121,7 +140,8 @@ def _condition(
         ("A->C", asked, hidden),
         (known, control, effects),
     ):
-        used = measure_use(reader, receiver, own, other, taken)
+        removed = measure_removal(reader, receiver, own, other, taken)
+        used = removed.use()
         reading = reader.read(receiver.tokens)
         formed = first_share(
             reader, receiver.streams(reading), receiver.targets, c_words
@@ -134,6 +154,8 @@ def _condition(
                 yield mapping, f"{point}.{kind}", "formed", float(formed[p, i])
         yield mapping, "all", "use", used.use()
         yield mapping, "all", "use_inside", used.use(start=1)
+        for group, is_in in groups.items():
+            yield mapping, "all", f"use_{group}", removed.use(is_in).use()
 
     donors = {
         "another": ask(stream, known, other, shown),
@@ -141,25 +163,6 @@ def _condition(
     }
     for prompt, metric, value in _patched(reader, asked, donors):
         yield "A->C", prompt, metric, value
-
-
-def words_left(
-    sentences: np.ndarray, num_words: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Draws, for each word of each sentence, one that is not in the sentence.
-
-    Raises:
-        ValueError: if too few words are left.
-    """
-    num, length = sentences.shape
-    if num_words < 2 * length:
-        raise ValueError(
-            "A language needs twice as many words as a sentence. Received: "
-            f"num_words={num_words}, sentence_length={length}"
-        )
-    keys = rng.random((num, num_words))
-    np.put_along_axis(keys, sentences, 2.0, axis=1)
-    return np.argsort(keys, axis=1)[:, :length]
 
 
 def _lens(
@@ -170,8 +173,12 @@ def _lens(
     b_words: np.ndarray,
     mapping: str,
     rng: np.random.Generator,
+    groups: Mapping[str, np.ndarray] | None = None,
 ) -> Found:
-    """Looks for the B word of each word, at that word's places."""
+    """Looks for the B word of each word, at that word's places.
+
+    The words of each group, (B, k), are also looked at alone.
+    """
     seen = reader.lens(asked.streams(reader.read(asked.tokens)))
     words = np.tile(sentences, 2)  # that of each place
     every = np.tile(b_words, (len(words), 1))
@@ -180,9 +187,12 @@ def _lens(
     probability = np.exp(seen[..., b_words])
     permuted = [scramble(a_to_b, rng) for _ in range(NUM_PERMUTATIONS)]
 
-    def at(values, translation):
+    def each(values, translation):
         chosen = translation.translate(words)[None, ..., None]
-        return np.take_along_axis(values, chosen, axis=-1)[..., 0].mean(axis=1)
+        return np.take_along_axis(values, chosen, axis=-1)[..., 0]
+
+    def at(values, translation):
+        return each(values, translation).mean(axis=1)
 
     places = at(above, a_to_b)  # (P, 2k)
     best = places.max()
@@ -193,6 +203,15 @@ def _lens(
     yield mapping, "all", "lens_found", share_found(best, null)
     share = (1 + (null >= best).sum()) / (1 + len(null))
     yield mapping, "all", "lens_p_value", share
+    for group, is_in in (groups or {}).items():
+        accuracy = _accuracy(reader, asked, counts=is_in)
+        yield mapping, "all", f"accuracy_{group}", accuracy
+        in_group, *null_in_group = (
+            each(above, other).mean(axis=1, where=np.tile(is_in, 2)).max()
+            for other in (a_to_b, *permuted)
+        )
+        found = share_found(in_group, np.array(null_in_group))
+        yield mapping, "all", f"lens_found_{group}", found
     right = at(probability, a_to_b)
     wrong = [at(probability, other).max() for other in permuted]
     yield mapping, "all", "lens_probability", right.max()
@@ -219,9 +238,9 @@ def share_found(best: float, null: np.ndarray) -> float:
     return 0.0 if chance == 1 else float((best - chance) / (1 - chance))
 
 
-def _accuracy(reader, asked, patches=()):
+def _accuracy(reader, asked, patches=(), counts=True):
     found = reader.read(asked.tokens, patches)
-    return (asked.predicted(found) == asked.targets).mean()
+    return (asked.predicted(found) == asked.targets).mean(where=counts)
 
 
 def _patched(

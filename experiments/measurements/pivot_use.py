@@ -75,14 +75,52 @@ class PivotUse:
         return float(self.by_half[1][self.best(start)])
 
 
-def measure_use(
+def split_in_halves(values: np.ndarray, counts: np.ndarray) -> PivotUse:
+    """Returns means over the words of every other sentence.
+
+    Args:
+        values: of each word, at each place, (P, 3, B, k).
+        counts: words that count, (B, k); a half without any has 0.
+    """
+    half = np.arange(len(counts)) % 2
+    by_half = np.zeros((2, *values.shape[:2]))
+    for h in range(2):
+        counted = counts & (half == h)[:, None]
+        if counted.any():
+            by_half[h] = values[..., counted].mean(axis=-1)
+    return PivotUse(by_half)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of answers when a pivot word was removed.
+
+    Attributes:
+        is_right: words that were right before, (B, k).
+        lost: 1 for a word that is kept without another pivot word and not
+            without its own, -1 for the opposite, else 0, (P, 3, B, k).
+    """
+
+    is_right: np.ndarray
+    lost: np.ndarray
+
+    def use(self, counts: np.ndarray | bool = True) -> PivotUse:
+        """Returns the use of pivot words.
+
+        Args:
+            counts: words that count, if they were right, (B, k).
+        """
+        return split_in_halves(self.lost, self.is_right & counts)
+
+
+def measure_removal(
     reader: Reader,
     asked: Questions,
     own: np.ndarray,
     other: np.ndarray,
     effects: np.ndarray,
-) -> PivotUse:
-    """Measures how much answers need their pivot words.
+) -> Removal:
+    """Removes pivot words, at one point and kind of place at a time.
 
     Args:
         reader: the network.
@@ -94,21 +132,27 @@ def measure_use(
     """
     reading = reader.read(asked.tokens)
     is_right = asked.predicted(reading) == asked.targets
-    half = np.arange(len(asked.tokens)) % 2
-    shape = len(reader.points), len(KINDS)
-    by_half = np.zeros((2, *shape))
-    for p, kind in np.ndindex(shape):
+    lost = np.zeros((len(reader.points), len(KINDS), *own.shape))
+    for p, kind in np.ndindex(lost.shape[:2]):
         roles = list(KINDS.values())[kind]
         kept = []
         for words in (own, other):
             patch = removal(reading, asked, effects, words, p, roles)
             found = reader.read(asked.tokens, [patch])
             kept.append(asked.predicted(found) == asked.targets)
-        lost = kept[1].astype(float) - kept[0]
-        for h in range(2):
-            counted = is_right & (half == h)[:, None]
-            by_half[h, p, kind] = lost[counted].mean() if counted.any() else 0
-    return PivotUse(by_half)
+        lost[p, kind] = kept[1].astype(float) - kept[0]
+    return Removal(is_right, lost)
+
+
+def measure_use(
+    reader: Reader,
+    asked: Questions,
+    own: np.ndarray,
+    other: np.ndarray,
+    effects: np.ndarray,
+) -> PivotUse:
+    """Measures how much answers need their pivot words (`measure_removal`)."""
+    return measure_removal(reader, asked, own, other, effects).use()
 
 
 def pivot_streams(
