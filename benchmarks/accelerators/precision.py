@@ -42,6 +42,7 @@ from tiny_gpt.claims.claim import QUICK, decide_all
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError, points
 from tiny_gpt.commands.main import main as run_command
 from tiny_gpt.commands.reporting.verdicts import verdict_in_words
+from tiny_gpt.report.entries import lacks_runs
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.backend import building_for
 from tiny_gpt.runtime.commits import current_commit
@@ -160,8 +161,9 @@ def compare(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
 
 def _word(entry: dict[str, Any]) -> str:
     """Returns both parts of a verdict, or that its runs are not all there."""
-    is_missing = entry["because"].startswith("Runs are missing")
-    return "(runs are missing)" if is_missing else verdict_in_words(entry)
+    return (
+        "(runs are missing)" if lacks_runs(entry) else verdict_in_words(entry)
+    )
 
 
 def judge(folder: Path) -> None:

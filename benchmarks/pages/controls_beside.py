@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from benchmarks.pages.theory_rows import Row
-from experiments import controls
+from experiments.controls_curve import CURVE, KINDS
 from tiny_gpt.analysis.statistics import corrected_level
 from tiny_gpt.claims.evidence import BySeed, Evidence, average
 from tiny_gpt.claims.values import LEARNED, SPARSE
@@ -28,14 +28,9 @@ from tiny_gpt.runtime.results_folder import write_frame
 
 COLUMNS = ["topic", "what", "value", "low", "high"]
 LEVEL = corrected_level(0.95, 24)  # of the rules of these runs
-KINDS = {
-    "real": "sparse_a_to_c",
-    "scrambled": "scrambled_a_to_c",
-    "no route": "no_route_to_c",
-}
 NUM_WORDS = 8  # of the target language
 BLIND_RANK = (1 + NUM_WORDS) / 2
-PAIRS = controls.CURVE[:-1]  # below the ceiling at 50
+PAIRS = CURVE[:-1]  # below the ceiling at 50
 
 
 def rows_of(evidence: Evidence) -> Iterator[Row]:

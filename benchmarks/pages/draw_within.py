@@ -6,7 +6,7 @@ Time      seconds
 """
 
 from benchmarks.pages.judge import evidence_of, read_frames
-from experiments.controls import WITHIN, draw_curve
+from experiments.controls_curve import WITHIN, draw_curve
 from experiments.reproduction import RUNS
 
 if __name__ == "__main__":

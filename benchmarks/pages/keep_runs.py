@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,7 +30,8 @@ KEPT = (
 def main(folder: Path, sources: Sequence[Path]) -> None:
     """Packs frames and manifests of several folders into one."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames, manifests = [], {}
+    frames: list[pd.DataFrame] = []
+    manifests: dict[str, Any] = {}
     for source in sources:
         manifest = json.loads((source / "manifest.json").read_text())
         path = source / "metrics.csv"
@@ -38,7 +40,10 @@ def main(folder: Path, sources: Sequence[Path]) -> None:
             manifests |= manifest["runs"]
         else:
             kept = {key: manifest[key] for key in KEPT if key in manifest}
-            kept["conditions"] = sorted(manifest["config"]["conditions"])
+            # That of a reproduction names none.
+            kept["conditions"] = sorted(
+                manifest["config"].get("conditions", ())
+            )
             manifests[source.name] = kept
         frames.append(pd.read_csv(path, low_memory=False))
     metrics = pd.concat(frames, ignore_index=True)

@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages.judge import is_missing
 from tiny_gpt.commands.reporting.verdicts import verdict_in_words
+from tiny_gpt.report.entries import decisive, lacks_runs
 from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 from tiny_gpt.report.typeset import format_effect
 from tiny_gpt.runtime.files import write_text
@@ -90,29 +90,9 @@ def read_ledger(name: str) -> dict[str, dict[str, Any]]:
 
 def verdict(claim: dict[str, Any] | None) -> str:
     """Returns a verdict in words; a dash if its runs are not there."""
-    if claim is None or is_missing(claim):
+    if claim is None or lacks_runs(claim):
         return "—"
     return verdict_in_words(claim)
-
-
-def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the first effect of the observation, and of the explanation.
-
-    That of the explanation is one that its outcome compares, if there is one.
-    """
-    rules = claim["rules"]
-    parts = rules.get("explanation", "").split("; ")
-    of_outcome = [
-        p for p in parts if p.startswith(f"{claim['explanation']} if")
-    ]
-    rule = (of_outcome or parts)[0]
-    own = [
-        effect
-        for effect in claim["effects"]
-        if f"[{effect['name']}]" in rule
-        and f"[{effect['name']}]" not in rules["observation"]
-    ]
-    return [*claim["effects"][:1], *own[:1]]
 
 
 def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
@@ -137,7 +117,7 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
     ]
     for name, (before, why) in CHANGES.items():
         claim = kept.get(name) or seen[name]
-        is_there = name in kept and not is_missing(kept[name])
+        is_there = name in kept and not lacks_runs(kept[name])
         shown = decisive(claim) if is_there else []
         effects = ["; ".join(f"{e['name']}: {format_effect(e)}" for e in shown)]
         old = [each[before]["verdict"] for each in earlier if before]
@@ -160,7 +140,7 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
 def count(kept: dict[str, dict[str, Any]]) -> str:
     """Returns how many claims of the table have which verdict, in words."""
     of_paper = [c for c in kept.values() if c["family"] == FAMILIES[0]]
-    found = [claim for claim in of_paper if not is_missing(claim)]
+    found = [claim for claim in of_paper if not lacks_runs(claim)]
     parts = []
     for part, outcomes in (
         ("observation", OBSERVATIONS),

@@ -3,7 +3,12 @@
 They are no claims of the paper. Seeds 0 to 9 and 100 to 109 suggested them.
 """
 
-from experiments import controls
+from experiments.claims.section_3.controls import (
+    CURVE,
+    REAL,
+    SCRAMBLED,
+    below_ceiling,
+)
 from tiny_gpt.claims.claim import Claim, Family, Scenario
 from tiny_gpt.claims.measure import Measure, difference
 from tiny_gpt.claims.rule import (
@@ -17,7 +22,7 @@ from tiny_gpt.claims.rule import (
     explained,
     observed,
 )
-from tiny_gpt.claims.values import dots, final, mean_of
+from tiny_gpt.claims.values import dots, final
 
 FAMILY = Family(
     name="anti_composition",
@@ -52,15 +57,10 @@ _PLAIN = _rank("rank of the composed C word, no A->C read", WITHOUT)
 _TAGGED = _rank("the same, prompts name the language", TAGGED)
 
 
-def _mean_rank(kind: str):
-    places = [f"controls/{kind}_{n}" for n in controls.CURVE[:-1]]
-    return mean_of([final(place, metric="rank") for place in places])
-
-
 _SLOWER = difference(
     "rank, real - scrambled, 4 to 25 pairs",
-    _mean_rank("sparse_a_to_c"),
-    _mean_rank("scrambled_a_to_c"),
+    below_ceiling(REAL, "rank"),
+    below_ceiling(SCRAMBLED, "rank"),
     unit="count",
     bounds=(-7.0, 7.0),
 )
@@ -138,8 +138,8 @@ CLAIMS = (
         conditions=(
             *(
                 f"controls/{kind}_{n}"
-                for n in controls.CURVE[:-1]
-                for kind in ("sparse_a_to_c", "scrambled_a_to_c")
+                for n in CURVE
+                for kind in (REAL, SCRAMBLED)
             ),
             "controls/tagged_sparse_a_to_c_8",
             "controls/tagged_scrambled_a_to_c_8",

@@ -1,12 +1,48 @@
 """The page of a committed reproduction shows what its runs have found."""
 
-from pathlib import Path
+import json
 
 import pandas as pd
 
-from benchmarks.pages.committed_page import events_of
+from benchmarks.pages.committed_page import (
+    events_of,
+    manifest_of,
+    missing_of,
+    runs_of,
+)
+from experiments.reproduction import RUNS
+from tiny_gpt.report.entries import lacks_runs
 
-FOLDER = Path(__file__).parents[2] / "docs/runs/reproduce_quick"
+FOLDER = RUNS / "reproduce_quick"
+VERDICTS = RUNS / "verdicts"
+
+
+def test_the_manifest_has_the_seconds_of_each_condition():
+    rows = pd.read_csv(VERDICTS / "metrics.csv.gz", low_memory=False)
+    places = rows[["experiment", "condition"]].drop_duplicates()
+    conditions = places.agg("/".join, axis=1)
+    found = manifest_of([VERDICTS])
+    assert set(found["wall_s"]) == set(conditions)
+    assert found["backend"] == "jax"
+    assert found["command"].count("--first-seed 200") == len(
+        json.loads((VERDICTS / "manifest.json").read_text())["runs"]
+    )
+
+
+def test_every_claim_without_runs_is_said_to_wait():
+    claims = json.loads((VERDICTS / "claims.json").read_text())["claims"]
+    claims = [claim for claim in claims if claim["family"] == "section_3"]
+    waiting = [claim["title"] for claim in claims if lacks_runs(claim)]
+    lines = missing_of(claims)
+    assert len(lines) == len(waiting)  # each waits for runs of its own
+    for title, line in zip(waiting, lines, strict=True):
+        assert f"“{title}” waits" in line
+
+
+def test_measurements_are_no_runs():
+    rows = [("theory", "alignment"), ("theory", "count_50"), ("triangle", "x")]
+    frame = pd.DataFrame(rows, columns=["experiment", "condition"])
+    assert list(runs_of(frame)["condition"]) == ["count_50"]
 
 
 def test_loss_drops_of_the_frames_are_those_of_the_runs():

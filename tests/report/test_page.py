@@ -70,6 +70,52 @@ def test_a_claim_without_a_cause_has_no_explanation():
     assert "2 confirmed" in text
 
 
+def test_claims_without_runs_have_no_verdict():
+    report = scripted_report()
+    first, *_ = report["ledger"]["claims"]
+    first["because"] = "Runs are missing: triangle/unrun: seeds 0, 1."
+    text = Page(render_report(**report)).text
+    assert text.count("runs are missing") == 2  # table and section
+    assert "1 claim waits for its runs, and has no verdict yet." in text
+    assert "1 confirmed" in text  # of two, the first waits
+    assert "2 confirmed" not in text
+
+
+def test_claims_stand_below_their_family(html, page):
+    assert "each at 98.75 %" in page.text.replace("\xa0", " ")
+    heading = html.index("5 claims; 4 intervals")
+    assert html.index('id="page-verdicts"') < heading
+    assert heading < html.index('href="#claim_0"')
+
+
+def test_what_rules_compare_is_apart_from_what_is_shown(page):
+    compared, further = page.text.split("Numbers that the rules compare", 2)[1:]
+    for text in (compared, further):
+        lead, others = text.split("Further numbers, which decide nothing")[:2]
+        assert "lead" in lead
+        assert "unseen sentences" not in lead
+        assert "unseen sentences" in others
+
+
+def test_low_power_is_said_where_nothing_is_decided():
+    report = scripted_report()
+    claims = report["ledger"]["claims"]
+    low = {"outcome": "not confirmed", "truth": "lead = 0", "power": 0.161}
+    high = {"outcome": "confirmed", "truth": "lead = 0.1", "power": 0.93}
+    for claim in claims:
+        claim["power"] = [{"part": "observation", **p} for p in (high, low)]
+    text = Page(render_report(**report)).text.replace("\xa0", " ")
+    undecided = [c for c in claims if c["observation"] == "undecided"]
+    assert len(undecided) == 1
+    said = "were it true, “not confirmed” would be found in 16.1 %"
+    assert text.count(said) == len(undecided)
+    assert text.count("if lead = 0 16.1 %, not decidable") == len(claims)
+    assert "if lead = 0.1 93.0 % " in text
+    del claims[0]["power"][0]["truth"]
+    with pytest.raises(ValueError, match=r"power of claim.*\['truth'\]"):
+        render_report(**report)
+
+
 def test_exploratory_seeds_are_called_so(page):
     assert "These seeds are exploratory" in page.text
     report = scripted_report()

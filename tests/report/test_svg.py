@@ -62,3 +62,33 @@ def test_the_same_figure_is_the_same_text(svg):
 
 def test_paths_have_no_needless_digits(svg):
     assert not re.findall(r' (?:d|x|y)="[^"]*\.\d{3}', svg)
+
+
+def test_what_is_drawn_stays_and_equal_looks_are_written_once(svg):
+    root = ElementTree.fromstring(svg)
+    assert not [g for g in root.iter("g") if not g.attrib]
+    lines = [p.get("d") for p in root.iter("path") if p.get("clip-path")]
+    assert len(lines) == len(COLOURS) + 2  # each has a colour of its own
+    assert len(set(lines)) == 1
+    assert all(line.startswith("M") and " L" not in line for line in lines)
+    figure = Figure()
+    ax = figure.subplots()
+    for alpha in (0.5, 0.5, 0.9):
+        ax.plot([0, 1], [0, alpha], color="black", alpha=alpha)
+    svg = to_svg(figure, "two", "")
+    groups = ElementTree.fromstring(svg).iter("g")
+    clipped = [g for g in groups if g.get("clip-path")]
+    assert [len(g) for g in clipped] == [2]  # the third looks otherwise
+    assert "stroke-opacity: 0.5" in clipped[0].get("style")
+    assert not any("style" in line.attrib for line in clipped[0])
+
+
+def test_the_opacity_of_an_element_is_left_to_it():
+    figure = Figure()
+    ax = figure.subplots()
+    for height in (0.2, 0.8):
+        ax.fill_between([0, 1], 0, height, color="black", alpha=0.2)
+    before = to_svg(figure, "one", "")
+    assert before.count("fill-opacity: 0.2") + before.count("; opacity: ") >= 1
+    for group in ElementTree.fromstring(before).iter("g"):
+        assert "; opacity" not in group.get("style", "")

@@ -11,6 +11,7 @@ from tiny_gpt.claims.evidence import (
     BySeed,
     Evidence,
     average,
+    by_seed,
     series,
     strip,
 )
@@ -66,6 +67,21 @@ def final(
         prompt: name of the prompt; None for the main one.
     """
     return lambda evidence: evidence.final(place, mapping, metric, tier, prompt)
+
+
+def measured(place: str, **columns: str) -> Values:
+    """Returns the reader of a number of a measurement.
+
+    Args:
+        place: "theory" and the name of the measurement.
+        **columns: values of the columns that single it out.
+    """
+    return lambda evidence: by_seed(evidence.rows(place, **columns))
+
+
+def later(first: BySeed, second: BySeed) -> BySeed:
+    """Returns the greater of two times, seed by seed."""
+    return {seed: max(first[seed], second[seed]) for seed in first}
 
 
 def mean_of(parts: Sequence[Values]) -> Values:

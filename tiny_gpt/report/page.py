@@ -12,6 +12,7 @@ import pandas as pd
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.claim_figures import present, show_figure
+from tiny_gpt.report.entries import decisive, is_compared, lacks_runs
 from tiny_gpt.report.figures import (
     plot_condition_accuracy,
     plot_condition_loss,
@@ -32,6 +33,8 @@ from tiny_gpt.report.typeset import (
 
 # Events drawn above the curves: of the training loss and of the accuracy.
 EVENT_KINDS = ("loss_drop", "rise")
+# Outcomes that are found less often count as not decidable.
+MIN_POWER = 0.8
 VERDICT_STYLES = {
     **dict(zip(OBSERVATIONS, ("yes", "no", "open"), strict=True)),
     **dict(
@@ -103,6 +106,11 @@ def render_report(
         experiments=experiments,
         conditions=conditions,
         counts=_count(ledger["claims"]),
+        decisive=decisive,
+        is_compared=is_compared,
+        lacks_runs=lacks_runs,
+        num_waiting=sum(map(lacks_runs, ledger["claims"])),
+        min_power=MIN_POWER,
         styles=VERDICT_STYLES,
         manifest=manifest,
         maps=maps,
@@ -112,7 +120,11 @@ def render_report(
 
 
 def _count(claims: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Returns the number of claims by part of the verdict and outcome."""
+    """Returns the number of claims by part of the verdict and outcome.
+
+    Claims whose runs are missing have no verdict, and are not counted.
+    """
+    claims = [claim for claim in claims if not lacks_runs(claim)]
     parts = {
         "Observations": ("observation", OBSERVATIONS),
         "Explanations": ("explanation", EXPLANATIONS),

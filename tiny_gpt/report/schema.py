@@ -34,6 +34,9 @@ CLAIM_KEYS = (
     "num_intervals effects figure command hash"
 )
 EFFECT_KEYS = "name value low high unit"
+# Of "power", which a claim need not have: how often a rule would find the
+# smallest effect of interest.
+POWER_KEYS = "part outcome truth power"
 # "dictionary" was added later; a condition need not have it.
 CONDITION_KEYS = (
     "experiment condition question mappings accuracy_metric seeds "
@@ -105,6 +108,8 @@ def _check_claim(claim: dict[str, Any]) -> None:
     explanations = (*EXPLANATIONS, None)  # None: the paper gives no cause
     _check_choice("explanation", claim["explanation"], explanations, where)
     _check_effects(claim["effects"], where)
+    for simulated in claim.get("power", ()):
+        _check_keys(simulated, POWER_KEYS, f"the power of {where}")
     for figure in figures_of(claim):
         _check_choice("kind", figure.get("kind"), tuple(FIGURE_KEYS), where)
         _check_figure(figure, figure["kind"], where)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree
 
@@ -66,6 +67,8 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
             if key == "id" and value not in ids:
                 continue
             element.set(key, _shorten(key, value, ids))
+    _unwrap(root)
+    _share_styles(root)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     root.set("role", "img")
@@ -83,7 +86,9 @@ def _shorten(key: str, value: str, ids: dict[str, str]) -> str:
             ),
             value,
         )
-        return " ".join(value.split())
+        value = " ".join(value.split())
+        # A letter needs no space.
+        return re.sub(r" ?([A-Za-z]) ", r"\1", value) if key == "d" else value
     if key == "id":
         return ids[value]
     if key == "style":
@@ -94,3 +99,44 @@ def _shorten(key: str, value: str, ids: dict[str, str]) -> str:
     return re.sub(
         r"#([\w.-]+)", lambda match: f"#{ids.get(match[1], match[1])}", value
     )
+
+
+def _unwrap(parent: ElementTree.Element) -> None:
+    """Replaces groups without attributes by what they hold."""
+    for child in list(parent):
+        _unwrap(child)
+        if child.tag == "g" and not child.attrib:
+            place = list(parent).index(child)
+            parent.remove(child)
+            for n, inner in enumerate(child):
+                parent.insert(place + n, inner)
+
+
+def _share_styles(parent: ElementTree.Element) -> None:
+    """Gives elements that follow each other and look alike one style.
+
+    The opacity of an element is left to it: that of a group would be one of
+    all together.
+    """
+    children = list(parent)
+    for child in children:
+        _share_styles(child)
+        parent.remove(child)
+    for look, alike in groupby(children, _look):
+        elements = list(alike)
+        if not look or len(elements) < 2:
+            parent.extend(elements)
+            continue
+        group = ElementTree.SubElement(parent, "g", dict(look))
+        for element in elements:
+            for key, _ in look:
+                del element.attrib[key]
+            group.append(element)
+
+
+def _look(element: ElementTree.Element) -> tuple[tuple[str, str], ...]:
+    if element.tag not in ("path", "use"):
+        return ()
+    look = {k: v for k, v in element.items() if k in ("style", "clip-path")}
+    is_alone = re.search(r"(^|; )opacity", look.get("style", ""))
+    return () if is_alone else tuple(look.items())

@@ -99,9 +99,9 @@ def to_html(value: Any) -> Any:
 def typeset(value: Any) -> Any:
     """Writes "A->B" as "A → B", "-3" as "−3", and `None` as a dash.
 
-    The spaces around an arrow and before a percent sign do not break. Markup,
-    e.g. commands and figures, is not changed, nor is a value that is not a
-    text.
+    Spaces around an arrow, before a percent sign and between a measure in
+    brackets and its limit do not break. Markup, e.g. commands and figures, is
+    not changed, nor is a value that is not a text.
 
     Args:
         value: a value that the page will show.
@@ -112,4 +112,5 @@ def typeset(value: Any) -> Any:
         return value
     value = re.sub(r"(?<=\w)(->| → )(?=\w)", "\xa0→\xa0", value)
     value = re.sub(r"(?<=\d) (?=%)", "\xa0", value)
+    value = re.sub(r"(?<=\]) ([<>]) (?=[\d−-])", "\xa0\\1\xa0", value)
     return re.sub(r"(?<![\w)\]-])-(?=\d)|(?<=\w )-(?= \w)", "−", value)

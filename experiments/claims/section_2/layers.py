@@ -3,7 +3,6 @@
 from experiments.claims.section_2 import FAMILY, SEEN
 from experiments.claims.section_2.pivot import SIGNED, TWICE
 from tiny_gpt.claims.claim import Claim, Scenario
-from tiny_gpt.claims.evidence import by_seed
 from tiny_gpt.claims.measure import Measure, Values, difference, share
 from tiny_gpt.claims.rule import (
     CONFIRMED,
@@ -17,20 +16,18 @@ from tiny_gpt.claims.rule import (
     explained,
     observed,
 )
-from tiny_gpt.claims.values import MARGIN, MOST, dots
+from tiny_gpt.claims.values import MARGIN, MOST, dots, measured
 
 
 def _alike(
     mapping: str = "A->B|A->C", tier: str = "trained", metric: str = "cka"
 ) -> Values:
-    return lambda evidence: by_seed(
-        evidence.rows(
-            "theory/alignment",
-            mapping=mapping,
-            tier=tier,
-            prompt="inside.answer",
-            metric=metric,
-        )
+    return measured(
+        "theory/alignment",
+        mapping=mapping,
+        tier=tier,
+        prompt="inside.answer",
+        metric=metric,
     )
 
 

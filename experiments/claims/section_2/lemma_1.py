@@ -5,7 +5,7 @@ import math
 from experiments.claims.section_2 import FAMILY, SEEN
 from experiments.measurements.perturbation import EPSILONS, SCALES
 from tiny_gpt.claims.claim import Claim, Scenario
-from tiny_gpt.claims.evidence import Evidence, by_seed, series
+from tiny_gpt.claims.evidence import Evidence, series
 from tiny_gpt.claims.measure import Measure, Values
 from tiny_gpt.claims.rule import (
     CONFIRMED,
@@ -20,6 +20,7 @@ from tiny_gpt.claims.rule import (
     observed,
     within,
 )
+from tiny_gpt.claims.values import measured
 
 TENTH = 0.1  # from here on a change, or a departure, is not small
 LINEAR = (0.99, 1.01)  # of a slope that is 1 but for rounding
@@ -31,10 +32,8 @@ KINDS = ("random", "trained")
 
 
 def _perturbed(tier: str, prompt: str, metric: str) -> Values:
-    return lambda evidence: by_seed(
-        evidence.rows(
-            "theory/perturbation", tier=tier, prompt=prompt, metric=metric
-        )
+    return measured(
+        "theory/perturbation", tier=tier, prompt=prompt, metric=metric
     )
 
 

@@ -6,7 +6,6 @@ from experiments.claims.section_2 import FAMILY, SEEN
 from experiments.claims.section_2.lemma_1 import POSITIVE, TENTH
 from experiments.measurements.shift import LABELS
 from tiny_gpt.claims.claim import Claim, Scenario
-from tiny_gpt.claims.evidence import by_seed
 from tiny_gpt.claims.measure import (
     DIFFERENCE,
     FRACTION,
@@ -37,20 +36,19 @@ from tiny_gpt.claims.values import (
     OF_ACCURACY,
     OF_SHARES,
     dots,
+    measured,
 )
 
 
 def _shifted(
     tier: str, prompt: str, metric: str, mapping: str = "A->C"
 ) -> Values:
-    return lambda evidence: by_seed(
-        evidence.rows(
-            "theory/shift",
-            mapping=mapping,
-            tier=tier,
-            prompt=prompt,
-            metric=metric,
-        )
+    return measured(
+        "theory/shift",
+        mapping=mapping,
+        tier=tier,
+        prompt=prompt,
+        metric=metric,
     )
 
 

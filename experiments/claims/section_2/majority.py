@@ -31,7 +31,7 @@ from tiny_gpt.claims.rule import (
     observed,
     within,
 )
-from tiny_gpt.claims.values import crossing
+from tiny_gpt.claims.values import crossing, later
 
 MAJORITY = ("A->B", "B->C")
 TASKS = (*MAJORITY, "A->C")
@@ -75,13 +75,9 @@ def times_of(evidence: Evidence, condition: str, mapping: str) -> BySeed:
     }
 
 
-def _later_of(first: BySeed, second: BySeed) -> BySeed:
-    return {seed: max(first[seed], second[seed]) for seed in first}
-
-
 def majority_time_of(evidence: Evidence, condition: str) -> BySeed:
     """Returns the time of the slower of A->B and B->C, by seed."""
-    return _later_of(
+    return later(
         *(times_of(evidence, condition, mapping) for mapping in MAJORITY)
     )
 

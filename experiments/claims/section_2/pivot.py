@@ -2,7 +2,7 @@
 
 from experiments.claims.section_2 import FAMILY, SEEN
 from tiny_gpt.claims.claim import Claim, Scenario
-from tiny_gpt.claims.evidence import BySeed, Evidence, by_seed
+from tiny_gpt.claims.evidence import BySeed, Evidence
 from tiny_gpt.claims.measure import (
     FRACTION,
     Measure,
@@ -29,6 +29,7 @@ from tiny_gpt.claims.values import (
     MOST,
     OF_SHARES,
     dots,
+    measured,
 )
 
 SIGNED = (-1.0, 1.0)
@@ -43,14 +44,12 @@ WITHOUT_ROUTE = {
 def _inside(
     metric: str, mapping: str = "A->C", condition: str = REAL
 ) -> Values:
-    return lambda evidence: by_seed(
-        evidence.rows(
-            "theory/pivot",
-            mapping=mapping,
-            tier=condition,
-            prompt="all",
-            metric=metric,
-        )
+    return measured(
+        "theory/pivot",
+        mapping=mapping,
+        tier=condition,
+        prompt="all",
+        metric=metric,
     )
 
 

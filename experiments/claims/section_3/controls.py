@@ -2,9 +2,15 @@
 
 from experiments import controls
 from experiments.claims.section_3 import FAMILY, PILOT, SEEN, WORDS
+from experiments.controls_curve import KINDS, describe_curve
 from tiny_gpt.claims.claim import Claim, Scenario
-from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.claims.measure import FRACTION, Measure, difference, share
+from tiny_gpt.claims.measure import (
+    FRACTION,
+    Measure,
+    Values,
+    difference,
+    share,
+)
 from tiny_gpt.claims.rule import (
     CONFIRMED,
     CONTRADICTED,
@@ -34,15 +40,12 @@ from tiny_gpt.claims.values import (
 )
 
 CURVE = controls.CURVE[:-1]  # at 50 pairs everything is near its ceiling
-REAL, SCRAMBLED, NO_ROUTE = (
-    "sparse_a_to_c",
-    "scrambled_a_to_c",
-    "no_route_to_c",
-)
+REAL, SCRAMBLED, NO_ROUTE = KINDS.values()
 SIZE = 8  # words of a language
 
 
-def _below_ceiling(kind: str, metric: str):
+def below_ceiling(kind: str, metric: str) -> Values:
+    """Returns the reader of the mean over all numbers of pairs but 50."""
     return mean_of(
         [final(f"controls/{kind}_{n}", metric=metric) for n in CURVE]
     )
@@ -52,8 +55,8 @@ def _lead(control: str, name: str, metric: str = "rank") -> Measure:
     is_rank = metric == "rank"
     return difference(
         f"{'rank of the right C word' if is_rank else metric}, real - {name}",
-        _below_ceiling(REAL, metric),
-        _below_ceiling(control, metric),
+        below_ceiling(REAL, metric),
+        below_ceiling(control, metric),
         unit="count" if is_rank else "difference",
         bounds=(1.0 - SIZE, SIZE - 1.0) if is_rank else None,
     )
@@ -93,10 +96,6 @@ _RELATED = difference(
     _few("balanced"),
     _few("balanced_unrelated"),
 )
-
-
-def _described(evidence: Evidence):
-    return controls.describe_curve(evidence)
 
 
 CLAIMS = (
@@ -157,7 +156,7 @@ CLAIMS = (
             Scenario(NOT_NEEDED, dict.fromkeys(_RANKS, 0.25)),
             Scenario(CONTRADICTED, dict.fromkeys(_RANKS, 1.0)),
         ),
-        figure=_described,
+        figure=describe_curve,
     ),
     Claim(
         family=FAMILY,

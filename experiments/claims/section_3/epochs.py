@@ -37,6 +37,7 @@ from tiny_gpt.claims.values import (
     crossings,
     epochs_of,
     final,
+    later,
 )
 
 MAJORITY = ("A->B", "B->C")
@@ -60,13 +61,9 @@ def _half_loss(evidence: Evidence, mapping: str) -> BySeed:
     return crossings(falls, -HALF_LOSS)
 
 
-def _later(first: BySeed, second: BySeed) -> BySeed:
-    return {seed: max(first[seed], second[seed]) for seed in first}
-
-
 def loss_delay(evidence: Evidence) -> BySeed:
     """Epochs by which A->C's loss falls after the later of the majority's."""
-    majority = _later(*(_half_loss(evidence, m) for m in MAJORITY))
+    majority = later(*(_half_loss(evidence, m) for m in MAJORITY))
     return subtract(_half_loss(evidence, "A->C"), majority)
 
 
@@ -75,7 +72,7 @@ def rise_delay(evidence: Evidence) -> BySeed:
 
     A seed in which A->C never does has -1: it does not count as later.
     """
-    majority = _later(
+    majority = later(
         *(crossings(_accuracies(evidence, m), MASTERED) for m in MAJORITY)
     )
     curves = _accuracies(evidence, "A->C")

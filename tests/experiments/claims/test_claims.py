@@ -1,24 +1,23 @@
 """Rules of section 3 on scripted frames: each outcome of each claim once."""
 
-import math
-
 import pandas as pd
 import pytest
 
 from experiments import triangle
 from experiments.claims.section_3.drops import drops, steepest
 from experiments.claims.section_3.scores import width_of_rise
-from experiments.reproduction import REPRODUCTION
 from tests.helpers.scripted_runs import scripted_metrics
-from tiny_gpt.analysis.statistics import Interval
-from tiny_gpt.claims.claim import LEVEL, decide_all
-from tiny_gpt.claims.evidence import (
-    Evidence,
-    average,
-    by_seed,
-    effect,
-    points,
+from tests.helpers.section_3 import (
+    BY_NAME,
+    CLAIMS,
+    CURVES,
+    FAMILY,
+    SEEDS,
+    SPARSE,
+    evidence_of,
 )
+from tiny_gpt.claims.claim import LEVEL, decide_all
+from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.claims.rule import (
     CONFIRMED,
     CONTRADICTED,
@@ -28,20 +27,8 @@ from tiny_gpt.claims.rule import (
     SUPPORTED,
     UNDECIDED,
 )
-from tiny_gpt.claims.values import crossing
-from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 
-SEEDS = tuple(range(20))
-FAMILY = REPRODUCTION.family
-CLAIMS = REPRODUCTION.families[FAMILY]
-BY_NAME = {claim.name: claim for claim in CLAIMS}
-CURVES = pd.concat(
-    pd.read_csv(study.published)
-    for study in REPRODUCTION.studies
-    if study.published
-)
-SPARSE = "triangle/sparse_a_to_c"
 NOTHING = "triangle/no_a_to_c"
 ROTATED = "controls/a_to_c_alone_rotated"
 FOUR = "four_languages_controls"
@@ -276,12 +263,6 @@ CASES = [
 ]
 
 
-def evidence_of(name, overrides, seeds=SEEDS, paper=None, curves=CURVES):
-    places = set(BY_NAME[name].conditions) | {SPARSE}
-    frame = scripted_metrics(overrides, seeds, places)
-    return Evidence(frame, seeds, paper, curves, FAMILY.interval_level)
-
-
 @pytest.mark.parametrize(
     ("name", "overrides", "observation", "explanation"), CASES
 )
@@ -352,116 +333,6 @@ def test_one_seed_is_never_a_verdict(name):
     assert "One seed is never a verdict" in decision.because
 
 
-def paper_runs(final_accuracy, num_seeds=3, first_seed=300, length=100):
-    """Returns runs at the published size, as far as the rules read them."""
-    rows = []
-    for seed in range(first_seed, first_seed + num_seeds):
-        for epoch in range(1, length + 1):
-            start = ("triangle", "sparse_a_to_c", seed, epoch, 9 * epoch)
-            score = final_accuracy + 0.001 * (seed - first_seed)
-            rows.append((*start, "all", "all", "all", "loss", 1 / epoch))
-            prompt = "6_demonstrations"
-            rows.append(
-                (*start, "A->C", "all", prompt, "accuracy_published", score)
-            )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-@pytest.mark.parametrize(
-    ("paper", "observation"),
-    [
-        (paper_runs(0.65), CONFIRMED),
-        (paper_runs(0.40), NOT_CONFIRMED),
-        (paper_runs(0.549), UNDECIDED),
-        # Seeds that are not kept for the published size do not count.
-        (paper_runs(0.65, first_seed=0), UNDECIDED),
-        (paper_runs(0.65, num_seeds=1), UNDECIDED),
-        (None, UNDECIDED),
-    ],
-)
-def test_the_percentage_is_decided_at_the_published_size(paper, observation):
-    evidence = evidence_of("percent_65", {}, paper=paper)
-    decision = BY_NAME["percent_65"].decide(evidence)
-    assert decision.observation == observation, decision.because
-
-
-def shifted(condition, metric, epochs, by):
-    """Returns the published curves with some values changed."""
-    curves = CURVES.copy()
-    rows = (
-        (curves["condition"] == condition)
-        & (curves["metric"] == metric)
-        & (curves["epoch"].isin(epochs))
-    )
-    curves.loc[rows, "value"] += by
-    return curves
-
-
-SPARSE_LOSS = "sparse_a_to_c", "loss"
-
-
-@pytest.mark.parametrize(
-    ("name", "curves", "observation"),
-    [
-        # The published loss is below 0.6 from epoch 27 on.
-        ("epoch_40_loss", CURVES, NOT_CONFIRMED),
-        (
-            "epoch_40_loss",
-            shifted(*SPARSE_LOSS, range(1, 40), 0.3),
-            CONFIRMED,
-        ),
-        (
-            "epoch_40_loss",
-            shifted(*SPARSE_LOSS, range(1, 60), 0.3),
-            NOT_CONFIRMED,
-        ),
-        # 12.5 % in epochs 31 to 40 of the published curve, 49.5 in 51 to 60.
-        ("epoch_40_rise", CURVES, CONFIRMED),
-        (
-            "epoch_40_rise",
-            shifted("sparse_a_to_c", "accuracy", range(51, 61), -0.3),
-            NOT_CONFIRMED,
-        ),
-        # It ends at 0.476 and 0.2547, with floors of 0.533 and 0.665.
-        ("memorised_text", CURVES, NOT_CONFIRMED),
-        # One text is enough; and no loss shows that there is no memory.
-        ("memorised_text", shifted(*SPARSE_LOSS, [100], 0.1), NOT_CONFIRMED),
-        (
-            "memorised_text",
-            pd.concat(
-                [
-                    shifted(*SPARSE_LOSS, [100], 0.1).query(
-                        "condition == 'sparse_a_to_c'"
-                    ),
-                    shifted("sparse_pairs", "loss", [200], 1.0).query(
-                        "condition == 'sparse_pairs'"
-                    ),
-                ]
-            ),
-            UNDECIDED,
-        ),
-    ],
-)
-def test_published_curves_decide(name, curves, observation):
-    evidence = evidence_of(name, {}, curves=curves)
-    assert BY_NAME[name].decide(evidence).observation == observation
-
-
-def test_the_printed_bound_and_what_it_leaves_out():
-    evidence = evidence_of("fig_2c", {})
-    decision = BY_NAME["proposition_4"].decide(evidence)
-    # 2 exp(-10 (0.6 - 50/1680)^2); a list of 8 words is known from 50
-    # sentences, so that a memoriser of words scores 100 %.
-    assert decision.observation == CONFIRMED
-    assert decision.explanation == CONTRADICTED
-    printed, words, guesses, exact = (e["value"] for e in decision.effects)
-    assert printed == pytest.approx(0.0774, abs=5e-5)
-    assert words > 0.999
-    # With guesses at 1/8 the baseline is 0.151 and the bound 26.6 %.
-    assert guesses == pytest.approx(0.266, abs=5e-4)
-    assert exact < printed
-
-
 def test_every_claim_is_decided_on_runs_of_the_preset_paper():
     places = {place for claim in CLAIMS for place in claim.conditions}
     seeds = (0, 1, 2)
@@ -499,48 +370,11 @@ def test_missing_runs_leave_a_claim_open():
     assert explanations <= set(EXPLANATIONS)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_number_that_is_not_finite_is_refused(bad):
-    frame = scripted_metrics({}, SEEDS, {SPARSE})
-    frame.loc[17, "value"] = bad
-    with pytest.raises(ValueError, match=r"finite.*sparse_a_to_c"):
-        Evidence(frame, SEEDS, None, CURVES, 0.95)
-
-
-def test_a_frame_without_a_column_is_refused():
-    frame = scripted_metrics({}, SEEDS, {SPARSE}).drop(columns="tier")
-    with pytest.raises(ValueError, match=r"without \['tier'\]"):
-        Evidence(frame, SEEDS, None, CURVES, 0.95)
-
-
-def test_a_seed_counts_once():
-    frame = pd.DataFrame({"seed": [0, 1, 1], "value": [0.1, 0.2, 0.3]})
-    with pytest.raises(ValueError, match="one row"):
-        by_seed(frame)
-
-
 def test_intervals_share_the_level():
     # Bonferroni over all that the rules compare.
     assert FAMILY.num_intervals == sum(c.num_intervals for c in CLAIMS) > 15
     expected = 1 - (1 - LEVEL) / FAMILY.num_intervals
     assert FAMILY.interval_level == pytest.approx(expected, rel=1e-12)
-
-
-def test_a_crossing_is_interpolated():
-    # From 0.2 at 1 to 0.6 at 3, 0.5 is reached at 1 + 2 * 0.3 / 0.4 = 2.5.
-    assert crossing([1, 3, 4], [0.2, 0.6, 0.1], 0.5) == pytest.approx(2.5)
-    assert crossing([1, 3], [0.7, 0.6], 0.5) == 1.0
-    assert crossing([1, 3], [0.1, 0.2], 0.5) == math.inf
-
-
-def test_averages_and_words():
-    assert average([{0: 0.2, 1: 0.4}, {0: 0.4, 1: 0.8}]) == pytest.approx(
-        {0: 0.3, 1: 0.6}
-    )
-    assert points(Interval(0.872, 0.801, 0.93)) == "87.2 % (80.1 to 93.0)"
-    assert points(Interval(0.872, math.nan, math.nan)) == "87.2 %"
-    shown = effect("x", Interval(1.0, math.nan, math.inf), "nats")
-    assert (shown["low"], shown["high"]) == (None, None)
 
 
 def test_texts_are_whole():

@@ -13,7 +13,8 @@ from tiny_gpt.analysis.statistics import (
 from tiny_gpt.analysis.times import median_time, time_to_threshold
 from tiny_gpt.claims.evidence import Evidence, by_seed, effect
 from tiny_gpt.claims.values import LEARNED
-from tiny_gpt.commands.plan import Plan, count_seeds
+from tiny_gpt.commands.plan import count_seeds
+from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, loss_floor
 
 TIERS = (
@@ -45,43 +46,41 @@ SHOWN = (
 
 
 def describe_condition(
-    plan: Plan,
+    study: Study,
     experiment: Experiment,
-    missing: dict[str, list[int]],
+    absent: list[int],
     evidence: Evidence,
 ) -> dict[str, Any]:
     """Describes one condition: question, floors, baselines, exact results.
 
     Args:
-        plan: its plan.
+        study: its experiment.
         experiment: the condition.
-        missing: missing seeds, by experiment and condition.
-        evidence: frames of the runs.
+        absent: missing seeds of it.
+        evidence: frames of the runs, and all seeds.
 
     Returns:
         An entry of the ledger's "conditions".
     """
-    place = f"{experiment.name}/{experiment.condition}"
-    absent = missing.get(place, [])
     task = experiment.task
     return {
         "experiment": experiment.name,
         "condition": experiment.condition,
-        "question": plan.study.conditions[experiment.condition],
+        "question": study.conditions[experiment.condition],
         "mappings": list(task.eval_mappings),
         "accuracy_metric": experiment.evaluation.accuracy,
-        "seeds": [seed for seed in plan.seeds if seed not in absent],
+        "seeds": [seed for seed in evidence.seeds if seed not in absent],
         "missing_seeds": absent,
         "floor": task.floors(experiment.model.sequence_length),
         **task.baselines(),
-        "sparse": list(plan.study.sparse),
+        "sparse": list(study.sparse),
         "num_epochs": experiment.train.num_epochs,
-        "effects": [] if absent else _effects(plan, experiment, evidence),
+        "effects": [] if absent else _effects(study, experiment, evidence),
     }
 
 
 def _effects(
-    plan: Plan, experiment: Experiment, evidence: Evidence
+    study: Study, experiment: Experiment, evidence: Evidence
 ) -> list[dict[str, Any]]:
     """Returns exact results of the sparse mappings, and the loss."""
     rows = evidence.rows(f"{experiment.name}/{experiment.condition}")
@@ -89,7 +88,7 @@ def _effects(
     effects = []
     main = f"{evidence.num_demonstrations}_demonstrations"
     asked = last[last["prompt"] == main]
-    for mapping in (*plan.study.sparse, *experiment.task.pivots):
+    for mapping in (*study.sparse, *experiment.task.pivots):
         of_mapping = asked[asked["mapping"] == mapping]
         for metric, tiers, unit, bounds in SHOWN:
             for tier in tiers:
@@ -107,7 +106,7 @@ def _effects(
                 if len(found) < len(evidence.seeds):  # others have none
                     name += f" ({count_seeds(tuple(found['seed']))})"
                 effects.append(effect(name, mean, unit))
-    for mapping in plan.study.sparse:
+    for mapping in study.sparse:
         effects += _over_seeds(rows, asked, mapping, experiment, evidence)
     floor = loss_floor(experiment)
     if math.isnan(floor):

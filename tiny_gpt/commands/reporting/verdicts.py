@@ -52,7 +52,8 @@ def build_ledger(
     entries = []
     for family, claims in families.items():
         of_family = dataclasses.replace(evidence, level=family.interval_level)
-        entries += decide_all(claims, of_family, _command(first, family.target))
+        command = command_of(family.target, first.preset, first.seeds)
+        entries += decide_all(claims, of_family, command)
     for entry in entries:
         entry["more_figures"] = protocol.more_figures(entry["name"], evidence)
     all_plans = plans if theory is None else (*plans, theory)
@@ -83,7 +84,12 @@ def describe_runs(
             for place, seeds in missing.items()
         ],
         "conditions": [
-            describe_condition(plan, experiment, missing, evidence)
+            describe_condition(
+                plan.study,
+                experiment,
+                missing.get(f"{experiment.name}/{experiment.condition}", []),
+                evidence,
+            )
             for plan in plans
             for experiment in plan.experiments
         ],
@@ -101,13 +107,13 @@ def describe_family(family: Family) -> dict[str, Any]:
     }
 
 
-def _command(plan: Plan, target: str) -> str:
-    """Returns the command that repeats a target."""
-    parts = [f"make {target} PRESET={plan.preset} SEEDS={len(plan.seeds)}"]
+def command_of(target: str, preset: str, seeds: tuple[int, ...]) -> str:
+    """Returns the command that repeats a target with these seeds."""
+    parts = [f"make {target} PRESET={preset} SEEDS={len(seeds)}"]
     if keras.backend.backend() != "jax":
         parts.append(f"BACKEND={keras.backend.backend()}")
-    if plan.seeds[0]:
-        parts.append(f'ARGS="--first-seed {plan.seeds[0]}"')
+    if seeds[0]:
+        parts.append(f'ARGS="--first-seed {seeds[0]}"')
     return " ".join(parts)
 
 
