@@ -84,9 +84,7 @@ def save(
         + f" docs/{page.name}" * (page != REPRODUCTION.page),
         "samples": NUM_SAMPLES,
         "seeds": NUM_SEEDS,
-        source: [
-            f"docs/runs/{n}" for names in SEEN[page.name] for n in names
-        ],
+        source: [f"docs/runs/{n}" for names in SEEN[page.name] for n in names],
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
     }

@@ -64,9 +64,7 @@ def evidence_of(metrics: pd.DataFrame, level: float = LEVEL) -> Evidence:
     )
 
 
-def judge(
-    evidence: Evidence, page: Path = REPRODUCTION.page
-) -> dict[str, Any]:
+def judge(evidence: Evidence, page: Path = REPRODUCTION.page) -> dict[str, Any]:
     """Returns the verdicts: a ledger without conditions.
 
     Args:

@@ -6,8 +6,9 @@ Run       python -m benchmarks.pages.keep_runs docs/runs/pilot
 Time      seconds
 
 Values have six digits. One manifest holds those of all folders. A folder that
-was packed before may be a source, too, so that runs are added to it. Events
-and figures are drawn again from the frames at any time.
+was packed before may be a source, too, so that runs are added to it; of the
+theory, measurements come with it. Events and figures are drawn again from the
+frames at any time.
 """
 
 import json
@@ -34,9 +35,9 @@ def main(folder: Path, sources: Sequence[Path]) -> None:
     manifests: dict[str, Any] = {}
     for source in sources:
         manifest = json.loads((source / "manifest.json").read_text())
-        path = source / "metrics.csv"
+        paths = [source / "metrics.csv", source / "measured.csv"]
         if "runs" in manifest:  # packed before
-            path = source / "metrics.csv.gz"
+            paths = [source / "metrics.csv.gz"]
             manifests |= manifest["runs"]
         else:
             kept = {key: manifest[key] for key in KEPT if key in manifest}
@@ -45,7 +46,11 @@ def main(folder: Path, sources: Sequence[Path]) -> None:
                 manifest["config"].get("conditions", ())
             )
             manifests[source.name] = kept
-        frames.append(pd.read_csv(path, low_memory=False))
+        frames += [
+            pd.read_csv(path, low_memory=False)
+            for path in paths
+            if path.exists()
+        ]
     metrics = pd.concat(frames, ignore_index=True)
     path = folder / "metrics.csv.gz"
     compression = {"method": "gzip", "mtime": 0}

@@ -1,4 +1,4 @@
-"""The table of docs/claims.md: new verdicts beside the earlier ones.
+"""The tables of docs/claims.md and theory.md: verdicts beside earlier ones.
 
 Question  What do the rules of the protocol say, what did the earlier rules
           say, and why do they differ?
@@ -7,11 +7,14 @@ Time      seconds
 
 New verdicts are those of docs/runs/verdicts (seeds 200 to 219, kept for them)
 and of docs/runs/exploratory (seeds 0 to 9 and 100 to 109, seen before). The
-earlier ones are those of docs/runs/reproduce_quick and reproduce_quick_fresh.
+earlier ones are those of docs/runs/reproduce_quick and theory, each with its
+fresh seeds.
 """
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,6 @@ from tiny_gpt.runtime.files import write_text
 
 DOCS = Path(__file__).parents[2] / "docs"
 START, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
-FAMILIES = ("section_3", "anti_composition")
 # New name: the earlier name, if there was one, and why the rule changed.
 CHANGES = {
     "fig_2a": (
@@ -78,6 +80,107 @@ CHANGES = {
     "suppressed": ("", "A finding of ours, tested."),
     "hinders": ("", "A finding of ours, tested."),
 }
+COUNTED = "Seeds are counted, since they form two groups."
+THEORY_CHANGES = {
+    "prop_1_order": (
+        "prop_1_order",
+        "Order and cause are two questions. The cause is the count.",
+    ),
+    "prop_1_balance": (
+        "prop_1_balance",
+        "Each loss is compared above its own floor: 0.121 of 0.208 nats were "
+        "irreducible.",
+    ),
+    "prop_1_gradient": (
+        "prop_1_gradient",
+        "To gain and to lead are two questions.",
+    ),
+    "prop_1_printed_loss": (
+        "prop_1_printed_loss",
+        "The gradient alone; to dominate is a factor of two.",
+    ),
+    "prop_1_sgd": ("", "It had no test: the proof has no Adam."),
+    "assumption_1": (
+        "assumption_1",
+        "Contexts as target languages, and as mappings, are two questions. "
+        + COUNTED,
+    ),
+    "assumption_1_bayes": ("assumption_1_bayes", COUNTED),
+    "proposition_2_prior": (
+        "proposition_2_prior",
+        "That counts matter, and that a mapping weighs as its share, are two "
+        "questions.",
+    ),
+    "proposition_3": (
+        "proposition_3",
+        "The joint reading is observed, the printed equation is the cause. "
+        + COUNTED,
+    ),
+    "prompt_design": ("", "It had no test."),
+    "assumption_2_samples": (
+        "assumption_2_samples",
+        "Equal shares of the text: before, 1 % was compared with 100 %.",
+    ),
+    "assumption_2_parts": ("assumption_2_parts", COUNTED),
+    "prop_4_sample_size": (
+        "prop_4_sample_size",
+        "The exact count and the printed bound are two questions.",
+    ),
+    "lemma_1": ("lemma_1", "Small and linear are two questions."),
+    "lemma_1_softmax": ("lemma_1_softmax", "As before."),
+    "lemma_2": (
+        "lemma_2",
+        "The equation, and whether right B words fit it better, are two "
+        "questions.",
+    ),
+    "lemma_2_delta": (
+        "lemma_2_delta",
+        "One vector for all words, and whether it does anything, are two "
+        "questions. " + COUNTED,
+    ),
+    "assumption_2_pivot": (
+        "assumption_2_pivot",
+        "To be readable and to be used are two questions; both controls must "
+        "agree.",
+    ),
+    "assumption_2_layers": (
+        "assumption_2_layers",
+        "Alike, not shared: networks trained apart are alike, too.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of verdicts.
+
+    Attributes:
+        about: what it is about, in words.
+        family: family of the claims of the paper, which are counted.
+        changes: earlier name and reason of each claim, in its order.
+        earlier: folders of the earlier ledgers.
+    """
+
+    about: str
+    family: str
+    changes: Mapping[str, tuple[str, str]]
+    earlier: tuple[str, str]
+
+
+TABLES = {
+    "claims.md": Table(
+        "Section 3",
+        "section_3",
+        CHANGES,
+        ("reproduce_quick", "reproduce_quick_fresh"),
+    ),
+    "theory.md": Table(
+        "Section 2",
+        "section_2",
+        THEORY_CHANGES,
+        ("theory", "theory_fresh"),
+    ),
+}
 
 
 def read_ledger(name: str) -> dict[str, dict[str, Any]]:
@@ -95,10 +198,16 @@ def verdict(claim: dict[str, Any] | None) -> str:
     return verdict_in_words(claim)
 
 
-def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
+def write_ledger(
+    changes: Mapping[str, tuple[str, str]],
+    kept: dict,
+    seen: dict,
+    earlier: list[dict],
+) -> str:
     """Writes the table.
 
     Args:
+        changes: earlier name and reason of each claim.
         kept: claims judged on the seeds that were kept for them, by name.
         seen: claims judged on seeds that were seen before.
         earlier: claims of the earlier ledgers.
@@ -115,7 +224,7 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
         ],
         ["---"] * 7,
     ]
-    for name, (before, why) in CHANGES.items():
+    for name, (before, why) in changes.items():
         claim = kept.get(name) or seen[name]
         is_there = name in kept and not lacks_runs(kept[name])
         shown = decisive(claim) if is_there else []
@@ -137,10 +246,9 @@ def write_ledger(kept: dict, seen: dict, earlier: list[dict]) -> str:
     return lines.replace("->", " → ").replace("\u00a0", " ")
 
 
-def count(kept: dict[str, dict[str, Any]]) -> str:
-    """Returns how many claims of the table have which verdict, in words."""
-    of_paper = [c for c in kept.values() if c["family"] == FAMILIES[0]]
-    found = [claim for claim in of_paper if not lacks_runs(claim)]
+def count(about: str, claims: Sequence[dict[str, Any]]) -> str:
+    """Returns how many claims of a table have which verdict, in words."""
+    found = [claim for claim in claims if not lacks_runs(claim)]
     parts = []
     for part, outcomes in (
         ("observation", OBSERVATIONS),
@@ -148,33 +256,36 @@ def count(kept: dict[str, dict[str, Any]]) -> str:
     ):
         numbers = Counter(c[part] for c in found if c[part] is not None)
         listed = [f"{numbers[o]} {o}" for o in outcomes if numbers[o]]
-        parts.append(f"{part}s: {', '.join(listed)}")
-    waiting = len(of_paper) - len(found)
+        parts.append(f"{part}s: {', '.join(listed)}".capitalize())
+    waiting = len(claims) - len(found)
+    number = f"{len(claims)} claims"
+    if waiting:
+        number += f", of which {waiting} wait{'s' * (waiting == 1)} for runs"
     return (
-        f"Section 3, on seeds 200 to 219: {len(found)} of {len(of_paper)} "
-        f"claims are decided. {parts[0].capitalize()}. "
-        f"{parts[1].capitalize()}. {waiting} wait for their runs.\n"
+        f"{about}, on seeds 200 to 219: {number}. {parts[0]}. {parts[1]}.\n"
     )
 
 
-def table() -> str:
-    """Returns the table from the committed ledgers."""
-    earlier = ("reproduce_quick", "reproduce_quick_fresh")
+def write_table(table: Table) -> str:
+    """Returns a table from the committed ledgers."""
     kept = read_ledger("verdicts")
     rows = write_ledger(
+        table.changes,
         kept,
         read_ledger("exploratory"),
-        [read_ledger(name) for name in earlier],
+        [read_ledger(name) for name in table.earlier],
     )
-    return f"{count(kept)}\n{rows}"
+    claims = [c for c in kept.values() if c["family"] == table.family]
+    return f"{count(table.about, claims)}\n{rows}"
 
 
-def filled(page: str) -> str:
-    """Returns the page with today's table."""
-    before, _, rest = page.partition(START)
-    return f"{before}{START}\n\n{table()}\n{END}{rest.partition(END)[2]}"
+def filled(path: Path) -> str:
+    """Returns the text of a page with today's table."""
+    before, _, rest = path.read_text().partition(START)
+    table = write_table(TABLES[path.name])
+    return f"{before}{START}\n\n{table}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    path = DOCS / "claims.md"
-    write_text(path, filled(path.read_text()))
+    for name in TABLES:
+        write_text(DOCS / name, filled(DOCS / name))
