@@ -1,6 +1,7 @@
-"""The table of the controls, for README.md and docs/controls.md.
+"""The tables of the controls, for README.md and two pages of docs.
 
-Question  What does a model reach with 50 A->C pairs, beside what?
+Question  What does a model reach with 50 A->C pairs, beside what? And with 12
+          pairs of each sparse mapping of four languages?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.controls_table
 Time      seconds
 
@@ -12,12 +13,13 @@ from pathlib import Path
 from benchmarks.pages.judge import evidence_of, read_frames
 from experiments.claims.section_3 import FAMILY
 from tiny_gpt.analysis.statistics import t_interval
-from tiny_gpt.claims.evidence import Evidence
-from tiny_gpt.claims.values import LEARNED
+from tiny_gpt.claims.evidence import BySeed, Evidence
+from tiny_gpt.claims.measure import FRACTION
+from tiny_gpt.claims.values import IN_LANGUAGE, LEARNED
 from tiny_gpt.runtime.files import write_text
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "controls.md")
+DOCS = ROOT / "docs"
 START, END = "<!-- controls: begin -->", "<!-- controls: end -->"
 ROWS = {
     "sparse_a_to_c": "2500 A → B and 2500 B → C, as in the paper",
@@ -37,10 +39,18 @@ ROWS = {
         "nothing; the same, cut into the same 17 pieces in every epoch"
     ),
 }
+FOUR_LANGUAGES = {
+    "sparse_pairs": "5000 A → B, 4500 A → D and 4000 A → C, as in the paper",
+    "scrambled_pairs": "the same, but the sparse mappings are others, which "
+    "these never give",
+    "no_route": "as many of F → B, E → D and A → C: no route by way of A",
+    "unrelated_majority": "as many of E → F, F → G and E → G: nothing related",
+}
+SPARSE = ("D->B", "D->C", "B->C")
 
 
 def write_table(evidence: Evidence) -> str:
-    """Writes the table in Markdown."""
+    """Writes the table of the triangle's controls in Markdown."""
     rows = [
         [
             "beside 50 A → C pairs the model reads",
@@ -52,36 +62,64 @@ def write_table(evidence: Evidence) -> str:
     ]
     for name, says in ROWS.items():
         values = evidence.final(f"controls/{name}")
-        mean = t_interval(
-            list(values.values()), FAMILY.interval_level, (0.0, 1.0)
-        )
-        numbers = (100 * x for x in (mean.value, mean.low, mean.high))
-        value, low, high = (f"{x:.1f}" for x in numbers)
         count = sum(x > LEARNED for x in values.values())
         rows.append(
-            [
-                says,
-                f"`{name}`",
-                f"{value} ({low}–{high})",
-                f"{count} of {len(values)}",
-            ]
+            [says, f"`{name}`", _mean(values), f"{count} of {len(values)}"]
         )
+    return _as_markdown(rows)
+
+
+def write_four_languages(evidence: Evidence) -> str:
+    """Writes the table of four languages: words right in their language."""
+    rows = [
+        [
+            "beside 12 pairs of each the model reads",
+            "condition",
+            *(f"{m.replace('->', ' → ')}, %" for m in SPARSE),
+        ],
+        ["---", "---", *["---:"] * len(SPARSE)],
+    ]
+    for name, says in FOUR_LANGUAGES.items():
+        place = f"four_languages_controls/{name}"
+        means = [
+            _mean(evidence.final(place, mapping, IN_LANGUAGE))
+            for mapping in SPARSE
+        ]
+        rows.append([says, f"`{name}`", *means])
+    return _as_markdown(rows)
+
+
+def _mean(values: BySeed) -> str:
+    mean = t_interval(list(values.values()), FAMILY.interval_level, FRACTION)
+    numbers = (100 * x for x in (mean.value, mean.low, mean.high))
+    value, low, high = (f"{x:.1f}" for x in numbers)
+    return f"{value} ({low}–{high})"
+
+
+def _as_markdown(rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def table() -> str:
-    """Returns the table from the committed frames."""
-    folder = ROOT / "docs" / "runs" / "verdicts"
-    return write_table(evidence_of(read_frames([folder])))
+PAGES = {
+    ROOT / "README.md": write_table,
+    DOCS / "controls.md": write_table,
+    DOCS / "four_languages.md": write_four_languages,
+}
 
 
-def filled(page: str, rows: str) -> str:
-    """Returns a page with the table in place."""
-    before, _, rest = page.partition(START)
+def kept() -> Evidence:
+    """Returns the committed frames of the kept seeds."""
+    return evidence_of(read_frames([DOCS / "runs" / "verdicts"]))
+
+
+def filled(path: Path, evidence: Evidence) -> str:
+    """Returns the text of a page with its table in place."""
+    before, _, rest = path.read_text().partition(START)
+    rows = PAGES[path](evidence)
     return f"{before}{START}\n\n{rows}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    rows = table()
+    evidence = kept()
     for path in PAGES:
-        write_text(path, filled(path.read_text(), rows))
+        write_text(path, filled(path, evidence))

@@ -3,7 +3,11 @@
 Question  What else is to be said of section 2, after the verdicts?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.theory_beside
           docs/runs/theory
+          KERAS_BACKEND=jax python -m benchmarks.pages.theory_beside
+          docs/runs/verdicts_theory docs/runs/verdicts
 Time      half a minute; nothing is trained
+
+Further folders give frames of runs that the first lacks, e.g. controls.
 
 The questions came after the verdicts were known: these are descriptions, not
 tests. Intervals have the level of the rules (99.91 %), so that they compare
@@ -11,7 +15,6 @@ with theirs. `beside.csv` has the columns topic, what, value, low and high;
 counts have no interval.
 """
 
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.pages.judge import read_frames
 from benchmarks.pages.theory_rows import (
     Row,
     Rows,
@@ -328,12 +332,13 @@ class Beside(Rows):
 
 
 def main() -> None:
-    """Writes the rows of one folder."""
-    folder = Path(sys.argv[1])
-    seeds = json.loads((folder / "claims.json").read_text())["seeds"]
+    """Writes the rows of the first folder."""
+    folder, *more = map(Path, sys.argv[1:])
+    metrics = read_frames([folder, *more])
+    is_theory = metrics["experiment"] == "theory"
     evidence = Evidence(
-        pd.read_csv(folder / "metrics.csv.gz", low_memory=False),
-        tuple(seeds),
+        metrics,
+        tuple(sorted(map(int, set(metrics[is_theory]["seed"])))),
         None,
         pd.DataFrame(),
         FAMILY.interval_level,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.pages.controls_table import PAGES, filled, table
+from benchmarks.pages.controls_table import PAGES, filled, kept
 from tiny_gpt.report.typeset import format_effect
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,12 @@ SAID = {
         ("table_1", "D->C"),
         ("table_1", "B->C"),
         ("table_1", "seeds above 50 % in all three"),
+        ("table_1_composition", "rank of the right word, real - scrambled"),
+        ("table_1_composition", "rank of the right word, real - no route"),
+        (
+            "table_1_composition",
+            "seeds above chance + 5 points, 12 pairs each",
+        ),
     ),
     "docs/reading_numbers.md": (("fig_2c", "unseen sentences"),),
     "README.md": (
@@ -74,9 +80,9 @@ def test_numbers_are_those_of_the_verdicts(page):
 
 
 def test_the_table_of_controls_is_that_of_the_frames():
-    rows = table()
+    evidence = kept()
     for path in PAGES:
-        assert filled(path.read_text(), rows) == path.read_text()
+        assert filled(path, evidence) == path.read_text()
 
 
 def test_the_seeds_are_those_that_were_kept_all_of_them():

@@ -1,5 +1,6 @@
 """What the claims of a ledger say: missing runs, numbers that decide."""
 
+import re
 from typing import Any
 
 
@@ -15,20 +16,48 @@ def is_compared(claim: dict[str, Any], effect: dict[str, Any]) -> bool:
 
 
 def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the first effect of the observation, and of the explanation.
+    """Returns the effects that made the outcome, at most two of each part.
 
-    That of the explanation is one that its outcome compares, if there is one.
+    Those are effects that the rule of the outcome compares; of an open one,
+    the first rule. Effects that all rules of a part compare alike, such as
+    that a mapping is known, are conditions of the question and left out if
+    others are there.
     """
-    rules = claim["rules"]
-    parts = rules.get("explanation", "").split("; ")
-    of_outcome = [
-        p for p in parts if p.startswith(f"{claim['explanation']} if")
-    ]
-    rule = (of_outcome or parts)[0]
-    own = [
-        effect
-        for effect in claim["effects"]
-        if f"[{effect['name']}]" in rule
-        and f"[{effect['name']}]" not in rules["observation"]
-    ]
-    return [*claim["effects"][:1], *own[:1]]
+    names: list[str] = []
+    for part, rules in claim["rules"].items():
+        compared = _compared(rules)
+        outcome = (
+            claim[part] if claim[part] in compared else next(iter(compared))
+        )
+        own = list(compared[outcome])
+        telling = [n for n in own if not _is_alike(n, list(compared.values()))]
+        names += (telling or own)[:2]
+    by_name = {effect["name"]: effect for effect in claim["effects"]}
+    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+
+
+def _compared(rules: str) -> dict[str, dict[str, list[str]]]:
+    """Returns the limits of each effect in words, by outcome and effect."""
+    found: dict[str, dict[str, list[str]]] = {}
+    names: list[str] = []
+
+    def number(match: re.Match) -> str:
+        names.append(match[1])
+        return f"[{len(names) - 1}]"
+
+    for rule in re.sub(r"\[([^]]*)\]", number, rules).split("; "):
+        outcome, has_limits, limits = rule.partition(" if ")
+        if not has_limits:
+            continue  # "otherwise undecided"
+        for limit in re.split(" and |, or if ", limits):
+            for index in re.findall(r"\[(\d+)\]", limit):
+                of_outcome = found.setdefault(outcome, {})
+                said = limit.replace(f"[{index}]", "it")
+                of_outcome.setdefault(names[int(index)], []).append(said)
+    return found
+
+
+def _is_alike(name: str, outcomes: list[dict[str, list[str]]]) -> bool:
+    """Tells whether several outcomes compare an effect, all in one way."""
+    limits = [outcome[name] for outcome in outcomes if name in outcome]
+    return len(limits) > 1 and len({tuple(each) for each in limits}) == 1
