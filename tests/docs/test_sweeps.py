@@ -14,7 +14,11 @@ from tiny_gpt.sweep.rows import MADE_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/sweeps.md").read_text()
-SWEEPS = sorted((ROOT / "experiments/sweeps").glob("*.toml"))
+SWEEPS = [
+    path
+    for path in sorted((ROOT / "experiments/sweeps").glob("*.toml"))
+    if (ROOT / "docs/runs/sweeps" / path.stem).exists()  # has been run
+]
 
 
 @pytest.fixture(scope="module", params=SWEEPS, ids=lambda path: path.stem)

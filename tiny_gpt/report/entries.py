@@ -29,11 +29,11 @@ def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
         outcome = (
             claim[part] if claim[part] in compared else next(iter(compared))
         )
-        own = list(compared[outcome])
+        own = [name for name in compared[outcome] if name not in names]
         telling = [n for n in own if not _is_alike(n, list(compared.values()))]
         names += (telling or own)[:2]
     by_name = {effect["name"]: effect for effect in claim["effects"]}
-    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _compared(rules: str) -> dict[str, dict[str, list[str]]]:
