@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments import controls
+from experiments.measurements import composing, composing_by_epoch, swap
 from tiny_gpt.commands.quick import build_quick
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
@@ -193,4 +194,5 @@ STUDY = Study(
     sparse=("A->C",),
     chance=CHANCE_LABEL,
     presets=("quick",),
+    measurements=(composing, composing_by_epoch, swap),
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,7 +25,7 @@ from matplotlib.patches import Patch
 
 from benchmarks.pages.judge import evidence_of, judge, read_frames
 from tiny_gpt.plots.curves import COLOURS, GREY
-from tiny_gpt.report.claim_figures import _is_fraction, present, show_figure
+from tiny_gpt.report.claim_figures import has_fractions, present, show_figure
 from tiny_gpt.report.figures import (
     LINE_STYLES,
     MARKERS,
@@ -56,7 +57,7 @@ def draw_claim(claim: dict[str, Any]) -> Figure:
         claim: one of a ledger; its figure is not `None`.
     """
     figure = claim["figure"]
-    axis, is_fraction = typeset(figure["axis"]), _is_fraction(figure)
+    axis, is_fraction = typeset(figure["axis"]), has_fractions(figure)
     lines = present(figure["lines"])
     if figure["kind"] == "strip":
         groups = [{**g, "label": typeset(g["label"])} for g in figure["groups"]]
@@ -97,9 +98,8 @@ def _add_legend(figure: Figure, entries: Sequence[tuple]) -> None:
 
 def _width(labels: Sequence[str], num_columns: int) -> int:
     """Returns the characters of a line, with 7 for each handle."""
-    rows = -(-len(labels) // num_columns)
-    starts = range(0, len(labels), rows)
-    return sum(7 + max(map(len, labels[n : n + rows])) for n in starts)
+    columns = np.array_split(labels, num_columns)
+    return sum(7 + max(map(len, c), default=0) for c in columns)
 
 
 def _handle(kind: str, n: int) -> Artist:

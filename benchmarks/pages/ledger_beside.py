@@ -261,9 +261,7 @@ def count(about: str, claims: Sequence[dict[str, Any]]) -> str:
     number = f"{len(claims)} claims"
     if waiting:
         number += f", of which {waiting} wait{'s' * (waiting == 1)} for runs"
-    return (
-        f"{about}, on seeds 200 to 219: {number}. {parts[0]}. {parts[1]}.\n"
-    )
+    return f"{about}, on seeds 200 to 219: {number}. {parts[0]}. {parts[1]}.\n"
 
 
 def write_table(table: Table) -> str:

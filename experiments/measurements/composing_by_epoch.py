@@ -15,7 +15,7 @@ from experiments.measurements.composing_alike import alike_rows
 from experiments.measurements.composing_patches import composed_rows
 from experiments.measurements.composing_words import draw_sentences
 from experiments.measurements.repeated import Weights, weights_by_epoch
-from tiny_gpt.commands.reporting.measured import RowOfEpoch
+from tiny_gpt.commands.measured import RowOfEpoch
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.probes import Reader
 from tiny_gpt.training.finished import Trained

@@ -25,7 +25,7 @@ from experiments.measurements.contexts import (
     tier_of,
 )
 from experiments.measurements.repeated import Weights, weights_by_epoch
-from tiny_gpt.commands.reporting.measured import RowOfEpoch
+from tiny_gpt.commands.measured import RowOfEpoch
 from tiny_gpt.experiment import updates_per_epoch
 from tiny_gpt.training.finished import Trained
 

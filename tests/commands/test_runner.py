@@ -297,3 +297,44 @@ def test_devices_of_one_command_share_its_runs(command, tmp_path):
         frames[num_devices] = pd.read_csv(out / "metrics.csv")
     losses = [frame.query("metric == 'loss'") for frame in frames.values()]
     pd.testing.assert_frame_equal(*losses, rtol=1e-5)
+
+
+MEASUREMENT = """
+from tests.helpers import tiny_measurement as norm
+
+NAME, NEEDS = norm.NAME, ("mine/one",)
+
+def measure(trained, seed):
+    return norm.measure({"x/y": trained[NEEDS[0]]}, seed)
+"""
+
+
+@pytest.mark.slow
+def test_trained_networks_are_measured_where_a_study_says_so(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "measured_here.py").write_text(MEASUREMENT)
+    path = tmp_path / "mine.py"
+    measured = 'presets=("quick",),\n    measurements=(measured_here,),'
+    path.write_text(
+        "import measured_here\n" + FILE.replace('presets=("quick",),', measured)
+    )
+    # The network that is measured is not among these.
+    assert main([*command, "--conditions", "two"]) == 0
+    out = tmp_path / "out" / "measured.csv"
+    assert not out.exists()
+    assert main([*command, "--conditions", "one", "two"]) == 0
+    frame = pd.read_csv(out)
+    assert set(zip(frame["experiment"], frame["condition"], strict=True)) == {
+        ("mine", "norm")
+    }
+    assert frame["seed"].tolist() == [1, 2]
+    assert (frame["value"] > 0).all()
+    store = Store(tmp_path / "store")
+    kept = {
+        name: list(store.folder.glob(f"**/*{key_of(store, name)[:8]}*/*.h5"))
+        for name in ("one", "two")
+    }
+    assert kept["one"]
+    assert not kept["two"]

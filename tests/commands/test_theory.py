@@ -17,9 +17,9 @@ from tests.helpers import tiny_measurement
 from tests.helpers.scripted_runs import write_runs
 from tiny_gpt.claims.rule import UNDECIDED
 from tiny_gpt.commands.executors import Making
+from tiny_gpt.commands.measuring import measure_plan
 from tiny_gpt.commands.plan import Plan
 from tiny_gpt.commands.reporting.reproduce import ReproductionPlan
-from tiny_gpt.commands.reporting.theory import measure_theory
 from tiny_gpt.report import schema
 from tiny_gpt.runtime.devices import choose_devices
 from tiny_gpt.runtime.results_folder import (
@@ -144,7 +144,7 @@ def test_processes_measure_what_this_one_measures(tmp_path, capsys):
     )
     frames = []
     for num_processes in (2, 1):
-        measure_theory(protocol, plan, (), num_processes, Console())
+        measure_plan(protocol.measurements, plan, (), num_processes, Console())
         frames.append(pd.read_csv(plan.folder / "measured.csv"))
         for path in (plan.store / "measured").iterdir():
             path.unlink()
@@ -215,7 +215,7 @@ def test_its_manifest_has_the_seconds_of_the_whole(reproduced, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[-1])
     monkeypatch.setattr(
-        "tiny_gpt.commands.reporting.reproduce.measure_theory",
+        "tiny_gpt.commands.reporting.reproduce.measure_plan",
         lambda *given: clock.append(1800.0),
     )
     # No run of the theory is there.

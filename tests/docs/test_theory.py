@@ -1,7 +1,8 @@
-"""The pages of the theory say what the frames said by the earlier rules."""
+"""The pages of the theory say what frames, earlier rules and power say."""
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,55 @@ def test_distances_by_epoch_are_those_of_the_frame(folder):
         low, high = values.min(), values.max()
         said = rf"{values.mean():.2f} (nats )?\({low:.2f} to {high:.2f}\)"
         assert re.search(said, PAGE), said
+
+
+def test_the_first_sentence_counts_the_verdicts():
+    claims = json.loads((DOCS / "runs/verdicts/claims.json").read_text())
+    claims = [c for c in claims["claims"] if c["family"] == "section_2"]
+    parts = [
+        Counter(claim[part] for claim in claims)
+        for part in ("observation", "explanation")
+    ]
+    assert parts == [
+        {"confirmed": 9, "not confirmed": 4, "undecided": 6},
+        {
+            "supported": 4,
+            "contradicted": 4,
+            "not needed": 2,
+            "undecided": 1,
+            None: 8,
+        },
+    ]
+    text = (DOCS / "theory.md").read_text()
+    assert f"We test {len(claims)} claims" in text
+    for said in (
+        "nine observations of the theory are confirmed, four are not, and six",
+        "four are supported, four contradicted, two not needed, and one is",
+    ):
+        assert said in text
+
+
+def test_what_was_not_decidable_is_that_of_the_power_table():
+    power = pd.read_csv(DOCS / "runs" / "power" / "power.csv")
+    power = power[power["family"] == "section_2"]
+    power = power.set_index(["claim", "outcome"])["power"]
+    text = (DOCS / "theory.md").read_text()
+    for claim, outcome, said in (
+        ("assumption_1_bayes", "confirmed", "decidable (79.7 %)"),
+        ("proposition_2_prior", "supported", "decidable (64.1 %)"),
+        ("assumption_2_parts", "not confirmed", "decidable (73.2 %)"),
+        ("assumption_2_pivot", "not needed", "decidable (0.9 %)"),
+        ("assumption_2_pivot", "contradicted", '"contradicted" (74.5 %)'),
+        ("assumption_2_layers", "supported", "decidable (59.0 %)"),
+        ("assumption_2_layers", "not needed", '"not needed" (5.9 %)'),
+        ("lemma_2", "confirmed", "equation 3 holds (24.1 %)"),
+        ("lemma_2_delta", "not needed", "(7.6 to 46.9 %)"),
+        ("lemma_2_delta", "contradicted", "46.9 %)"),
+    ):
+        (value,) = power.loc[[(claim, outcome)]]
+        assert value < 0.8
+        assert f"{100 * value:.1f}" in said
+        assert said in text, said
 
 
 NUMBERS = {3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven"}

@@ -24,6 +24,45 @@ def written(topic, what, digits, unit="", times=1, folder="theory"):
     return f"{value}{unit} ({low} to {high})"
 
 
+# Topic and row of beside.csv of the kept seeds, and how its number is written.
+KEPT = [
+    *(
+        ("prior", f"language_mass, {n} pairs", 1, 100)
+        for n in (10, 50, 100, 200, 400)
+    ),
+    ("contexts", "right_word_mass, false - true pair", 1, 100),
+    ("samples", "accuracy, 10 pairs, balanced", 1, 100),
+    ("samples", "accuracy, 10 pairs, alone", 1, 100),
+    ("lens", "lens_probability, sparse_a_to_c", 1, 100),
+    ("alignment", "A->C and A->C, unrelated", 2, 1),
+    ("delta", "C words, lsa, 0_demonstrations, none", 1, 100),
+    ("delta", "C words, lsa, 0_demonstrations, solved - none", 1, 100),
+]
+
+
+@pytest.mark.parametrize(("topic", "what", "digits", "times"), KEPT)
+def test_numbers_of_the_kept_seeds(topic, what, digits, times):
+    text = (DOCS / "theory.md").read_text()
+    said = written(topic, what, digits, "", times, "verdicts_theory")
+    head, tail = said.replace("-", "−").split(" ", 1)
+    units = ("", " %", " points")
+    assert any(f"{head}{unit} {tail}" in text for unit in units), said
+
+
+def test_what_bayes_says_and_who_never_learns():
+    found = numbers("verdicts_theory")["value"]
+    text = (DOCS / "theory.md").read_text()
+    for n in (10, 50, 100, 200, 400):
+        share = 100 * found["prior", f"bayes_posterior, {n} pairs"]
+        assert f"| C words, {n} pairs, % | {share:.1f} | " in text
+    never = found["order", "seeds never, count_50"]
+    assert f"With Adam {never:.0f} of 20 seeds never learn A → C" in text
+    name = "epochs in which A->C leads, count_{}, all seeds"
+    counts = (10, 25, 50, 100, 200, 400)
+    assert not any(found["gradients", name.format(n)] for n in counts)
+    assert "learned although its gradient never leads" in text
+
+
 ONE = "1_demonstrations_of_A->C"
 PERCENT = [
     ("contexts", f"right_word_mass, {ONE}"),

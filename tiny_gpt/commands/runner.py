@@ -1,8 +1,9 @@
 """The runner: missing runs into the store, then the frames of a folder."""
 
 import argparse
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tiny_gpt.commands.executors import (
     Making,
     choose_making,
 )
+from tiny_gpt.commands.measuring import measure_plan
 from tiny_gpt.commands.outputs import draw
 from tiny_gpt.commands.plan import Plan, count_seeds
 from tiny_gpt.commands.progress import Line, Reporter
@@ -25,7 +27,7 @@ from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.report.typeset import format_duration
 from tiny_gpt.runtime import results_folder
 from tiny_gpt.runtime.environment import describe_environment
-from tiny_gpt.sweep.run import Wanted, run_sweep
+from tiny_gpt.sweep.run import Runs, Wanted, run_sweep
 from tiny_gpt.sweep.store import Store
 from tiny_gpt.sweep.tasks import SweepTask, TaskResult
 from tiny_gpt.training.run_setup import Job, frames_of
@@ -62,15 +64,45 @@ def run_study(options: argparse.Namespace, command: list[str]) -> None:
     study = load_study(options.experiment, options.experiments)
     making = choose_making(options)
     plan = Plan.from_options(study, options, command, making.placement)
-    store = plan.open_store()
+    plan.open_store()  # refused before a folder is reserved
     plan.reserve()
-    make_missing(plan, store, making, console)
+    places = {f"{study.name}/{e.condition}" for e in plan.experiments}
+    modules = [m for m in study.measurements if places >= set(m.NEEDS)]
+    measured = {place for module in modules for place in module.NEEDS}
+    for runs, keeps_weights in split_by_weights(plan, measured):
+        kept = dataclasses.replace(plan, keeps_weights=keeps_weights)
+        make_missing(runs, kept.open_store(), making, console)
     if not making.is_whole:
         say_next(console)
         return
+    if modules:
+        measure_plan(modules, plan, (), making.num_processes, console)
     with results_folder.hold_folder(plan.folder):
         figure = write_folder(plan, read_runs(plan))
     _show(plan, console, figure, time.perf_counter() - start)
+
+
+def split_by_weights(
+    plan: Plan, measured: Collection[str]
+) -> Iterator[tuple[Runs, bool]]:
+    """Splits the runs of a plan by whether a measurement needs their weights.
+
+    Args:
+        plan: the runs.
+        measured: places that are measured, "experiment/condition".
+
+    Yields:
+        Runs, and whether their weights are kept; none are left out.
+    """
+    for is_measured in (True, False):
+        experiments = tuple(
+            e
+            for e in plan.experiments
+            if (f"{e.name}/{e.condition}" in measured) == is_measured
+        )
+        if experiments:
+            runs = Runs(experiments, plan.seeds)
+            yield runs, is_measured or plan.keeps_weights
 
 
 def make_missing(

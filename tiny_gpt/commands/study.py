@@ -39,6 +39,9 @@ class Study:
         published: CSV file of published curves, which the figure shows as
             well: condition, epoch, task, metric, value.
         figure: name of the figure's file, without suffix.
+        measurements: what is measured of trained networks after the runs,
+            one module each (`experiments.measurements`); one of which a
+            condition was not run is left out.
         draw: draws a figure of its own from the runs and a title, or returns
             None if a condition is missing; by default accuracy by epoch.
         file: path from which it was loaded; empty if it was loaded by name
@@ -61,6 +64,7 @@ class Study:
     chance: str = "chance"
     published: Path | None = None
     figure: str = "curves"
+    measurements: tuple[ModuleType, ...] = ()
     draw: Callable[[Evidence, str], Any] | None = None
     file: str = ""
 

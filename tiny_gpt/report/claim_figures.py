@@ -32,7 +32,7 @@ def show_figure(claim: dict[str, Any]) -> dict[str, Any] | None:
 
 def _draw(figure: dict[str, Any], title: str, identity: str) -> dict[str, Any]:
     axis, kind = typeset(figure["axis"]), figure["kind"]
-    is_fraction = _is_fraction(figure)
+    is_fraction = has_fractions(figure)
     unit = "fraction" if is_fraction else None
     lines = present(figure["lines"])
     marks = present(figure.get("marks", {}))
@@ -82,7 +82,7 @@ def _draw(figure: dict[str, Any], title: str, identity: str) -> dict[str, Any]:
     return {"svg": svg, "legend": legend}
 
 
-def _is_fraction(figure: dict[str, Any]) -> bool:
+def has_fractions(figure: dict[str, Any]) -> bool:
     """Tells whether values are shown in percent; "unit" may say so."""
     if "unit" in figure:
         return figure["unit"] == "fraction"

@@ -18,7 +18,7 @@ from tests.experiments.measurements.test_contexts import (
     shown,
     trained_runs,
 )
-from tiny_gpt.commands.reporting.measured import (
+from tiny_gpt.commands.measured import (
     MeasuredFiles,
     measure_all,
     read_measurements,

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.tiny_runs import TINY
 from experiments.measurements import reuse
-from tiny_gpt.commands.reporting.measured import (
+from tiny_gpt.commands.measured import (
     MeasuredFiles,
     measure_all,
     read_measurements,

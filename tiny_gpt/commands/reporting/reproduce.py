@@ -14,8 +14,8 @@ import pandas as pd
 from rich.console import Console
 
 from tiny_gpt.commands.executors import Making, choose_making
+from tiny_gpt.commands.measuring import measure_plan, read_measured
 from tiny_gpt.commands.plan import Plan, folder_of_host
-from tiny_gpt.commands.reporting.theory import measure_theory, read_theory
 from tiny_gpt.commands.reporting.verdicts import (
     build_ledger,
     show,
@@ -179,8 +179,12 @@ class ReproductionPlan:
             num_processes = 1
             if self.making is not None:
                 num_processes = self.making.num_processes
-            measure_theory(
-                self.protocol, self.theory, self.plans, num_processes, console
+            measure_plan(
+                self.protocol.measurements,
+                self.theory,
+                self.plans,
+                num_processes,
+                console,
             )
         with results_folder.hold_folder(self.folder):
             self._draw(target, console, start)
@@ -196,8 +200,7 @@ class ReproductionPlan:
             done = read_runs(self.theory)
             if target == "theory":
                 write_folder(self.theory, done)
-            measured = read_theory(self.protocol, self.theory, self.plans, done)
-            parts.append((self.theory, measured))
+            parts.append((self.theory, self._with_measured(done)))
         metrics = [frame for _, done in parts for frame in done.metrics]
         events = [frame for _, done in parts for frame in done.events]
         missing = {
@@ -215,6 +218,18 @@ class ReproductionPlan:
         times = {"last_command_s": round(seconds, 1), "wall_s": wall_s}
         self._write(
             console, pd.concat(metrics), pd.concat(events), missing, times
+        )
+
+    def _with_measured(self, done: RunFrames) -> RunFrames:
+        """Adds the finished measurements to the runs of the theory."""
+        assert self.theory is not None
+        modules = self.protocol.measurements
+        found = read_measured(modules, self.theory, self.plans)
+        return dataclasses.replace(
+            done,
+            metrics=[*done.metrics, found.metrics],
+            wall_s={**done.wall_s, **found.wall_s},
+            missing={**done.missing, **found.missing},
         )
 
     def _write(self, console, metrics, events, missing, times) -> None:

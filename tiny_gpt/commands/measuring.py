@@ -1,6 +1,5 @@
-"""Tests of the theory: measurements of trained models."""
+"""Measurements of the trained models of a plan, in several processes."""
 
-import dataclasses
 import functools
 import importlib
 import time
@@ -10,16 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from tiny_gpt.commands.plan import Plan
-from tiny_gpt.commands.progress import time_left
-from tiny_gpt.commands.reporting.measured import (
+from tiny_gpt.commands.measured import (
+    Measured,
     MeasuredFiles,
     OnDone,
     measure_all,
     read_measurements,
 )
-from tiny_gpt.commands.reproduction import Reproduction
-from tiny_gpt.commands.runner import RunFrames
+from tiny_gpt.commands.plan import Plan
+from tiny_gpt.commands.progress import time_left
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.environment import set_precision, set_up_worker
 from tiny_gpt.runtime.processes import ProcessPool
@@ -29,24 +27,24 @@ from tiny_gpt.sweep.store import Store
 from tiny_gpt.training.finished import Trained
 
 
-def measure_theory(
-    protocol: Reproduction,
+def measure_plan(
+    measurements: Sequence[ModuleType],
     plan: Plan,
     others: Sequence[Plan],
     num_processes: int,
     console: Console,
 ) -> None:
-    """Measures what is missing.
+    """Measures what is missing, and writes "measured.csv".
 
     Args:
-        protocol: the measurements.
-        plan: the runs of `protocol.theory`.
+        measurements: the measurements, see `experiments.measurements`.
+        plan: the runs that they belong to.
         others: plans that share runs with it.
         num_processes: seeds at once; with 1, in this process.
         console: where to show progress.
     """
     set_precision(plan.precision)
-    measurements, store = protocol.measurements, plan.open_store()
+    store = plan.open_store()
     experiments = _by_place((*others, plan))
     start = time.perf_counter()
     num_done, num_left = 0, len(measurements) * len(plan.seeds)
@@ -77,8 +75,7 @@ def measure_theory(
                     show(*each)
     for line in lines:
         console.print(line)
-    files = MeasuredFiles(store, experiments)
-    measured = read_measurements(measurements, plan.seeds, files)
+    measured = read_measured(measurements, plan, others)
     write_frame(plan.folder / "measured.csv", measured.metrics)
 
 
@@ -119,22 +116,12 @@ def _measure_in_worker(
     return missing, done
 
 
-def read_theory(
-    protocol: Reproduction,
-    plan: Plan,
-    others: Sequence[Plan],
-    done: RunFrames,
-) -> RunFrames:
-    """Adds the finished measurements to the finished runs of the theory."""
-    experiments = _by_place((*others, plan))
-    files = MeasuredFiles(plan.open_store(), experiments)
-    measured = read_measurements(protocol.measurements, plan.seeds, files)
-    return dataclasses.replace(
-        done,
-        metrics=[*done.metrics, measured.metrics],
-        wall_s={**done.wall_s, **measured.wall_s},
-        missing={**done.missing, **measured.missing},
-    )
+def read_measured(
+    measurements: Sequence[ModuleType], plan: Plan, others: Sequence[Plan]
+) -> Measured:
+    """Reads the finished measurements, see `measure_plan`."""
+    files = MeasuredFiles(plan.open_store(), _by_place((*others, plan)))
+    return read_measurements(measurements, plan.seeds, files, plan.study.name)
 
 
 def _by_place(plans: Sequence[Plan]) -> dict[str, Experiment]:

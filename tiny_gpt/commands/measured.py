@@ -181,9 +181,19 @@ def check_rows(
 
 
 def read_measurements(
-    modules: Sequence[ModuleType], seeds: Sequence[int], files: MeasuredFiles
+    modules: Sequence[ModuleType],
+    seeds: Sequence[int],
+    files: MeasuredFiles,
+    experiment: str = "theory",
 ) -> Measured:
-    """Reads the finished measurements."""
+    """Reads the finished measurements.
+
+    Args:
+        modules: the measurements.
+        seeds: seeds of the trained models.
+        files: where they are.
+        experiment: name of the experiment that they belong to in the frame.
+    """
     rows: list[tuple[Any, ...]] = []
     wall_s: dict[str, float] = {}
     missing: dict[str, list[int]] = {}
@@ -193,7 +203,7 @@ def read_measurements(
             if found is None:
                 missing.setdefault(module.NAME, []).append(seed)
                 continue
-            place = "theory", module.NAME, seed
+            place = experiment, module.NAME, seed
             for row in found[0]:
                 rows.append((*place, *(row[:-5] or (0, 0)), *row[-5:]))
             seconds = wall_s.get(module.NAME, 0.0) + found[1]
