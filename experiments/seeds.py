@@ -16,7 +16,13 @@ BLOCKS = (
             "theory",
         ),
     ),
-    SeedBlock(220, 239, "composition"),
+    SeedBlock(
+        220,
+        239,
+        "composition",
+        "docs/protocol_composition.md",
+        ("composition",),
+    ),
     SeedBlock(240, 259, "networks"),
     SeedBlock(260, 289, "tasks"),
     SeedBlock(

@@ -35,6 +35,7 @@ SEEN = {
         ("reproduce_quick_fresh", "theory_fresh"),
         ("pilot",),
     ),
+    "protocol_composition.md": (("composition_pilot",),),
 }
 NUM_SEEDS, NUM_SAMPLES = 20, 1000
 

@@ -19,7 +19,10 @@ from tiny_gpt.claims.protocol import fill_rules, write_rules
 from tiny_gpt.runtime.files import write_text
 
 LEAST = 0.8
-POWER = {REPRODUCTION.page: "power"}  # folder of docs/runs by protocol
+POWER = {  # folder of docs/runs by protocol
+    REPRODUCTION.page: "power",
+    REPRODUCTION.page.parent / "protocol_composition.md": "composition_power",
+}
 
 
 def write_power(table: pd.DataFrame) -> str:
