@@ -1,4 +1,4 @@
-"""The table and the figure of docs/composition.md.
+"""The tables and the figure of docs/composition.md.
 
 Question  How often are A words that A->C never showed translated into C, and
           beside what?
@@ -9,13 +9,21 @@ Numbers are those of docs/runs/composition, seeds that were kept for the rules,
 or of the pilot as long as these are not there.
 """
 
+import math
 from pathlib import Path
 
 from benchmarks.pages.judge import evidence_of, read_frames
 from experiments.claims.composition import FAMILY
 from experiments.composition import CHANGES
 from tiny_gpt.analysis.statistics import t_interval
-from tiny_gpt.claims.evidence import BySeed, Evidence, points, strip
+from tiny_gpt.claims.evidence import (
+    BySeed,
+    Evidence,
+    MissingRunsError,
+    by_seed,
+    points,
+    strip,
+)
 from tiny_gpt.claims.measure import FRACTION
 from tiny_gpt.report.figures import plot_strip
 from tiny_gpt.runtime.files import write_text
@@ -25,19 +33,49 @@ KEPT, PILOT = (
     DOCS / "runs" / name for name in ("composition", "composition_pilot")
 )
 FOLDER = KEPT if (KEPT / "metrics.csv.gz").exists() else PILOT
-START, END = "<!-- composition: begin -->", "<!-- composition: end -->"
 SAYS = {
     "held_out_{}_none": "nothing",
     "held_out_{}_placebo": "D → D, identity pairs of another language",
     "held_out_{}_bridge": "B → B, identity pairs of B",
 }
+HELD_OUT, SCRAMBLED = "held_out_words", "scrambled_bridge"
 OTHERS = {
     "no_route_bridge": "B → B; D → C in place of B → C: no way from B to C",
-    "scrambled_bridge": "B → B; A → C is another dictionary",
+    SCRAMBLED: "B → B; A → C is another dictionary",
     "common_target": "A → E and B → E: an answer in common, no identity",
     "second_target": "B → E and D → E: a second answer, not in common",
 }
-HELD_OUT = "held_out_words"
+NETWORKS = {
+    "held_out_2_none": "nothing",
+    "held_out_2_placebo": "D → D",
+    "held_out_2_bridge": "B → B",
+    "common_target": "A → E and B → E",
+    "second_target": "B → E and D → E",
+}
+POINT = "block_0.attention.answer"
+# Column, measurement, mapping, prompt and metric; possible values.
+INSIDE: dict[str, tuple[str, str, str, str, tuple[float, float]]] = {
+    "A and B words alike": (
+        *("composing", "A->C|B->C", POINT, f"alike_{HELD_OUT}"),
+        (-math.inf, math.inf),
+    ),
+    "answers that follow another B word, %": (
+        *("composing", "A->C", "all", "exchange"),
+        FRACTION,
+    ),
+    "the same, a D word, %": (
+        *("composing", "A->C", "all", "exchange_control"),
+        FRACTION,
+    ),
+    "held-out words follow B → C, %": (
+        *("swap", "A->C", "held_out.updates_40", "new_held_out"),
+        FRACTION,
+    ),
+    "shown words follow B → C, %": (
+        *("swap", "A->C", "shown.updates_40", "new_shown"),
+        FRACTION,
+    ),
+}
 
 
 def rows_of() -> dict[str, str]:
@@ -67,7 +105,7 @@ def write_table(evidence: Evidence) -> str:
     ]
     for name, says in rows_of().items():
         held_out = CHANGES[name].held_out
-        values = evidence.final(f"composition/{name}", tier=HELD_OUT)
+        values = _of(evidence, name)
         count = sum(value > 1 / held_out for value in values.values())
         rows.append(
             [
@@ -79,15 +117,56 @@ def write_table(evidence: Evidence) -> str:
                 f"{count} of {len(values)}",
             ]
         )
+        if name == SCRAMBLED:
+            values = _of(evidence, name, "error_composed_word")
+            count = sum(value > 1 / held_out for value in values.values())
+            rows.append(
+                [
+                    "the same: the C word of the way through B",
+                    *("", "2", "", _mean(values)),
+                    f"{count} of {len(values)}",
+                ]
+            )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _mean(values: BySeed) -> str:
-    mean = t_interval(list(values.values()), FAMILY.interval_level, FRACTION)
+def _of(
+    evidence: Evidence, name: str, metric: str = "accuracy_aligned"
+) -> BySeed:
+    place = f"composition/{name}"
+    return evidence.final(place, metric=metric, tier=HELD_OUT)
+
+
+def _mean(values: BySeed, bounds: tuple[float, float] = FRACTION) -> str:
+    mean = t_interval(list(values.values()), FAMILY.interval_level, bounds)
+    digits, times, to = (1, 100, "–") if bounds == FRACTION else (2, 1, " to ")
     value, low, high = (
-        f"{100 * x:.1f}" for x in (mean.value, mean.low, mean.high)
+        f"{times * x:.{digits}f}".replace("-", "−")
+        for x in (mean.value, mean.low, mean.high)
     )
-    return f"{value} ({low}–{high})"
+    return f"{value} ({low}{to}{high})"
+
+
+def write_inside(evidence: Evidence) -> str:
+    """Writes the table of what was measured of the trained networks."""
+    rows = [["added", *INSIDE], ["---", *["---:"] * len(INSIDE)]]
+    for condition, says in NETWORKS.items():
+        row = [says]
+        for name, mapping, prompt, metric, bounds in INSIDE.values():
+            try:
+                found = evidence.rows(
+                    f"composition/{name}",
+                    mapping=mapping,
+                    tier=condition,
+                    prompt=prompt,
+                    metric=metric,
+                )
+            except MissingRunsError:  # this network was not asked
+                row.append("–")
+                continue
+            row.append(_mean(by_seed(found), bounds))
+        rows.append(row)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def draw(evidence: Evidence) -> None:
@@ -100,10 +179,7 @@ def draw(evidence: Evidence) -> None:
         "A → E and B → E": "common_target",
         "B → E and D → E": "second_target",
     }
-    scores = {
-        says: evidence.final(f"composition/{name}", tier=HELD_OUT)
-        for says, name in names.items()
-    }
+    scores = {says: _of(evidence, name) for says, name in names.items()}
     drawn = strip(
         evidence,
         "A → C, words that A → C never showed, right",
@@ -123,10 +199,13 @@ def kept() -> Evidence:
 
 
 def filled(page: str, evidence: Evidence) -> str:
-    """Returns a page with the table in place."""
-    before, _, rest = page.partition(START)
-    table = write_table(evidence)
-    return f"{before}{START}\n\n{table}\n{END}{rest.partition(END)[2]}"
+    """Returns a page with its tables in place."""
+    for name, write in (("outside", write_table), ("inside", write_inside)):
+        start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = page.partition(start)
+        after = rest.partition(end)[2]
+        page = f"{before}{start}\n\n{write(evidence)}\n{end}{after}"
+    return page
 
 
 if __name__ == "__main__":
