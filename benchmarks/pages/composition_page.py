@@ -59,6 +59,10 @@ INSIDE: dict[str, tuple[str, str, str, str, tuple[float, float]]] = {
         *("composing", "A->C|B->C", POINT, f"alike_{HELD_OUT}"),
         (-math.inf, math.inf),
     ),
+    "A → B's output like the B word's embedding": (
+        *("composing", "A->B|B", "block_1.feed_forward.answer", "alike"),
+        (-math.inf, math.inf),
+    ),
     "answers that follow another B word, %": (
         *("composing", "A->C", "all", "exchange"),
         FRACTION,
