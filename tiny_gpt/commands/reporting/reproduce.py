@@ -200,7 +200,7 @@ class ReproductionPlan:
             done = read_runs(self.theory)
             if target == "theory":
                 write_folder(self.theory, done)
-            parts.append((self.theory, self._with_measured(done)))
+            parts.append((self.theory, self._with_measured(self.theory, done)))
         metrics = [frame for _, done in parts for frame in done.metrics]
         events = [frame for _, done in parts for frame in done.events]
         missing = {
@@ -220,11 +220,10 @@ class ReproductionPlan:
             console, pd.concat(metrics), pd.concat(events), missing, times
         )
 
-    def _with_measured(self, done: RunFrames) -> RunFrames:
+    def _with_measured(self, theory: Plan, done: RunFrames) -> RunFrames:
         """Adds the finished measurements to the runs of the theory."""
-        assert self.theory is not None
         modules = self.protocol.measurements
-        found = read_measured(modules, self.theory, self.plans)
+        found = read_measured(modules, theory, self.plans)
         return dataclasses.replace(
             done,
             metrics=[*done.metrics, found.metrics],

@@ -1,12 +1,11 @@
-"""Rules of composition, switched on and off (docs/protocol_composition.md)."""
+"""Rules of words that A->C never showed, by what is added to the text."""
 
+from experiments.claims.composition import FAMILY, LEAD, MOST_HELD_OUT, SEEN
 from experiments.composition import HELD_OUT
-from tiny_gpt.claims.claim import Claim, Family, Scenario
-from tiny_gpt.claims.evidence import by_seed
+from tiny_gpt.claims.claim import Claim, Scenario
 from tiny_gpt.claims.measure import (
     FRACTION,
     Measure,
-    Values,
     difference,
     share,
 )
@@ -22,23 +21,8 @@ from tiny_gpt.claims.rule import (
     explained,
     observed,
 )
-from tiny_gpt.claims.values import LEARNED, MASTERED, MOST, dots, final
+from tiny_gpt.claims.values import MASTERED, MOST, dots, final
 
-FAMILY = Family(
-    name="composition",
-    title="Composition, switched on and off",
-    seeds=(220, 239),
-    target="exp-composition",
-    page="protocol_composition.md",
-    num_intervals=18,
-    claims=("by_itself", "bridge", "shared_answer", "pivot_carries"),
-)
-LEAD = 0.2  # over a placebo
-MOST_HELD_OUT = 4
-SEEN = (
-    "Ten seeds of these conditions, 1000 to 1009, had been seen "
-    "(docs/runs/composition_pilot). Seeds 220 to 239 had not."
-)
 WORDS = (
     "share of the held-out words that are right and in place in A->C, greedy, "
     "over every sentence, after two demonstrations of A->C, in which held-out "
@@ -113,35 +97,6 @@ _KNOWN = tuple(
     for m in ("A->B", "B->C")
 )
 
-
-def _inside(condition: str, metric: str, mapping: str = "A->C") -> Values:
-    """Returns the reader of a number of `measurements.composing`."""
-    return lambda evidence: by_seed(
-        evidence.rows(
-            "composition/composing",
-            mapping=mapping,
-            tier=condition,
-            prompt="all",
-            metric=metric,
-        )
-    )
-
-
-_WORKS = Measure(
-    name="B->C itself follows, B->B added",
-    values=_inside("held_out_2_bridge", "exchange", "B->C"),
-    bounds=FRACTION,
-)
-_FOLLOWS = difference(
-    "A->C follows, B->B added: another B word - a D word",
-    _inside("held_out_2_bridge", "exchange"),
-    _inside("held_out_2_bridge", "exchange_control"),
-)
-_MORE = difference(
-    "A->C follows another B word: B->B - D->D",
-    _inside("held_out_2_bridge", "exchange"),
-    _inside("held_out_2_placebo", "exchange"),
-)
 
 CLAIMS = (
     Claim(
@@ -330,92 +285,6 @@ CLAIMS = (
                 "B->E and D->E": _words(f"second_target_{MOST_HELD_OUT}"),
             },
             {"elimination": 0.25},
-        ),
-    ),
-    Claim(
-        family=FAMILY,
-        name="pivot_carries",
-        title="Where A->C is composed, its answer is made of the B word",
-        statement=(
-            "A causal GPT decomposes new or sparse distributions into latent "
-            "variables and learns their compositions: A->C as B->C after A->B."
-        ),
-        source="Sinha 2024, assumption 2, sec. 2 and fig. 3",
-        conditions=("composition/composing",),
-        statistic=(
-            "In the residual stream of A->C the part along the direction of "
-            "the own B word, as B->C holds it, less what the head reads as C "
-            "words, is moved to the direction of a B word of no word in the "
-            "sentence: share of answers that become that word's C word; at "
-            "the point and place where most do in one half of the sentences, "
-            "counted in the other half. Controls: the direction of a D word "
-            "of the same number; a network with the placebo; B->C itself, "
-            "where the B word is for certain. Paired differences"
-        ),
-        measures=(_WORKS, _FOLLOWS, _MORE),
-        shown=(
-            *(
-                Measure(
-                    name=f"A->C follows another B word, {words}, {says}",
-                    values=_inside(condition, f"exchange_{words}"),
-                    bounds=FRACTION,
-                )
-                for words in ("held_out_words", "shown_words")
-                for says, condition in (
-                    ("B->B", "held_out_2_bridge"),
-                    ("D->D", "held_out_2_placebo"),
-                    ("A->E and B->E", "common_target"),
-                )
-            ),
-            *(
-                Measure(
-                    name=f"words right that need their B word, {says}",
-                    values=_inside(condition, "use"),
-                    unit="difference",
-                    bounds=(-1.0, 1.0),
-                )
-                for says, condition in (
-                    ("B->B", "held_out_2_bridge"),
-                    ("D->D", "held_out_2_placebo"),
-                )
-            ),
-        ),
-        observation=observed(
-            case(
-                CONFIRMED,
-                above(_WORKS.name, LEARNED),
-                above(_FOLLOWS.name, LEAD),
-                above(_MORE.name, LEAD),
-            ),
-            either(
-                NOT_CONFIRMED,
-                *(
-                    (above(_WORKS.name, LEARNED), below(m.name, LEAD))
-                    for m in (_FOLLOWS, _MORE)
-                ),
-            ),
-        ),
-        margin=(
-            "One answer in five is far more than chance, one in eight, and "
-            "far less than all. Where the B word is for certain, more than "
-            "half must follow, or the instrument does not work."
-        ),
-        seen=SEEN,
-        scenarios=(
-            Scenario(CONFIRMED, {_FOLLOWS.name: 0.4, _MORE.name: 0.4}),
-            Scenario(NOT_CONFIRMED, {_FOLLOWS.name: 0.0, _MORE.name: 0.0}),
-        ),
-        figure=dots(
-            "Share of answers that follow another B word",
-            {
-                "A->C, B->B added": _inside("held_out_2_bridge", "exchange"),
-                "the same, a D word": _inside(
-                    "held_out_2_bridge", "exchange_control"
-                ),
-                "A->C, D->D added": _inside("held_out_2_placebo", "exchange"),
-                "B->C itself": _inside("held_out_2_bridge", "exchange", "B->C"),
-            },
-            {"none": 0.0},
         ),
     ),
 )
