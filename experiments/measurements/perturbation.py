@@ -40,7 +40,7 @@ from tiny_gpt.analysis.linearity import (
     norm,
 )
 from tiny_gpt.evaluation.data import Row
-from tiny_gpt.models.layers import TransformerBlock
+from tiny_gpt.models.blocks import TransformerBlock
 from tiny_gpt.models.linear_attention import LinearSelfAttention
 from tiny_gpt.probes import Reader
 from tiny_gpt.training.finished import Trained
@@ -285,7 +285,7 @@ def gpt_attention(
         block: TransformerBlock = model.get_layer(f"block_{i}")
         layer = block.attention
         y = ops.convert_to_numpy(
-            block.attention_input(reading.residuals[2 * i])
+            block.mixer_input(reading.residuals[2 * i])
         )
         q, k, v = (
             np.stack(

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_gpt.models.blocks import TransformerBlock
 from tiny_gpt.models.chain import apply
-from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
 from tiny_gpt.runtime import backend
 
 if keras.backend.backend() != "jax":

@@ -1,15 +1,13 @@
-"""Tests for tiny_gpt/models/layers.py."""
+"""Tests for tiny_gpt/models/layers.py, attention.py and blocks.py."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from tiny_gpt.models.layers import (
-    CausalSelfAttention,
-    TokenAndPositionEmbedding,
-    TransformerBlock,
-)
+from tiny_gpt.models.attention import CausalSelfAttention
+from tiny_gpt.models.blocks import TransformerBlock
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
 
 pytestmark = pytest.mark.backend
 

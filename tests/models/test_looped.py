@@ -207,7 +207,7 @@ def test_the_cache_gives_the_logits_of_whole_passes(
 
     def read(tokens):
         logits, cache = reading.read(tokens[:, :num_prompt], 2)
-        assert len(cache) == 2 * 4  # of each application its own
+        assert len(cache) == 4  # of each application its own
         found = [logits]
         for position in (num_prompt, num_prompt + 1):
             ids, position = tokens[:, position], ops.convert_to_tensor(position)

@@ -26,9 +26,10 @@ class GreedyDecoder:
       Positions shift with it, and short prompts are unlike any in training.
     - "aligned": the prompt starts at position 0, unpadded; prompt and answer
       must fit into T positions. Every token is a full pass.
-    - "cached": the same tokens as "aligned", but keys and values of earlier
-      positions are kept, so that each new token costs one position. A model
-      without such a cache makes full passes (`stepwise.reading_of`).
+    - "cached": the same tokens as "aligned", but what earlier positions left
+      (keys and values; a recurrent state) is kept, so that each new token
+      costs one position. A model without such a cache makes full passes
+      (`stepwise.reading_of`).
 
     A class beyond the vocabulary (`GPTConfig.num_unused_classes`) is
     returned as generated; no right answer contains it. It is fed back as
@@ -146,13 +147,13 @@ class GreedyDecoder:
         answer = _write(_empty_answer(prompts, self.num_tokens), ids, 0)
 
         def step(i, state):
-            ids, answer, *cache = state
+            ids, answer, cache = state
             ids, position = self._readable(ids), num_prompt - 1 + i
             logits, cache = reading.read_one(ids, position, cache)
             ids = _most_probable(logits)
-            return (ids, _write(answer, ids, i), *cache)
+            return ids, _write(answer, ids, i), cache
 
-        state = (ids, answer, *cache)
+        state = (ids, answer, cache)
         return ops.fori_loop(1, self.num_tokens, step, state)[1]
 
 

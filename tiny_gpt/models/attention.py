@@ -76,6 +76,24 @@ class CausalSelfAttention(keras.layers.Layer):
         k, v = self.keys_and_values(x)
         return self.attend(x, k, v, training=training)
 
+    def read(self, x, num_more):
+        """As a call, and returns keys and values (`blocks.Mixer.read`)."""
+        k, v = self.keys_and_values(x)
+        return self.attend(x, k, v), self.with_room(k, v, num_more)
+
+    def read_one(self, x, position, state):
+        """Reads one more position, (B, 1, D) (`blocks.Mixer.read_one`)."""
+        k, v = (
+            write_at(kept, new, position)
+            for kept, new in zip(state, self.keys_and_values(x), strict=True)
+        )
+        return self.attend(x, k, v, position), (k, v)
+
+    def with_room(self, k, v, num_more):
+        """Returns keys and values, (B, P + N, H, K), zeros at N positions."""
+        room = ((0, 0), (0, num_more), (0, 0), (0, 0))
+        return ops.pad(k, room), ops.pad(v, room)
+
     def keys_and_values(self, x):
         """Returns keys and values of x, each of shape (B, T, H, K)."""
         return self._split_heads(self.key(x)), self._split_heads(self.value(x))
@@ -138,3 +156,12 @@ class CausalSelfAttention(keras.layers.Layer):
             "dropout": self.dropout,
             "dropout_placement": self.dropout_placement,
         }
+
+
+def write_at(kept, new, position):
+    """Returns `kept`, shape (B, T, ...), with one position of it replaced."""
+    # The update of a slice is an operation of XLA, which TensorFlow for TPUs
+    # does not have on its host.
+    is_there = ops.arange(ops.shape(kept)[1]) == position
+    is_there = ops.reshape(is_there, (1, -1, *[1] * (len(kept.shape) - 2)))
+    return ops.where(is_there, new, kept)

@@ -68,18 +68,24 @@ def apply(layer, x, training=False):
     return layer(x) if fast is None else fast(layer, x)
 
 
-def apply_and_keep(block, x):
-    """Applies a `TransformerBlock`, and returns its keys and values as well.
+def apply_and_keep(block, x, num_more):
+    """Applies a block in the faster form, and keeps its state.
+
+    Args:
+        block: a `MixerBlock`.
+        x: float tensor of shape (B, P, D).
+        num_more: positions that will be read after them.
 
     Returns:
-        The block's output, (B, T, D); keys and values, each (B, T, H, K).
+        As `MixerBlock.read`.
     """
-    if _fast_form(block, x, training=False) is not None:
-        from tiny_gpt.models import fast_cpu
+    fast = _fast_form(block, x, training=False)
+    if fast is None or not hasattr(block, "keys_and_values"):
+        return block.read(x, num_more)
+    from tiny_gpt.models import fast_cpu
 
-        return fast_cpu.apply_block_and_keep(block, x)
-    k, v = block.keys_and_values(x)
-    return block.attend(x, k, v), k, v
+    x, k, v = fast_cpu.apply_block_and_keep(block, x)
+    return x, block.attention.with_room(k, v, num_more)
 
 
 def _fast_form(layer, x, training):

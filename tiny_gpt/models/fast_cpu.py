@@ -28,7 +28,8 @@ import jax.numpy as jnp
 import keras
 from jax import lax
 
-from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.models.blocks import MixerBlock, TransformerBlock
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
 
 # Sentences that stand side by side: scores of T x T for so many fit the
 # second-level cache at the window sizes of the paper.
@@ -54,10 +55,12 @@ def form_of(layer, training):
     """
     if isinstance(layer, TokenAndPositionEmbedding):
         return lambda layer, token_ids: layer.embed(token_ids, look_up)
-    if isinstance(layer, TransformerBlock):
+    if isinstance(layer, MixerBlock):
         is_fast = _is_elementwise(layer.inner) and _is_elementwise(layer.outer)
         is_dropping = training and layer.drop.rate > 0
-        return apply_block if is_fast and not is_dropping else None
+        is_gpt = isinstance(layer, TransformerBlock)
+        fast = apply_block if is_gpt else apply_mixer_block
+        return fast if is_fast and not is_dropping else None
     if isinstance(layer, keras.layers.LayerNormalization):
         return _normalise_rows
     if isinstance(layer, keras.layers.Dense) and _is_elementwise(layer):
@@ -103,17 +106,40 @@ def apply_block_and_keep(block, x):
     qkv = _queries_keys_values(attention, y, shape)
     out = attend(qkv, shape[1], attention.scale)
     z = z + project(attention.out, out.reshape(z.shape))
-    z = z if is_pre else normalise(block.attention_norm, z)
-    y = normalise(block.feed_forward_norm, z) if is_pre else z
-    y = activate(block.inner, project(block.inner, y))
-    z = z + activate(block.outer, project(block.outer, y))
-    z = z if is_pre else normalise(block.feed_forward_norm, z)
+    z = _after_mixer(block, z)
     heads = *shape[:2], attention.num_heads, attention.head_dim
     keys, values = (
         _to_rows(part.reshape(z.shape), shape).reshape(heads)
         for part in qkv[1:]
     )
     return _to_rows(z, shape), keys, values
+
+
+def apply_mixer_block(block, x):
+    """Applies a `MixerBlock` without dropout, its mixer in the usual form.
+
+    Args:
+        block: the layer.
+        x: float array of shape (B, T, D).
+
+    Returns:
+        Float array of shape (B, T, D).
+    """
+    z = y = _from_rows(x)
+    if block.normalization == "pre":
+        y = normalise(block.mixer_norm, z)
+    z = z + _from_rows(block.mixer(_to_rows(y, x.shape)))
+    return _to_rows(_after_mixer(block, z), x.shape)
+
+
+def _after_mixer(block, z):
+    """Applies the rest of a block to the sum of its input and the mixer's."""
+    is_pre = block.normalization == "pre"
+    z = z if is_pre else normalise(block.mixer_norm, z)
+    y = normalise(block.feed_forward_norm, z) if is_pre else z
+    y = activate(block.inner, project(block.inner, y))
+    z = z + activate(block.outer, project(block.outer, y))
+    return z if is_pre else normalise(block.feed_forward_norm, z)
 
 
 def _normalise_rows(norm, x):

@@ -1,25 +1,13 @@
 """The GPT, built by its configuration."""
 
-import math
 from dataclasses import dataclass
 
 import keras
 
-from tiny_gpt.models.chain import Chain
-from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.models.blocks import TransformerBlock
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
+from tiny_gpt.models.network import chain_of, check_network
 from tiny_gpt.runtime.checks import check_choice, check_whole
-
-
-def _check_activation(name: str, value: str | None) -> None:
-    try:
-        is_known = value is None or callable(keras.activations.get(value))
-    except ValueError:
-        is_known = False
-    if not is_known:
-        raise ValueError(
-            f"`{name}` must be the name of an activation in Keras, or None. "
-            f"Received: {name}={value!r}"
-        )
 
 
 @dataclass(frozen=True)
@@ -88,34 +76,12 @@ class GPTConfig:
     embedding_gradient: str = "dense"
 
     def __post_init__(self):
-        sizes = ("vocabulary_size", "sequence_length", "num_layers")
-        for name in (*sizes, "num_heads", "head_dim", "intermediate_ratio"):
-            value = getattr(self, name)
-            check_whole(name, value, 1)
-        number = self.num_unused_classes
-        if not isinstance(number, int) or number < 0:
-            raise ValueError(
-                "`num_unused_classes` cannot be negative; it is a whole "
-                f"number. Received: num_unused_classes={number!r}"
-            )
-        rate, epsilon = self.dropout, self.layer_norm_epsilon
-        if not isinstance(rate, (int, float)) or not 0.0 <= rate < 1.0:
-            raise ValueError(
-                f"`dropout` must lie in [0, 1). Received: dropout={rate!r}"
-            )
-        is_number = isinstance(epsilon, (int, float))
-        if not is_number or not 0.0 < epsilon < math.inf:
-            raise ValueError(
-                "`layer_norm_epsilon` must be above 0, and finite. "
-                f"Received: layer_norm_epsilon={epsilon!r}"
-            )
-        for name in ("activation", "output_activation"):
-            _check_activation(name, getattr(self, name))
+        for name in ("num_heads", "head_dim", "intermediate_ratio"):
+            check_whole(name, getattr(self, name), 1)
+        check_network(self)
         for name, choices in (
             ("dropout_placement", ("logits", "weights")),
-            ("normalization", ("post", "pre")),
             ("logit_scale", ("hidden_dim", "head_dim")),
-            ("positions", ("learned", "sinusoidal", "none")),
             ("embedding_gradient", ("dense", "indexed_slices")),
         ):
             check_choice(name, getattr(self, name), choices)
@@ -124,6 +90,13 @@ class GPTConfig:
     def hidden_dim(self) -> int:
         """Width of the residual stream, D = H K."""
         return self.num_heads * self.head_dim
+
+    def count_state(self) -> int:
+        """Returns how many numbers a decoder keeps per sentence.
+
+        Keys and values of T tokens, in all blocks.
+        """
+        return 2 * self.sequence_length * self.hidden_dim * self.num_layers
 
     def count_operations(self, num_windows: int) -> int:
         """Returns the operations of the products of one update.
@@ -155,28 +128,15 @@ class GPTConfig:
         Raises:
             ValueError: if the backend lacks what the configuration asks for.
         """
-        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-        x = TokenAndPositionEmbedding(
+        embedding = TokenAndPositionEmbedding(
             self.vocabulary_size,
             self.sequence_length,
             self.hidden_dim,
             positions=self.positions,
             embedding_gradient=self.embedding_gradient,
             name="embedding",
-        )(token_ids)
-        for block in self._applied_blocks():
-            x = block(x)
-        if self.normalization == "pre":
-            x = keras.layers.LayerNormalization(
-                epsilon=self.layer_norm_epsilon, name="final_norm"
-            )(x)
-        # Logits stay in full precision under a mixed one, for the softmax.
-        logits = keras.layers.Dense(
-            self.vocabulary_size + self.num_unused_classes,
-            dtype=keras.config.dtype_policy().variable_dtype,
-            name="head",
-        )(x)
-        return Chain(token_ids, logits, name="gpt")
+        )
+        return chain_of(self, embedding, self._applied_blocks(), "gpt")
 
     def _applied_blocks(self) -> list[TransformerBlock]:
         """Returns the blocks in the order in which they are applied."""

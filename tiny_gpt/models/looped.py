@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from tiny_gpt.models.blocks import TransformerBlock
 from tiny_gpt.models.gpt import GPTConfig
-from tiny_gpt.models.layers import TransformerBlock
 from tiny_gpt.runtime.checks import check_whole
 
 
@@ -39,6 +39,10 @@ class LoopedGPTConfig(GPTConfig):
         fields = vars(self) | {"num_layers": self.num_layers * self.num_loops}
         del fields["num_loops"]
         return GPTConfig(**fields)
+
+    def count_state(self) -> int:
+        """Returns how many numbers a decoder keeps, see `GPTConfig`."""
+        return self.unshared().count_state()
 
     def count_operations(self, num_windows: int) -> int:
         """Returns the operations of one update, see `GPTConfig`.

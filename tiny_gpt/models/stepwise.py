@@ -1,11 +1,11 @@
 """Readings of a model by a decoder: whole passes, or one position at a time."""
 
 import keras
-from keras import ops
 from keras.layers import Dense, LayerNormalization
 
+from tiny_gpt.models.blocks import MixerBlock, take_rows
 from tiny_gpt.models.chain import applied_layers, apply, apply_and_keep
-from tiny_gpt.models.layers import TokenAndPositionEmbedding, TransformerBlock
+from tiny_gpt.models.layers import TokenAndPositionEmbedding
 
 
 class WholePasses:
@@ -30,24 +30,25 @@ class WholePasses:
             Shape (B, P, C).
         """
         logits = self._model(tokens, training=False)
-        return _rows(logits, first_position, num_positions)
+        return take_rows(logits, first_position, num_positions)
 
 
 class CachedBlocks:
-    """A GPT that keeps the keys and values of the positions it has read.
+    """A network of blocks that keeps what it needs of the positions read.
 
     Args:
-        model: model of `GPTConfig` or `LoopedGPTConfig`.
+        model: model of `GPTConfig`, or of another `NetworkConfig` whose mixer
+            can be read position by position.
 
     Attributes:
         embedding: its first layer.
-        blocks: its blocks, as they are applied; each application has keys and
-            values of its own.
+        blocks: its blocks, as they are applied; each application has a state
+            of its own.
     """
 
     def __init__(self, model: keras.Model):
         self.embedding, *layers = applied_layers(model)
-        self.blocks = [x for x in layers if isinstance(x, TransformerBlock)]
+        self.blocks = [x for x in layers if isinstance(x, MixerBlock)]
         self._after_blocks = layers[len(self.blocks) :]
 
     def logits(self, x):
@@ -61,9 +62,8 @@ class CachedBlocks:
         x = apply(self.embedding, tokens)
         for block in self.blocks[:-1]:
             x = apply(block, x)
-        return self.logits(
-            _last_block(self.blocks[-1], x, first_position, num_positions)[0]
-        )
+        last = self.blocks[-1]
+        return self.logits(last.rows(x, first_position, num_positions))
 
     def read(self, prompts, num_more):
         """Reads prompts, with room for more tokens in the cache.
@@ -73,18 +73,16 @@ class CachedBlocks:
             num_more: tokens that will be read after them, N.
 
         Returns:
-            Logits of the last position, (B, 1, C), and the cache: keys and
-            values of each application of a block, (B, P + N, H, K).
+            Logits of the last position, (B, 1, C), and the cache: the state
+            of each application of a block, e.g. keys and values of shape
+            (B, P + N, H, K).
         """
         x, cache = apply(self.embedding, prompts), []
-        room = ((0, 0), (0, num_more), (0, 0), (0, 0))
-        for b, block in enumerate(self.blocks, start=1):
-            if b == len(self.blocks):
-                x, k, v = _last_block(block, x, prompts.shape[1] - 1, 1)
-            else:
-                x, k, v = apply_and_keep(block, x)
-            cache += [ops.pad(k, room), ops.pad(v, room)]
-        return self.logits(x), cache
+        for block in self.blocks[:-1]:
+            x, state = apply_and_keep(block, x, num_more)
+            cache.append(state)
+        x, state = self.blocks[-1].read_to_last(x, num_more)
+        return self.logits(x), [*cache, state]
 
     def read_one(self, ids, position, cache):
         """Reads one more token of each prompt.
@@ -92,18 +90,16 @@ class CachedBlocks:
         Args:
             ids: token ids, shape (B,).
             position: their position.
-            cache: keys and values of the positions before, as from `read`.
+            cache: of the positions before, as from `read`.
 
         Returns:
             Logits of this position, (B, 1, C), and the cache with it.
         """
-        x, cache = self.embedding(ids[:, None], position), list(cache)
-        for b, block in enumerate(self.blocks):
-            k, v = block.keys_and_values(x)
-            cache[2 * b] = _write(cache[2 * b], k, position)
-            cache[2 * b + 1] = _write(cache[2 * b + 1], v, position)
-            x = block.attend(x, cache[2 * b], cache[2 * b + 1], position)
-        return self.logits(x), cache
+        x, states = self.embedding(ids[:, None], position), []
+        for block, state in zip(self.blocks, cache, strict=True):
+            x, state = block.read_one(x, position, state)
+            states.append(state)
+        return self.logits(x), states
 
 
 def reading_of(model: keras.Model) -> WholePasses | CachedBlocks:
@@ -112,33 +108,18 @@ def reading_of(model: keras.Model) -> WholePasses | CachedBlocks:
 
 
 def has_cache(model: keras.Model) -> bool:
-    """Tells whether a model is built as a GPT: embedding, blocks, head."""
-    kinds = [type(layer) for layer in applied_layers(model)]
-    num_blocks = kinds.count(TransformerBlock)
-    after = kinds[1 + num_blocks :]
-    blocks = [TransformerBlock] * num_blocks
+    """Tells whether a model is an embedding, blocks with a state, and a head.
+
+    The mixer of each block must have `read` and `read_one` (`blocks.Mixer`).
+    """
+    layers = applied_layers(model)
+    blocks = [x for x in layers if isinstance(x, MixerBlock)]
+    kinds = [type(layer) for layer in layers]
+    after = kinds[1 + len(blocks) :]
     return (
-        num_blocks > 0
-        and kinds == [TokenAndPositionEmbedding, *blocks, *after]
+        len(blocks) > 0
+        and kinds[0] is TokenAndPositionEmbedding
+        and layers[1 : 1 + len(blocks)] == blocks
         and after in ([Dense], [LayerNormalization, Dense])
+        and all(hasattr(block.mixer, "read_one") for block in blocks)
     )
-
-
-def _last_block(block, x, first_position, num_positions):
-    """Returns some rows of a block's output, and its keys and values."""
-    k, v = block.keys_and_values(x)
-    rows = _rows(x, first_position, num_positions)
-    return block.attend(rows, k, v, first_position), k, v
-
-
-def _write(cache, new, position):
-    """Returns a cache, (B, T, H, K), with one position of it replaced."""
-    # The update of a slice is an operation of XLA, which TensorFlow for TPUs
-    # does not have on its host.
-    is_there = ops.arange(ops.shape(cache)[1]) == position
-    return ops.where(is_there[None, :, None, None], new, cache)
-
-
-def _rows(x, first_position, num_positions):
-    size = (ops.shape(x)[0], num_positions, x.shape[-1])
-    return ops.slice(x, (0, first_position, 0), size)

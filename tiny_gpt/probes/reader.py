@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tiny_gpt.models.blocks import MixerBlock, TransformerBlock
+from tiny_gpt.models.chain import applied_layers
 from tiny_gpt.models.stepwise import CachedBlocks, has_cache
 from tiny_gpt.probes.patches import (
     HeadPatch,
@@ -89,7 +91,13 @@ class Reader:
     """
 
     def __init__(self, model: keras.Model):
-        if not has_cache(model):
+        layers = applied_layers(model)
+        is_gpt = has_cache(model) and all(
+            isinstance(layer, TransformerBlock)
+            for layer in layers
+            if isinstance(layer, MixerBlock)
+        )
+        if not is_gpt:
             raise ValueError(
                 "Probes read a model of `GPTConfig`: an embedding, blocks and "
                 "a head. Received: a model with layers "
@@ -197,7 +205,7 @@ class Reader:
 
         x = pass_point(self._network.embedding(tokens))
         for i, block in enumerate(self._network.blocks):
-            layer, y = block.attention, block.attention_input(x)
+            layer, y = block.attention, block.mixer_input(x)
             k, v = layer.keys_and_values(y)
             weights = layer.attention_weights(y, k)
             own = ops.transpose(layer.mix(weights, v), (0, 2, 1, 3))
@@ -206,7 +214,7 @@ class Reader:
             found["attention"].append(weights)
             found["head_values"].append(heads)  # (B, H, T, K)
             attended = layer.project(ops.transpose(heads, (0, 2, 1, 3)))
-            x = pass_point(block.add_attended(x, attended))
+            x = pass_point(block.add_mixed(x, attended))
             x = pass_point(block.add_feed_forward(x))
 
             shape = (layer.num_heads, layer.head_dim, -1)

@@ -25,7 +25,7 @@ MOVED = {
     "frames": ("metrics.frames",),
     "gradients": ("evaluation.gradients",),
     "languages": ("tasks.translation.languages",),
-    "layers": ("models.layers",),
+    "layers": ("models.layers", "models.blocks"),
     "ledger": ("report.schema",),
     "linear_attention": ("models.linear_attention",),
     "mixture": ("tasks.translation.mixture",),
