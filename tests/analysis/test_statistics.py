@@ -13,6 +13,7 @@ from tiny_gpt.analysis.statistics import (
     corrected_level,
     exact_binomial_interval,
     is_bimodal,
+    median_interval,
     paired_difference,
     t_interval,
     wilson_interval,
@@ -259,6 +260,41 @@ def test_values_must_be_finite_numbers(function, values):
         function(values)
 
 
+def test_the_ends_of_a_median_are_two_of_the_ordered_values():
+    values = np.random.default_rng(0).permutation(20) + 1.0
+    found = median_interval(values, 0.95)
+    # P(5 of 20 heads or fewer) = 0.0207, 6 or fewer 0.0577: the 6th and 15th.
+    assert (found.low, found.value, found.high) == (6.0, 10.5, 15.0)
+    # At 99.7 %: P(3 or fewer) = 0.0013, so the 4th and 17th.
+    found = median_interval(values, 0.997)
+    assert (found.low, found.high) == (4.0, 17.0)
+    assert math.isnan(median_interval([1.0, 2.0, 3.0]).low)
+
+
+def test_infinite_values_are_the_largest_and_unknown_ones_widen():
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, math.inf, math.inf, math.inf, math.inf]
+    found = median_interval(values)  # of nine, the 2nd and 8th
+    assert (found.low, found.value, found.high) == (2.0, 5.0, math.inf)
+    assert median_interval([*[math.inf] * 5, *values]).value == math.inf
+    unknown = median_interval([NAN, *values[1:5], 6.0, 7.0, 8.0, 9.0])
+    # NaN is the smallest for the lower end, the largest for the upper one.
+    assert (unknown.low, unknown.high) == (2.0, 9.0)
+    assert math.isnan(unknown.value)  # 5 or 6
+    with pytest.raises(ValueError, match="one or more numbers"):
+        median_interval([])
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    draws = rng.exponential(size=(2000, 20))
+    covered = [
+        found.low <= math.log(2) <= found.high
+        for found in (median_interval(draw, 0.9) for draw in draws)
+    ]
+    # Between its exact 0.959 and the binomial spread of 2000 draws.
+    assert np.mean(covered) == pytest.approx(0.959, abs=0.015)
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, NAN])
 @pytest.mark.parametrize(
     "call",
@@ -269,6 +305,7 @@ def test_values_must_be_finite_numbers(function, values):
         lambda level: wilson_interval(1, 2, level),
         lambda level: exact_binomial_interval(1, 2, level),
         lambda level: median_time([1.0, 2.0], 9, level),
+        lambda level: median_interval([1.0, 2.0], level),
         lambda level: paired_difference({0: 1.0}, {0: 0.0}, level),
         lambda level: corrected_level(level, 2),
     ],

@@ -52,4 +52,4 @@ def test_averages_and_words():
     assert points(Interval(0.872, 0.801, 0.93)) == "87.2 % (80.1 to 93.0)"
     assert points(Interval(0.872, math.nan, math.nan)) == "87.2 %"
     shown = effect("x", Interval(1.0, math.nan, math.inf), "nats")
-    assert (shown["low"], shown["high"]) == (None, None)
+    assert (shown["low"], shown["high"]) == (None, "inf")

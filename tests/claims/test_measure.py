@@ -59,6 +59,15 @@ def test_a_ratio_is_a_geometric_mean():
     assert found.low * found.high == pytest.approx(16.0)
 
 
+def test_a_median_may_be_infinite():
+    values = dict(enumerate([1.0] * 4 + [math.inf] * 16))
+    measure = Measure(
+        name="x", values=read(values), unit="ratio", kind="median"
+    )
+    found = measure.interval(values, 0.99)  # the 4th and the 17th of 20
+    assert (found.low, found.value, found.high) == (1.0, math.inf, math.inf)
+
+
 def test_a_constant_has_no_width():
     measure = constant("x", lambda evidence: 0.07, "probability")
     found = measure.interval(measure.values(None), 0.95)
@@ -78,7 +87,7 @@ def test_a_difference_is_paired_and_stays_in_its_range():
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({"kind": "median"}, "kind='median'"),
+        ({"kind": "mode"}, "kind='mode'"),
         ({"unit": "cm"}, "unit='cm'"),
         ({"kind": "share"}, "`above` or `below`"),
         ({"kind": "share", "above": 0.5, "below": 0.4}, "above=0.5, below=0.4"),

@@ -54,6 +54,18 @@ def power_of(claim, num_samples=4000):
     return table["power"].to_list()
 
 
+def test_numbers_of_a_median_are_multiplied():
+    values = {n: 2.0**n for n in range(5)}  # their median is 4
+    measure = Measure(
+        name="x", values=lambda e: values, unit="ratio", kind="median"
+    )
+    truths = (0.1, 0.5, 400.0)
+    claim = claim_of(measure, *(Scenario(CONFIRMED, {"x": t}) for t in truths))
+    low, even, high = power_of(claim, 500)
+    assert (low, high) == (0.0, 1.0)  # all are below 0.5, or above
+    assert 0.0 <= even < 0.1  # half of them
+
+
 def test_the_power_of_a_share_is_that_of_the_binomial():
     # At 95 % 15 of 20 are needed: 14 give 0.457 to 0.881.
     measure = share("x", lambda e: {0: 1.0}, above=0.5)

@@ -9,6 +9,7 @@ from scipy import stats
 from tiny_gpt.analysis.statistics import (
     Interval,
     as_array,
+    median_interval,
     require,
     require_level,
 )
@@ -45,8 +46,7 @@ def median_time(
 
     It is the first t at which the Kaplan-Meier estimate of P(time > t) is at
     most 1/2 (Kaplan and Meier 1958), inf if there is none. The ends of the
-    interval are two of the ordered times, by the sign test (Conover 1999,
-    sec. 3.2). Since all seeds are censored at the same time, it is exact and
+    interval are two of the ordered times (`median_interval`). Since all seeds are censored at the same time, it is exact and
     never covers less than `level`. It needs 6 seeds at 0.95, 10 at 0.997;
     fewer give NaN.
 
@@ -68,7 +68,6 @@ def median_time(
     survival = stats.ecdf(sample).sf
     is_past = survival.probabilities <= 0.5 + 1e-9  # it is a rounded product
     median = min(survival.quantiles[is_past], default=math.inf)
-    test = stats.quantile_test(array, p=0.5)
-    low, high = np.asarray(test.confidence_interval(level))
-    low = np.minimum(low, last_time)  # NaN stays NaN
-    return Interval(float(median), float(low), float(high))
+    ends = median_interval(array, level)
+    low = np.minimum(ends.low, last_time)  # NaN stays NaN
+    return Interval(float(median), float(low), ends.high)

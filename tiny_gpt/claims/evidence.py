@@ -167,10 +167,16 @@ def average(parts: Sequence[BySeed]) -> BySeed:
 
 
 def effect(name: str, interval: Interval, unit: str) -> dict[str, Any]:
-    """Returns one effect as the report reads it; NaN and inf become None."""
+    """Returns one effect as the report reads it.
 
-    def number(value: float) -> float | None:
-        return value if math.isfinite(value) else None
+    JSON has neither NaN, which becomes None, nor infinity, which becomes "inf"
+    or "-inf".
+    """
+
+    def number(value: float) -> float | str | None:
+        if math.isnan(value):
+            return None
+        return str(value) if math.isinf(value) else value
 
     return {
         "name": name,

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from tiny_gpt.analysis.statistics import (
     Interval,
     exact_binomial_interval,
+    median_interval,
     t_interval,
 )
 from tiny_gpt.claims.evidence import BySeed, Evidence
 from tiny_gpt.report.schema import UNITS
 from tiny_gpt.runtime.checks import check_choice
 
-MEAN, SHARE, RATIO, CONSTANT = KINDS = ("mean", "share", "ratio", "constant")
+KINDS = ("mean", "share", "ratio", "median", "constant")
+MEAN, SHARE, RATIO, MEDIAN, CONSTANT = KINDS
 FREE = (-math.inf, math.inf)
 FRACTION = (0.0, 1.0)
 DIFFERENCE = (-1.0, 1.0)
@@ -31,7 +33,9 @@ class Measure:
         kind: "mean", the mean over seeds with Student's t; "share", the
             probability that a seed succeeds, with the exact binomial interval
             (Clopper and Pearson 1934); "ratio", the geometric mean, of values
-            that are logarithms; "constant", a number that no seed changes,
+            that are logarithms; "median", with the interval of the sign test,
+            of values that may be infinite (or NaN, for an unknown one);
+            "constant", a number that no seed changes,
             such as one of the published curves, without an interval.
         bounds: least and greatest possible value of a mean.
         above: of a share: a seed succeeds if its number is greater.
@@ -79,6 +83,8 @@ class Measure:
         if self.kind == SHARE:
             successes = sum(map(self.is_success, values.values()))
             return exact_binomial_interval(successes, len(values), level)
+        if self.kind == MEDIAN:
+            return median_interval(list(values.values()), level)
         mean = t_interval(list(values.values()), level, self.bounds)
         if self.kind == RATIO:
             return Interval(*map(math.exp, (mean.value, mean.low, mean.high)))

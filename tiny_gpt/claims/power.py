@@ -10,7 +10,7 @@ from scipy import optimize
 
 from tiny_gpt.claims.claim import Claim, Scenario
 from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError
-from tiny_gpt.claims.measure import CONSTANT, RATIO, SHARE, Measure
+from tiny_gpt.claims.measure import CONSTANT, MEDIAN, RATIO, SHARE, Measure
 from tiny_gpt.report.schema import OBSERVATIONS
 
 COLUMNS = ("family", "claim", "part", "outcome", "truth", "seeds", "power")
@@ -27,7 +27,8 @@ def simulate_power(
 
     Seeds are drawn with replacement from those that were seen, the same for
     all means of a claim that were seen alike. Their numbers are shifted and
-    cut at the bounds so that their mean is the scenario's truth. Seeds of a
+    cut at the bounds so that their mean is the scenario's truth; those of a
+    median are multiplied. Seeds of a
     share succeed with the scenario's probability, independently.
 
     Args:
@@ -126,10 +127,16 @@ def _read(measure: Measure, seen: Sequence[Evidence]) -> list[BySeed]:
 def _pool(
     measure: Measure, scenario: Scenario, seen: Sequence[Evidence]
 ) -> np.ndarray:
-    """Returns numbers of seen seeds, shifted to the truth of a scenario."""
+    """Returns numbers of seen seeds, shifted to the truth of a scenario.
+
+    Those of a median, which is one of ratios, are multiplied instead.
+    """
     values = np.array(
         [v for some in _read(measure, seen) for v in some.values()]
     )
+    if measure.kind == MEDIAN:
+        middle = np.median(values)
+        return values * (scenario.truth.get(measure.name, middle) / middle)
     truth = scenario.truth.get(measure.name, float(values.mean()))
     if measure.kind == RATIO and measure.name in scenario.truth:
         truth = math.log(truth)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_gpt.claims.claim import Claim, Family
-from tiny_gpt.claims.measure import CONSTANT, SHARE, Measure
+from tiny_gpt.claims.measure import CONSTANT, MEDIAN, RATIO, SHARE, Measure
 from tiny_gpt.report.typeset import format_number
 from tiny_gpt.runtime.commits import UNKNOWN, last_commit
 
@@ -229,7 +229,9 @@ def _describe(measure: Measure) -> str:
             f"probability that a seed has a value {side} "
             f"{format_number(limit)}, exact binomial interval"
         )
-    if measure.kind == "ratio":
+    if measure.kind == MEDIAN:
+        return "median over seeds, sign test"
+    if measure.kind == RATIO:
         return "geometric mean over seeds, Student's t on logarithms"
     return "mean over seeds, Student's t"
 

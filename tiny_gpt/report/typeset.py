@@ -20,19 +20,21 @@ UNIT_FORMATS = {
 
 
 def format_number(
-    value: float | None, unit: str | None = None, has_unit: bool = True
+    value: float | str | None, unit: str | None = None, has_unit: bool = True
 ) -> str:
     """Writes a number with its unit; a dash for None.
 
     Args:
-        value: fractions and differences of fractions become percent.
+        value: fractions and differences of fractions become percent; "inf"
+            and "-inf" are infinite.
         unit: one of `schema.UNITS`, or `None` for a plain number.
         has_unit: whether the unit is written behind it.
 
     Returns:
         For example "87.2 %", "−3.1 percentage points", "0.534 nats".
     """
-    if value is None or math.isnan(value):
+    value = math.nan if value is None else float(value)
+    if math.isnan(value):
         return DASH
     digits, name = UNIT_FORMATS[unit] if unit else (3, "")
     if unit in ("fraction", "difference"):
