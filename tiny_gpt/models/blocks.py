@@ -119,7 +119,8 @@ class MixerBlock(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout, dtype=dtype)
 
     def build(self, input_shape):
-        self.mixer.build(input_shape)
+        if not self.mixer.built:  # a loaded one is
+            self.mixer.build(input_shape)
         self.mixer_norm.build(input_shape)
         self.inner.build(input_shape)
         self.outer.build((*input_shape[:-1], self.inner.units))

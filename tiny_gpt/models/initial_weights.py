@@ -12,7 +12,8 @@ def initialise_weights(model: keras.Model, rng: np.random.Generator) -> None:
 
     The distributions are Keras's defaults, as published: Glorot uniform for
     kernels, orthogonal for recurrent kernels, uniform in [-0.05, 0.05] for
-    embeddings. Biases and norms keep the constants that they are built with.
+    embeddings; layers of our own as their papers say (`DRAWN`). Biases and
+    norms keep the constants that they are built with.
     From the same seed, Keras itself draws other numbers on each backend.
 
     Args:
@@ -61,6 +62,43 @@ def _uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-0.05, 0.05, shape)
 
 
+def _depthwise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draws a kernel, (width, channels), uniformly within 1 / sqrt(width).
+
+    As PyTorch draws a depthwise `Conv1d`, which Mamba-2 uses; Glorot's fans
+    would count other channels, which a depthwise kernel does not see.
+    """
+    limit = shape[0] ** -0.5
+    return rng.uniform(-limit, limit, shape)
+
+
+def _log_rate(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draws A_log: the rate of decay is uniform in [1, 16].
+
+    As in the code of Dao and Gu 2024 (mamba_ssm, modules/mamba2.py).
+    """
+    return np.log(rng.uniform(1.0, 16.0, shape))
+
+
+def _step_bias(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draws dt_bias: its softplus is log-uniform in [0.001, 0.1].
+
+    The interval is that of Gu and Dao 2023, sec. 3.6; uniform logarithms are
+    those of their code.
+    """
+    step = np.exp(rng.uniform(np.log(0.001), np.log(0.1), shape))
+    return np.log(np.expm1(step))
+
+
+def _near_zero(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draws the lower half of a (T, T) kernel, within 0.001 / T.
+
+    Liu et al. 2021, sec. 2.1, ask for values near zero, and give no size.
+    """
+    limit = 1e-3 / shape[0]
+    return np.tril(rng.uniform(-limit, limit, shape))
+
+
 # How each trainable variable is drawn, by name; None leaves a constant.
 DRAWN: dict[str, Callable[..., np.ndarray] | None] = {
     "kernel": _glorot_uniform,
@@ -68,7 +106,15 @@ DRAWN: dict[str, Callable[..., np.ndarray] | None] = {
     "token_table": _uniform,
     "position_table": _uniform,
     "embeddings": _uniform,
+    "depthwise_kernel": _depthwise,
+    "A_log": _log_rate,
+    "dt_bias": _step_bias,
+    "spatial_kernel": _near_zero,
     "bias": None,
     "gamma": None,
     "beta": None,
+    "depthwise_bias": None,
+    "spatial_bias": None,
+    "scale": None,
+    "skip": None,
 }
