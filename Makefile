@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ exp-controls: $(VENV)/lab-$(EXTRA)  ## what the model really learned: controls
 
 exp-composition: $(VENV)/lab-$(EXTRA)  ## composition, switched on and off
 	@$(RUN) composition $(OPTIONS)
+
+exp-networks: $(VENV)/lab-$(EXTRA)  ## other networks on the same text
+	@$(RUN) networks $(OPTIONS)
 
 reproduce: $(VENV)/lab-$(EXTRA)  ## all of them, a verdict on every claim, report.html
 	@$(RUN) reproduce $(OPTIONS)
@@ -125,6 +128,8 @@ test-newest:  ## a few tests and one run, with the newest versions
 	$(MAKE) NEWEST=1 VENV=$(NEWEST_VENV) $(NEWEST_VENV)/test
 	for each in jax tensorflow; do KERAS_BACKEND=$$each $(NEWEST_VENV)/bin/python -m pytest -m backend tests/models/test_gpt.py || exit 1; done
 	KERAS_BACKEND=jax $(NEWEST_VENV)/bin/python -m pytest tests/models/test_fast_cpu.py
+	$(NEWEST_VENV)/bin/python -m pip install --quiet keras-hub
+	KERAS_BACKEND=jax $(NEWEST_VENV)/bin/python -m pytest tests/models/test_keras_hub.py
 	$(NEWEST_VENV)/bin/python -m experiments triangle --seeds 1 --conditions sparse_a_to_c --store $(NEWEST_VENV)/store --out $(NEWEST_VENV)/triangle
 
 test-tpu-compile: $(TPU_VENV)/compiler $(COLAB_TPU_VENV)/compiler  ## compile every program for TPUs, without one (9 minutes)

@@ -10,6 +10,7 @@ import pandas as pd
 from tests.claims.test_families import CLAIMS
 from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
+from tiny_gpt.commands.study import load_study
 from tiny_gpt.models.initial_weights import initialise_weights
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +34,21 @@ def test_the_experiment_builds():
 
 
 def test_the_network_gives_logits():
-    model = names_of(NETWORK)["GRUConfig"](7, 5, 4).build()
+    model = names_of(NETWORK)["MeanConfig"](7, 5, hidden_dim=4).build()
     initialise_weights(model, np.random.default_rng(0))
-    assert model(np.zeros((2, 5), "int32")).shape == (2, 5, 8)
+    assert model(np.zeros((2, 5), "int32")).shape == (2, 5, 7)
+    mean = model.get_layer("block_0").mixer
+    x = np.array([[[1.0], [3.0], [8.0]]], "float32")
+    np.testing.assert_allclose(mean(x)[0, :, 0], [1.0, 2.0, 4.0])
+
+
+def test_the_example_of_a_network_is_that_of_the_page():
+    study = load_study(str(ROOT / "examples" / "mean.py"))
+    experiment = study.build("quick", "mean_network")
+    assert type(experiment.model).__name__ == "MeanConfig"
+    example = (ROOT / "examples" / "mean.py").read_text()
+    layer = NETWORK.partition("    def call")[2].partition("\n\n")[0]
+    assert layer in example
 
 
 def test_the_callback_writes_its_key():
