@@ -141,7 +141,9 @@ def bootstrap_interval(
     return Interval(value, float(ends.low), float(ends.high))
 
 
-def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+def median_interval(
+    values: Sequence[float] | np.ndarray, level: float = 0.95
+) -> Interval:
     """Returns the median over seeds and its interval, by the sign test.
 
     The ends are two of the ordered values (Conover 1999, sec. 3.2). Nothing

@@ -46,9 +46,9 @@ def median_time(
 
     It is the first t at which the Kaplan-Meier estimate of P(time > t) is at
     most 1/2 (Kaplan and Meier 1958), inf if there is none. The ends of the
-    interval are two of the ordered times (`median_interval`). Since all seeds are censored at the same time, it is exact and
-    never covers less than `level`. It needs 6 seeds at 0.95, 10 at 0.997;
-    fewer give NaN.
+    interval are two of the ordered times (`median_interval`). Since all seeds
+    are censored at the same time, it is exact and never covers less than
+    `level`. It needs 6 seeds at 0.95, 10 at 0.997; fewer give NaN.
 
     Args:
         times: one per seed, shape (R,), as from `time_to_threshold`.
