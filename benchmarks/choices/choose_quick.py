@@ -86,13 +86,15 @@ def four_languages_without_sparse_pairs() -> Experiment:
     return dataclasses.replace(quick, task=task)
 
 
-def settled_at(metrics: pd.DataFrame) -> int | None:
+def settled_at(
+    metrics: pd.DataFrame, threshold: float = THRESHOLD
+) -> int | None:
     """Returns the epoch from which the worst seed and mapping stay high."""
     is_sample = metrics["tier"] == "all"
     accuracy = metrics[is_sample & (metrics["metric"] == "accuracy_aligned")]
     worst = accuracy.groupby("epoch")["value"].min()
     for epoch in worst.index[: len(worst) - STEADY + 1]:
-        if (worst.loc[epoch : epoch + STEADY - 1] >= THRESHOLD).all():
+        if (worst.loc[epoch : epoch + STEADY - 1] >= threshold).all():
             return int(epoch)
     return None
 

@@ -85,14 +85,20 @@ def rows(*found):
     return pd.DataFrame([("x", *row) for row in found], columns=list(COLUMNS))
 
 
+INF = math.inf
+
+
 @pytest.mark.parametrize(
     ("found", "rate"),
     [
-        ([(1e-3, 9, 1.0), (3e-3, 8, 1.0), (1e-2, 7, 1.0)], 1e-2),  # first
-        ([(1e-3, 7, 1.0), (3e-3, 7, 1.0), (1e-2, 7, 1.0)], 3e-3),  # nearest
-        ([(1e-3, 7, 1.0), (3e-3, 8, 1.0), (1e-2, 7, 1.0)], 1e-3),  # smaller
-        ([(1e-3, math.inf, 0.7), (3e-3, math.inf, 0.6)], 1e-3),  # none settles
-        ([(1e-3, 21, 0.99), (3e-3, math.inf, 1.0)], 1e-3),
+        ([(1e-3, 9, 3, 1.0), (3e-3, 8, 3, 1.0), (1e-2, 7, 3, 1.0)], 1e-2),
+        # The nearest to the preset's; of two as near the smaller one.
+        ([(1e-3, 7, 3, 1.0), (3e-3, 7, 3, 1.0), (1e-2, 7, 3, 1.0)], 3e-3),
+        ([(1e-3, 7, 3, 1.0), (3e-3, 8, 3, 1.0), (1e-2, 7, 3, 1.0)], 1e-3),
+        # One that settles wins over one that is better in the end.
+        ([(1e-3, 21, 9, 0.99), (3e-3, INF, 2, 1.0)], 1e-3),
+        ([(1e-3, INF, 9, 0.99), (3e-3, INF, 5, 0.95)], 3e-3),  # at 0.90
+        ([(1e-3, INF, INF, 0.7), (3e-3, INF, INF, 0.6)], 1e-3),  # in the end
     ],
 )
 def test_the_rate_is_the_one_that_settles_first(found, rate):
