@@ -23,7 +23,13 @@ BLOCKS = (
         "docs/protocol_composition.md",
         ("composition",),
     ),
-    SeedBlock(240, 259, "networks"),
+    SeedBlock(
+        240,
+        259,
+        "networks",
+        "docs/protocol_networks.md",
+        ("networks",),
+    ),
     SeedBlock(260, 289, "tasks"),
     SeedBlock(
         300,

@@ -36,6 +36,7 @@ SEEN = {
         ("pilot",),
     ),
     "protocol_composition.md": (("composition_pilot",),),
+    "protocol_networks.md": (("networks_pilot",),),
 }
 NUM_SEEDS, NUM_SAMPLES = 20, 1000
 

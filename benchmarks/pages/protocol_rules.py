@@ -22,12 +22,20 @@ LEAST = 0.8
 POWER = {  # folder of docs/runs by protocol
     REPRODUCTION.page: "power",
     REPRODUCTION.page.parent / "protocol_composition.md": "composition_power",
+    REPRODUCTION.page.parent / "protocol_networks.md": "networks_power",
 }
 
 
-def write_power(table: pd.DataFrame) -> str:
-    """Returns the outcomes that the rules find too seldom, as a table."""
+def write_power(table: pd.DataFrame, lists_unknown: bool) -> str:
+    """Returns the outcomes that the rules find too seldom, as a table.
+
+    Args:
+        table: power of each outcome.
+        lists_unknown: whether outcomes that were not simulated are listed.
+    """
     few = table[~(table["power"] >= LEAST)]
+    if not lists_unknown:
+        few = few[few["power"].notna()]
     columns = few["claim"], few["outcome"], few["truth"], few["power"]
     rows = [
         ["claim", "outcome", "smallest effect of interest", "power"],
@@ -48,7 +56,11 @@ def _percent(power: float) -> str:
 def filled(path: Path) -> str:
     """Returns the text of a page with today's rules and power."""
     rules = write_rules(REPRODUCTION.families_of(path))
-    power = write_power(pd.read_csv(RUNS / POWER[path] / "power.csv"))
+    # That of networks says in a sentence what is not simulated.
+    power = write_power(
+        pd.read_csv(RUNS / POWER[path] / "power.csv"),
+        lists_unknown=path.name != "protocol_networks.md",
+    )
     page = fill_rules(path.read_text(), rules)
     table = re.compile(r"(?:POWER|\| claim \| outcome \|.*?)\n\n## Runs", re.S)
     return table.sub(lambda _: f"{power}\n## Runs", page)

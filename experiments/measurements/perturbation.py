@@ -284,9 +284,7 @@ def gpt_attention(
     for i, kernels in enumerate(reading.head_kernels):
         block: TransformerBlock = model.get_layer(f"block_{i}")
         layer = block.attention
-        y = ops.convert_to_numpy(
-            block.mixer_input(reading.residuals[2 * i])
-        )
+        y = ops.convert_to_numpy(block.mixer_input(reading.residuals[2 * i]))
         q, k, v = (
             np.stack(
                 np.split(
