@@ -41,7 +41,7 @@ FOLDER = DOCS / "runs" / "networks"
 SPEED = DOCS / "runs" / "networks_speed" / "speed.csv"
 MAJORITY = ("A->B", "B->C")
 COLOUR, GREY = "#0072B2", "#888888"
-EMPTY = "–"
+NOT_RUN = "not run yet"
 
 
 def there(evidence: Evidence) -> list[str]:
@@ -80,13 +80,22 @@ def write_verdicts(claims: dict[str, Any]) -> str:
             claims[f"{name}_{kind}"]
             for kind in ("pairs", "rare_pair", "bridge")
         )
+        cells = [
+            (_needs(pairs), pairs, ""),
+            (rare["observation"], rare, " of seeds"),
+            (rare["explanation"], None, ""),
+            (bridge["observation"], bridge, ""),
+        ]
+        is_there = bool(pairs["effects"])
         rows.append(
             [
                 SAYS[name],
-                f"**{_needs(pairs)}**: {_first(pairs)}",
-                f"**{rare['observation']}**: {_first(rare)} of seeds",
-                f"**{rare['explanation']}**",
-                f"**{bridge['observation']}**: {_first(bridge)}",
+                *(
+                    f"**{says}**" + (f": {_first(claim)}{end}" if claim else "")
+                    if is_there
+                    else NOT_RUN
+                    for says, claim, end in cells
+                ),
             ]
         )
     return write_table(head, rows)
@@ -101,7 +110,7 @@ def _needs(claim: dict[str, Any]) -> str:
 
 
 def _first(claim: dict[str, Any]) -> str:
-    return format_effect(claim["effects"][0]) if claim["effects"] else EMPTY
+    return format_effect(claim["effects"][0])
 
 
 def write_numbers(evidence: Evidence, speed: pd.DataFrame) -> str:

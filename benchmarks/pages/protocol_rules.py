@@ -26,7 +26,7 @@ POWER = {  # folder of docs/runs by protocol
 }
 
 
-def write_power(table: pd.DataFrame, lists_unknown: bool) -> str:
+def write_power(table: pd.DataFrame, lists_unknown: bool = True) -> str:
     """Returns the outcomes that the rules find too seldom, as a table.
 
     Args:
