@@ -3,7 +3,7 @@
 Question  What does an update of each network cost?
 Run       KERAS_BACKEND=jax NPROC=1 taskset --cpu-list 0
           python -m benchmarks.speed.networks docs/runs/networks_speed
-Time      three minutes
+Time      five minutes beside other work
 
 Networks of `experiments.networks`, in the size of the quick preset: one batch
 of 64 windows of 30 tokens, `compile_gpt` and `train_on_batch`. Networks take
