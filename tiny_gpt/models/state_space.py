@@ -198,7 +198,8 @@ class StateSpaceMixer(keras.layers.Layer):
         logs = ops.transpose(logs, (0, 2, 1))
         positions = ops.arange(ops.shape(logs)[-1])
         is_past = positions[None, :] <= positions[:, None]  # (T, S)
-        # Cumulative sums; XLA's own would be slower on a CPU.
+        # Cumulative sums, as fast as `ops.cumsum`, which XLA lowers with
+        # numbers of 64 bits.
         total = ops.where(is_past, logs[..., None, :], 0.0)
         total = ops.sum(total, axis=-1)
         logs = total[..., :, None] - total[..., None, :]
@@ -278,10 +279,7 @@ class StateSpaceConfig(NetworkConfig):
         return self.hidden_dim * dense + convolution + sums
 
     def count_state(self) -> int:
-        """Returns I N + (W - 1) (I + 2 N) for each block.
-
-        The states of all heads, and the last inputs of the convolution.
-        """
+        """Returns I N + (W - 1) (I + 2 N) for each block, see `read`."""
         inner_dim = self.expansion * self.hidden_dim
         num_channels = inner_dim + 2 * self.state_size
         kept = (self.conv_width - 1) * num_channels
