@@ -22,6 +22,9 @@ FIRST_VALUES = {
     "rotates": False,
     "has_target_tag": False,
     "together": (),
+    "window_packing": "stream",
+    "scored": "all",
+    "bidirectional": (),
 }
 OPTIMIZERS = ("adam", "sgd")
 
@@ -222,6 +225,11 @@ def updates_per_epoch(experiment: Experiment) -> int:
 def _updates_by_phase(experiment: Experiment) -> list[int]:
     numbers = experiment.task.num_windows(experiment.model.sequence_length)
     return [math.ceil(n / experiment.train.batch_size) for n in numbers]
+
+
+def has_unscored_targets(experiment: Experiment) -> bool:
+    """Tells whether the loss leaves targets out, see `Data.targets`."""
+    return getattr(experiment.task, "has_unscored_targets", False)
 
 
 def loss_floor(experiment: Experiment) -> float:

@@ -81,6 +81,7 @@ def test_the_published_network_and_training():
         "positions": "learned",
         "num_unused_classes": 1,
         "embedding_gradient": "dense",
+        "bidirectional": (),
     }
     sizes = ("vocabulary_size", "num_layers", "num_heads", "head_dim")
     for experiment, values in (

@@ -131,6 +131,9 @@ def test_a_config_without_weight_decay_is_the_one_before_there_was_any():
     assert config.pop("rotates") is False
     assert config.pop("has_target_tag") is False
     assert config["mixture"].pop("together") == ()
+    assert config.pop("window_packing") == "stream"
+    assert config.pop("scored") == "all"
+    assert config["model"].pop("bidirectional") == ()
     assert config_of(TINY) == config
 
 

@@ -21,7 +21,9 @@ TIERS = (
     "held_out_words",
 )
 OTHERS, BETWEEN, SOURCE, ANSWER = -1, 0, 1, 2  # kinds of targets
-NOT_SCORED = -1  # in a right answer: any token will do
+# In a right answer: any token will do. In the targets of a text: not in the
+# loss, see `Data.targets`.
+NOT_SCORED = -1
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Windows:
 
     Attributes:
         inputs: token ids, shape (N, T).
-        targets: the same, one token later.
+        targets: the same, one token later, all of them.
         kinds: kind of each target, shape (N, T): `SOURCE` in a question,
             `ANSWER` in what is scored of a right answer, `BETWEEN` elsewhere
             in an example of the mapping, `OTHERS` in padding or an example of
@@ -55,7 +57,10 @@ class Data(Protocol):
 
     @property
     def targets(self) -> np.ndarray:
-        """The same, one token later."""
+        """The same, one token later, or `NOT_SCORED` for one not in the loss.
+
+        The task must then say so: `Task.has_unscored_targets`.
+        """
 
     @property
     def tokens_per_word(self) -> int:

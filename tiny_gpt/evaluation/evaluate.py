@@ -28,6 +28,8 @@ from tiny_gpt.evaluation.gradients import CompiledGradient, GradientsByTask
 from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
 from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
 from tiny_gpt.models.config import ModelConfig
+from tiny_gpt.models.spans import Spans, sees_next
+from tiny_gpt.models.stepwise import spans_of
 from tiny_gpt.runtime.checks import check_choice, check_whole
 from tiny_gpt.runtime.programs import Snapshot
 
@@ -56,7 +58,9 @@ class EvaluationConfig:
         every: epochs between evaluations; the last epoch always has one.
         num_loss_windows: windows per mapping whose loss is measured, by
             mapping and kind of word: this number from the training text, and
-            the same number of fresh ones; 0 leaves this out.
+            the same number of fresh ones; 0 leaves this out. All words count,
+            also those that are not in the training loss, but none that a
+            bidirectional span shows where it is predicted.
         exact_demonstrations: numbers of demonstrations before every sentence
             at the end, decoded "aligned". Each mapping is asked after the
             first number; where two mappings start from one language, after
@@ -140,6 +144,7 @@ class CompiledEvaluation:
         decode: greedy answers, `GreedyDecoder`.
         answers: what `ExactEvaluator` needs.
         gradient: gradients of the loss.
+        spans: in which positions of the model see each other.
     """
 
     def __init__(
@@ -153,6 +158,7 @@ class CompiledEvaluation:
         self.decode = GreedyDecoder(model, config.decoding, num_tokens, *sizes)
         self.answers = CompiledAnswers(model, num_tokens, *sizes)
         self.gradient = CompiledGradient(model, GRADIENT_WINDOWS)
+        self.spans = spans_of(model)
 
 
 def evaluation_columns(
@@ -268,10 +274,14 @@ def evaluation_callbacks(
             )
         )
     if config.num_loss_windows:
-        callbacks.append(_loss_by_task(config, data, loss_rng))
+        callbacks.append(_loss_by_task(config, data, compiled.spans, loss_rng))
     if config.has_gradients:
         parts = {
-            task_name(label): (w.inputs, w.targets, w.kinds != OTHERS)
+            task_name(label): (
+                w.inputs,
+                w.targets,
+                _unseen(w.kinds, compiled.spans) != OTHERS,
+            )
             for label, w in data.windows().items()
         }
         read = {task_name(label): label for label in data.windows()}
@@ -281,8 +291,16 @@ def evaluation_callbacks(
     return callbacks
 
 
+def _unseen(kinds: np.ndarray, spans: Spans) -> np.ndarray:
+    """Returns kinds of targets, `OTHERS` for those that a span shows."""
+    return np.where(sees_next(spans, kinds.shape[1]), OTHERS, kinds)
+
+
 def _loss_by_task(
-    config: EvaluationConfig, data: Data, rng: np.random.Generator
+    config: EvaluationConfig,
+    data: Data,
+    spans: Spans,
+    rng: np.random.Generator,
 ) -> LossByTask:
     """Selects windows of each mapping, and the parts of them to measure."""
     chosen: list[tuple[str, Windows]] = []
@@ -299,7 +317,7 @@ def _loss_by_task(
     starts = np.cumsum([0, *(len(windows.kinds) for _, windows in chosen)])
     parts = {}
     for (name, windows), start in zip(chosen, starts, strict=False):
-        kinds = windows.kinds
+        kinds = _unseen(windows.kinds, spans)
         masks = (kinds != OTHERS, kinds == SOURCE, kinds == ANSWER)
         for kind, mask in zip(LOSS_KINDS, masks, strict=True):
             part = np.zeros((starts[-1], kinds.shape[1]), bool)

@@ -21,7 +21,8 @@ from tiny_gpt.evaluation.scores import (
     word_accuracy,
     words_right,
 )
-from tiny_gpt.models.stepwise import reading_of
+from tiny_gpt.models.spans import check_answer
+from tiny_gpt.models.stepwise import reading_of, spans_of
 from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 
 BATCH_SIZE = 420  # questions of one compiled call
@@ -97,7 +98,8 @@ class CompiledAnswers:
         sequence_length: as given.
         probabilities: function of a model or its `Snapshot` and of prompts
             with right answers, token ids of shape (B, P + A). It returns the
-            probabilities of each answer token, (B, A, V).
+            probabilities of each answer token, (B, A, V). Answers that a span
+            would show are a ValueError (`check_answer`).
         generate: greedy answers to prompts, `GreedyDecoder`.
     """
 
@@ -108,7 +110,7 @@ class CompiledAnswers:
         vocabulary_size: int,
         sequence_length: int,
     ):
-        reading = reading_of(model)
+        reading, spans = reading_of(model), spans_of(model)
         self.num_tokens, self.sequence_length = num_tokens, sequence_length
         self.generate = GreedyDecoder(
             model, "cached", num_tokens, vocabulary_size, sequence_length
@@ -117,6 +119,7 @@ class CompiledAnswers:
         def answer_probabilities(tokens):
             # Nothing is asked after the last token.
             first = tokens.shape[1] - num_tokens - 1
+            check_answer(spans, first + 1, num_tokens)
             logits = reading.logits_at(tokens[:, :-1], first, num_tokens)
             return ops.softmax(ops.cast(logits, "float32"), axis=-1)
 
@@ -154,7 +157,8 @@ class ExactEvaluator:
                 then goes on, and what it says further on is left out.
 
         Raises:
-            ValueError: if question and longest answer do not fit the window.
+            ValueError: if question and longest answer do not fit the window,
+                or a span holds words of the answer.
         """
         start, num_tokens = questions.shape[1], target.shape[1]
         longest = self._compiled.num_tokens

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tiny_gpt.models.stepwise import CachedBlocks, reading_of
+from tiny_gpt.models.spans import check_answer
+from tiny_gpt.models.stepwise import CachedBlocks, reading_of, spans_of
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.programs import Snapshot, compile_for_model
 
@@ -31,6 +32,9 @@ class GreedyDecoder:
       costs one position. A model without such a cache makes full passes
       (`stepwise.reading_of`).
 
+    In a bidirectional span (`GPTConfig`) all tokens must be given. "published"
+    would move them out of their spans, and is for causal models only.
+
     A class beyond the vocabulary (`GPTConfig.num_unused_classes`) is
     returned as generated; no right answer contains it. It is fed back as
     id 0.
@@ -47,7 +51,8 @@ class GreedyDecoder:
             token ids of shape (B, P), to generated ids, (B, N).
 
     Raises:
-        ValueError: if `decoding` is unknown or `num_tokens` below 1.
+        ValueError: if `decoding` is unknown, or "published" for a model with
+            spans; or `num_tokens` is below 1.
     """
 
     def __init__(
@@ -64,6 +69,13 @@ class GreedyDecoder:
                 "`num_tokens` must be at least 1. "
                 f"Received: num_tokens={num_tokens}"
             )
+        spans = spans_of(model)
+        if spans and decoding == "published":
+            raise ValueError(
+                "'published' decoding slides the window, so that no position "
+                "keeps its span; choose 'aligned' or 'cached'. "
+                f"Received: decoding={decoding!r}, bidirectional={spans}"
+            )
         self.model = model
         self.decoding = decoding
         self.num_tokens = num_tokens
@@ -75,7 +87,12 @@ class GreedyDecoder:
             "aligned": self._generate_aligned,
             "cached": self._generate_cached,
         }[decoding]
-        self.compiled: Any = compile_for_model(model, generate)
+
+        def generate_checked(prompts):  # when it is traced, for each length
+            check_answer(spans, prompts.shape[1], num_tokens)
+            return generate(prompts)
+
+        self.compiled: Any = compile_for_model(model, generate_checked)
 
     def __call__(
         self, prompts: np.ndarray, model: keras.Model | Snapshot | None = None
@@ -91,7 +108,8 @@ class GreedyDecoder:
 
         Raises:
             ValueError: if prompt and answer do not fit the window, unless
-                the mode is "published".
+                the mode is "published"; or if a span holds words of the answer
+                (`check_answer`).
         """
         prompts = np.asarray(prompts, "int32")
         window = self._sequence_length

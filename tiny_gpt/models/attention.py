@@ -1,7 +1,9 @@
-"""Causal self-attention."""
+"""Causal self-attention, which spans can make bidirectional."""
 
 import keras
 from keras import ops
+
+from tiny_gpt.models.spans import check_spans
 
 
 @keras.saving.register_keras_serializable(package="tiny_gpt")
@@ -9,7 +11,8 @@ class CausalSelfAttention(keras.layers.Layer):
     """Multi-head self-attention in which position t sees positions <= t.
 
     Vaswani et al. 2017, sec. 3.2, with a causal mask. Heads are concatenated,
-    so the input width D must equal num_heads * head_dim.
+    so the input width D must equal num_heads * head_dim. Within a span of
+    `bidirectional` every position also sees all others.
 
     Args:
         num_heads: attention heads, H.
@@ -18,6 +21,7 @@ class CausalSelfAttention(keras.layers.Layer):
             "hidden_dim" for 1/sqrt(H K) (Corpus2GPT, models/attention.py).
         dropout: rate.
         dropout_placement: "weights" or "logits" (see `GPTConfig`).
+        bidirectional: spans of positions (see `GPTConfig`).
         **kwargs: passed on to `keras.layers.Layer`.
 
     Call arguments:
@@ -28,7 +32,7 @@ class CausalSelfAttention(keras.layers.Layer):
         Float tensor of shape (B, T, D).
 
     Raises:
-        ValueError: if D is not num_heads * head_dim.
+        ValueError: if D is not num_heads * head_dim, or spans overlap.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class CausalSelfAttention(keras.layers.Layer):
         logit_scale="head_dim",
         dropout=0.0,
         dropout_placement="weights",
+        bidirectional=(),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -46,6 +51,8 @@ class CausalSelfAttention(keras.layers.Layer):
         self.logit_scale = logit_scale
         self.dropout = dropout
         self.dropout_placement = dropout_placement
+        self.bidirectional = tuple(map(tuple, bidirectional))  # lists, if saved
+        check_spans(self.bidirectional)
         width = num_heads * head_dim
         dtype = self.dtype_policy
         self.query = keras.layers.Dense(width, name="query", dtype=dtype)
@@ -82,7 +89,11 @@ class CausalSelfAttention(keras.layers.Layer):
         return self.attend(x, k, v), self.with_room(k, v, num_more)
 
     def read_one(self, x, position, state):
-        """Reads one more position, (B, 1, D) (`blocks.Mixer.read_one`)."""
+        """Reads one more position, (B, 1, D) (`blocks.Mixer.read_one`).
+
+        It sees positions that are not read yet as zeros if they lie in its
+        span, which the decoder refuses (`spans.check_answer`).
+        """
         k, v = (
             write_at(kept, new, position)
             for kept, new in zip(state, self.keys_and_values(x), strict=True)
@@ -99,7 +110,7 @@ class CausalSelfAttention(keras.layers.Layer):
         return self._split_heads(self.key(x)), self._split_heads(self.value(x))
 
     def attend(self, x, k, v, first_position=0, training=False):
-        """Lets each position of x look at all keys up to its own.
+        """Lets each position of x look at all keys that it may see.
 
         Args:
             x: float tensor of shape (B, T, D).
@@ -121,15 +132,25 @@ class CausalSelfAttention(keras.layers.Layer):
         logits = ops.einsum("bthk,bshk->bhts", q, k) * self.scale
         query_positions = first_position + ops.arange(ops.shape(q)[1])
         key_positions = ops.arange(ops.shape(k)[1])
-        is_future = key_positions[None, :] > query_positions[:, None]  # (T, S)
+        is_hidden = self._is_hidden(query_positions, key_positions)
         # No row is masked whole: every position sees itself.
-        logits = ops.where(is_future, float("-inf"), logits)
+        logits = ops.where(is_hidden, float("-inf"), logits)
         if self.dropout_placement == "logits":
             logits = self.drop(logits, training=training)
         weights = ops.softmax(logits, axis=-1)
         if self.dropout_placement == "weights":
             weights = self.drop(weights, training=training)
         return weights
+
+    def _is_hidden(self, query_positions, key_positions):
+        """Tells which keys a query may not see, booleans (T, S)."""
+        queries, keys = query_positions[:, None], key_positions[None, :]
+        is_hidden = keys > queries
+        for start, end in self.bidirectional:
+            is_seen = _is_within(queries, start, end)
+            is_seen = ops.logical_and(is_seen, _is_within(keys, start, end))
+            is_hidden = ops.logical_and(is_hidden, ops.logical_not(is_seen))
+        return is_hidden
 
     def mix(self, weights, v):
         """Returns each head's weighted sum of values, (B, T, H, K)."""
@@ -155,7 +176,12 @@ class CausalSelfAttention(keras.layers.Layer):
             "logit_scale": self.logit_scale,
             "dropout": self.dropout,
             "dropout_placement": self.dropout_placement,
+            "bidirectional": self.bidirectional,
         }
+
+
+def _is_within(positions, start, end):
+    return ops.logical_and(positions >= start, positions < end)
 
 
 def write_at(kept, new, position):

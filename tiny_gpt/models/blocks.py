@@ -23,7 +23,10 @@ class Mixer(Protocol):
     name: str
 
     def __call__(self, x: Any, training: bool = False) -> Any:
-        """Mixes positions: (B, T, D) to (B, T, D), t from positions <= t."""
+        """Mixes positions: (B, T, D) to (B, T, D), t from positions <= t.
+
+        In a span of `bidirectional`, if it has any, t from the whole span.
+        """
         ...
 
     def read(self, x: Any, num_more: int) -> tuple[Any, tuple[Any, ...]]:
@@ -221,6 +224,7 @@ class TransformerBlock(MixerBlock):
         layer_norm_epsilon: added to the variance.
         activation: after the first Dense layer.
         output_activation: after the second, or None.
+        bidirectional: spans of positions.
         **kwargs: passed on to `keras.layers.Layer`.
 
     Call arguments:
@@ -243,6 +247,7 @@ class TransformerBlock(MixerBlock):
         layer_norm_epsilon=1e-6,
         activation="gelu",
         output_activation=None,
+        bidirectional=(),
         **kwargs,
     ):
         attention = CausalSelfAttention(
@@ -251,6 +256,7 @@ class TransformerBlock(MixerBlock):
             logit_scale=logit_scale,
             dropout=dropout,
             dropout_placement=dropout_placement,
+            bidirectional=bidirectional,
             dtype=kwargs.get("dtype"),
             name="attention",
         )
@@ -270,6 +276,7 @@ class TransformerBlock(MixerBlock):
             "head_dim": head_dim,
             "logit_scale": logit_scale,
             "dropout_placement": dropout_placement,
+            "bidirectional": attention.bidirectional,
         }
 
     # Saved weights are named by these two (the first in the alphabet wins).

@@ -36,7 +36,9 @@ class ModelConfig(Protocol):
         Returns:
             Model from token ids, integers of shape (B, T') with T' <= T, to
             logits, shape (B, T', C) with C >= V. The logits at a position
-            depend on the tokens up to it. A class from V on is never a
-            target. If it wins, it is read as id 0, "unknown".
+            depend on the tokens up to it, and in a span of `bidirectional`
+            (`GPTConfig`), if the network has any, on the whole span. A class
+            from V on is never a target. If it wins, it is read as id 0,
+            "unknown".
         """
         ...

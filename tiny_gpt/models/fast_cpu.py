@@ -59,8 +59,11 @@ def form_of(layer, training):
         is_fast = _is_elementwise(layer.inner) and _is_elementwise(layer.outer)
         is_dropping = training and layer.drop.rate > 0
         is_gpt = isinstance(layer, TransformerBlock)
+        # `attend` is causal only.
+        has_spans = is_gpt and len(layer.attention.bidirectional) > 0
         fast = apply_block if is_gpt else apply_mixer_block
-        return fast if is_fast and not is_dropping else None
+        is_fast = is_fast and not is_dropping and not has_spans
+        return fast if is_fast else None
     if isinstance(layer, keras.layers.LayerNormalization):
         return _normalise_rows
     if isinstance(layer, keras.layers.Dense) and _is_elementwise(layer):

@@ -7,6 +7,7 @@ import keras
 from tiny_gpt.models.blocks import TransformerBlock
 from tiny_gpt.models.layers import TokenAndPositionEmbedding
 from tiny_gpt.models.network import chain_of, check_network
+from tiny_gpt.models.spans import Spans, check_spans
 from tiny_gpt.runtime.checks import check_choice, check_whole
 
 
@@ -52,10 +53,15 @@ class GPTConfig:
             before clipping and Adam, on every backend. "indexed_slices" keeps
             them apart, as `keras.layers.Embedding` does on TensorFlow (the
             published runs; TensorFlow only).
+        bidirectional: spans of positions, (start, end) from `start` to before
+            `end`, in which every position sees every other. Elsewhere a
+            position sees those up to it. ((0, 25),) is a prefix language
+            model (Raffel et al. 2020, sec. 3.2.1). Empty, as published, for a
+            causal one.
 
     Raises:
-        ValueError: if a size is below 1, a rate outside [0, 1), or a choice
-            unknown.
+        ValueError: if a size is below 1, a rate outside [0, 1), a choice
+            unknown, or spans overlap or do not fit.
     """
 
     vocabulary_size: int = 30
@@ -74,6 +80,7 @@ class GPTConfig:
     positions: str = "learned"
     num_unused_classes: int = 1
     embedding_gradient: str = "dense"
+    bidirectional: Spans = ()
 
     def __post_init__(self):
         for name in ("num_heads", "head_dim", "intermediate_ratio"):
@@ -85,6 +92,7 @@ class GPTConfig:
             ("embedding_gradient", ("dense", "indexed_slices")),
         ):
             check_choice(name, getattr(self, name), choices)
+        check_spans(self.bidirectional, self.sequence_length)
 
     @property
     def hidden_dim(self) -> int:
@@ -154,5 +162,6 @@ class GPTConfig:
             layer_norm_epsilon=self.layer_norm_epsilon,
             activation=self.activation,
             output_activation=self.output_activation,
+            bidirectional=self.bidirectional,
             name=f"block_{i}",
         )

@@ -6,6 +6,7 @@ from keras.layers import Dense, LayerNormalization
 from tiny_gpt.models.blocks import MixerBlock, take_rows
 from tiny_gpt.models.chain import applied_layers, apply, apply_and_keep
 from tiny_gpt.models.layers import TokenAndPositionEmbedding
+from tiny_gpt.models.spans import Spans
 
 
 class WholePasses:
@@ -123,3 +124,13 @@ def has_cache(model: keras.Model) -> bool:
         and after in ([Dense], [LayerNormalization, Dense])
         and all(hasattr(block.mixer, "read_one") for block in blocks)
     )
+
+
+def spans_of(model: keras.Model) -> Spans:
+    """Returns the spans in which positions of a model see each other.
+
+    Empty for a causal model.
+    """
+    blocks = [x for x in applied_layers(model) if isinstance(x, MixerBlock)]
+    spans = (getattr(block.mixer, "bidirectional", ()) for block in blocks)
+    return tuple(sorted({span for some in spans for span in some}))

@@ -11,6 +11,9 @@ the questions of one seed. Nothing else has to be changed:
 `translation/task.py` is the paper's task; `tests/tasks/test_protocol.py` has a
 short one. What a task teaches are its mappings. Each has a name, e.g. "A->B"
 or "f", which is in the frames' column "mapping".
+
+A task whose loss leaves targets out has a further attribute, the bool
+`has_unscored_targets`; these targets are `NOT_SCORED` (`Data.targets`).
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from tiny_gpt.evaluation.evaluate import CompiledEvaluation
-from tiny_gpt.experiment import Experiment
+from tiny_gpt.experiment import Experiment, has_unscored_targets
 from tiny_gpt.runtime.backend import form, target
 from tiny_gpt.runtime.devices import Placement
 from tiny_gpt.runtime.environment import current_precision
@@ -41,7 +41,12 @@ class CompiledModel:
         self.replicas = placement if is_replicated else None
         with self._scope():
             self.model = experiment.model.build()
-            compile_gpt(self.model, experiment.train, self.replicas)
+            compile_gpt(
+                self.model,
+                experiment.train,
+                self.replicas,
+                has_unscored_targets(experiment),
+            )
             self.initial = state_of(self.model)
         self.asked = _build(experiment) if self.replicas else self.model
         self.evaluation = CompiledEvaluation(
@@ -142,6 +147,7 @@ def shape_of(experiment: Experiment) -> tuple[Any, ...]:
         train.optimizer,
         experiment.evaluation.decoding,
         experiment.task.answer_length,
+        has_unscored_targets(experiment),
     )
 
 

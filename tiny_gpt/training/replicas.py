@@ -5,7 +5,8 @@ Three things would make the results depend on the number of devices. They are
 therefore computed over the whole batch:
 
 - The loss is the mean over all windows of a batch, not the mean of the means
-  of its shares. Windows of weight 0 fill a batch up to equal shares.
+  of its shares. Windows of weight 0 fill a batch up to equal shares. Targets
+  that are not scored have weight 0, too.
 - Gradients are summed before they are clipped. On TensorFlow, Keras clips
   those of each replica (`TrainConfig.clipping`), and the sum of clipped
   gradients is a different one. On JAX the compiler sums them first.
@@ -22,6 +23,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tiny_gpt.evaluation.data import NOT_SCORED
 from tiny_gpt.runtime.devices import Placement
 
 LOSS_METRIC = "loss_of_windows"
@@ -95,6 +97,10 @@ class MeanOverReplicas(keras.losses.SparseCategoricalCrossentropy):
 class FilledWindows(keras.utils.PyDataset):
     """Batches of equal size, with a weight for each token.
 
+    The weight is 1 if all targets are scored. Otherwise it is 0 for those that
+    are not, and equal for the others: the weights of a batch add up to its
+    number of tokens, so that an epoch's loss weighs batches as `fit` does.
+
     Args:
         windows: batches of inputs and targets, each of shape (B, T).
         batch_size: windows in each whole batch, B.
@@ -117,7 +123,9 @@ class FilledWindows(keras.utils.PyDataset):
     def __getitem__(self, index):
         inputs, targets = self._windows[index]
         missing = self._size - len(inputs)
-        weights = np.ones(targets.shape, "float32")
+        is_scored = targets != NOT_SCORED
+        weight = is_scored.size / max(is_scored.sum(), 1)
+        weights = (is_scored * weight).astype("float32")
         filled = (
             np.pad(x, ((0, missing), (0, 0)))
             for x in (inputs, targets, weights)

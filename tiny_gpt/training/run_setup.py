@@ -34,6 +34,7 @@ from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.programs import Snapshot
 from tiny_gpt.training.log_columns import LogColumns
 from tiny_gpt.training.run_files import Record, set_state
+from tiny_gpt.training.visible import check_visible
 from tiny_gpt.training.windows import ShuffledWindows
 
 
@@ -176,12 +177,13 @@ def set_up_run(
     """Draws the data of a run, and reads what the run has saved.
 
     Raises:
-        ValueError: as `run`.
+        ValueError: as `run`, or if the model sees what it has to predict.
     """
     progress = open_record(experiment, seed, record, save_every_s)
     _, weights_rng, prompts_rng, order_rng = _generators(seed)
     config = experiment.train
     phases = draw_phases(experiment, seed)
+    check_visible(experiment, phases)
     windows = ShuffledWindows(
         [(phase.inputs, phase.targets) for phase in phases],
         (config.num_pretraining_epochs, config.num_epochs)[-len(phases) :],

@@ -2,6 +2,7 @@
 
 import keras
 
+from tiny_gpt.evaluation.data import NOT_SCORED
 from tiny_gpt.experiment import TrainConfig
 from tiny_gpt.runtime.backend import form
 from tiny_gpt.runtime.devices import Placement
@@ -17,30 +18,42 @@ CLIPPING_SUMS = {"adam": ClipAfterSum, "sgd": SGDClipAfterSum}
 
 
 def compile_gpt(
-    model: keras.Model, config: TrainConfig, placement: Placement | None = None
+    model: keras.Model,
+    config: TrainConfig,
+    placement: Placement | None = None,
+    has_unscored_targets: bool = False,
 ) -> None:
     """Compiles a model for next-token prediction, with XLA where there is one.
 
-    The loss is the mean cross-entropy over all tokens, nats per token. If
-    windows have weights, it is the weighted mean.
+    The loss is the mean cross-entropy over all scored tokens, nats per token.
+    If windows have weights, it is the weighted mean.
 
     Args:
         model: model of a `ModelConfig`.
         config: the optimisation.
         placement: devices, if `fit` has several. The model must have been
             built in its scope, and this function is called there.
+        has_unscored_targets: whether targets can be `NOT_SCORED`, which the
+            loss leaves out; otherwise all tokens are scored.
     """
+    ignored = NOT_SCORED if has_unscored_targets else None
     if placement is not None and placement.is_replicated:
-        _compile_replicas(model, config, placement)
+        _compile_replicas(model, config, placement, ignored)
         return
     model.compile(
         optimizer=_optimizer(config),
-        loss=keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, reduction="mean_with_sample_weight"
-        ),
+        loss=_cross_entropy(ignored),
         jit_compile=form().has_xla,
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def _cross_entropy(ignored: int | None) -> keras.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+        ignore_class=ignored,
+        reduction="mean_with_sample_weight",
+    )
 
 
 def _optimizer(config: TrainConfig, clips_sum: bool = False) -> keras.Optimizer:
@@ -55,19 +68,24 @@ def _optimizer(config: TrainConfig, clips_sum: bool = False) -> keras.Optimizer:
 
 
 def _compile_replicas(
-    model: keras.Model, config: TrainConfig, placement: Placement
+    model: keras.Model,
+    config: TrainConfig,
+    placement: Placement,
+    ignored: int | None,
 ) -> None:
     is_tensorflow = placement.strategy is not None
     clips_sum = is_tensorflow and config.clipping == "global"
-    loss = keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True, reduction="mean_with_sample_weight"
+    loss = (
+        MeanOverReplicas(ignore_class=ignored)
+        if is_tensorflow
+        else _cross_entropy(ignored)
     )
     model.compile(
         optimizer=_optimizer(config, clips_sum),
-        loss=MeanOverReplicas() if is_tensorflow else loss,
+        loss=loss,
         weighted_metrics=[
             keras.metrics.SparseCategoricalCrossentropy(
-                LOSS_METRIC, from_logits=True
+                LOSS_METRIC, from_logits=True, ignore_class=ignored
             )
         ],
         # XLA cannot compile what crosses replicas; a TPU always compiles.

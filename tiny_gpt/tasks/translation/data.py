@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from tiny_gpt.evaluation.data import NOT_SCORED, OTHERS, Row, Windows
+from tiny_gpt.evaluation.data import (
+    ANSWER,
+    NOT_SCORED,
+    OTHERS,
+    Row,
+    Windows,
+)
 from tiny_gpt.evaluation.every_sentence import ExactEvaluator, Prompt
 from tiny_gpt.tasks.translation.every_sentence import SentenceEvaluator
 from tiny_gpt.tasks.translation.pivots import pivot_rows
@@ -55,6 +62,34 @@ def kinds_of_words(
     return np.append(kinds, np.int8(OTHERS))[places]  # -1 is the last
 
 
+def scored_targets(stream: Stream, scored: str) -> np.ndarray:
+    """Returns the targets of a stream, `NOT_SCORED` where the loss has none.
+
+    All targets of a stream count, padding as well, as published. In windows
+    of whole pairs padding does not count.
+
+    Args:
+        stream: the text.
+        scored: see `Translation`. The last pair of a window is the one that
+            ends where its pairs end: a window that is not full has none.
+
+    Returns:
+        Token ids, shape (N, T).
+    """
+    if stream.window_packing == "stream":
+        return stream.targets
+    label = stream.mixture.components[0].mapping  # all pairs are alike
+    kinds = kinds_of_words(stream, label, stream.places)
+    is_scored = kinds != OTHERS if scored == "all" else kinds == ANSWER
+    if scored == "last_answer":
+        num_tokens = 1 + stream.places.max()
+        length = stream.targets.shape[1]
+        end = length - length % num_tokens
+        # The target of position t is token t + 1.
+        is_scored &= np.arange(1, length + 1) >= end - num_tokens
+    return np.where(is_scored, stream.targets, NOT_SCORED)
+
+
 @dataclass(frozen=True)
 class TranslationData:
     """A stream of text, and the questions about it.
@@ -65,22 +100,24 @@ class TranslationData:
         pivots: two steps asked one after the other, e.g. "A->B->C".
         rotates: whether each epoch is cut from the rotated text, see
             `Translation`. The properties and `windows` are without it.
+        scored: targets in the loss, see `Translation`.
     """
 
     stream: Stream
     eval_mappings: tuple[str, ...]
     pivots: tuple[str, ...] = ()
     rotates: bool = False
+    scored: str = "all"
 
     @property
     def inputs(self) -> np.ndarray:
         """Windows, token ids, shape (N, T)."""
         return self.stream.inputs
 
-    @property
+    @cached_property
     def targets(self) -> np.ndarray:
-        """The same, one token later."""
-        return self.stream.targets
+        """The same, one token later; some are not scored, see `Data`."""
+        return scored_targets(self.stream, self.scored)
 
     @property
     def tokens_per_word(self) -> int:

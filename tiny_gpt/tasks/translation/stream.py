@@ -1,7 +1,9 @@
 """The training stream: from sentence pairs to windows of token ids."""
 
 from collections import ChainMap
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -20,7 +22,11 @@ from tiny_gpt.tasks.translation.vocabulary import (
     Vocabulary,
     tokens_per_pair,
 )
-from tiny_gpt.tasks.translation.windows import cut_windows
+from tiny_gpt.tasks.translation.windows import (
+    cut_windows,
+    pack_pairs,
+    tokens_per_window,
+)
 
 
 def sample_sentences(
@@ -98,6 +104,7 @@ class Stream:
             for padding, shape (windows, T).
         sentences: source sentences in the stream, by mapping, shape
             (num_shown, sentence_length).
+        window_packing: see `Translation`.
     """
 
     mixture: Mixture
@@ -109,6 +116,7 @@ class Stream:
     components: np.ndarray
     places: np.ndarray
     sentences: dict[str, np.ndarray]
+    window_packing: str = "stream"
 
     def mapping(self, label: str) -> Mapping:
         """Returns a mapping of the mixture, or one that follows from it.
@@ -132,6 +140,7 @@ def build_stream(
     sequence_length: int,
     rng: np.random.Generator,
     has_target_tag: bool = False,
+    window_packing: str = "stream",
 ) -> Stream:
     """Draws languages and a corpus, and cuts it into windows.
 
@@ -148,6 +157,7 @@ def build_stream(
         sequence_length: tokens in a window, T.
         rng: source of randomness.
         has_target_tag: see `Vocabulary`.
+        window_packing: see `Translation`.
 
     Returns:
         The stream.
@@ -170,7 +180,8 @@ def build_stream(
     vocabulary = Vocabulary(kind, tuple(languages.values()), has_target_tag)
     empty = np.empty((0, sequence_length), "int32")
     stream = Stream(
-        mixture, languages, scrambled, vocabulary, *(empty,) * 4, {}
+        *(mixture, languages, scrambled, vocabulary, *(empty,) * 4, {}),
+        window_packing,
     )
     labels = [component.mapping for component in mixture.components]
     rngs = dict(zip(labels, component_rngs, strict=True))
@@ -219,9 +230,12 @@ def fresh_windows(
         tokens_per_pair(mixture, kind, has_tag, len(steps_of(name)))
         for name in names
     )
+    in_window = tokens_per_window(
+        stream.window_packing, sequence_length, num_tokens
+    )
     component = Component(
         label,
-        -(-num_windows * (sequence_length + 1) // num_tokens),
+        -(-num_windows * in_window // num_tokens),
         num_held_out=mixture.component(label).num_held_out,
     )
     document = _draw_document(stream, names, component, rng)
@@ -275,15 +289,11 @@ def _windows(
         components.append(np.tile(indices, len(text)))
         within = np.concatenate([np.arange(length) for length in lengths])
         places.append(np.tile(within, len(text)))
-    inputs, targets = cut_windows(np.concatenate(corpus), sequence_length)
-    return (
-        inputs,
-        targets,
-        _cut(components, sequence_length),
-        _cut(places, sequence_length),
-    )
-
-
-def _cut(parts: list[np.ndarray], sequence_length: int) -> np.ndarray:
+    cut: Callable = cut_windows
+    if stream.window_packing == "pairs":  # all have one length
+        cut = partial(pack_pairs, num_tokens=text.shape[1])
+    inputs, targets = cut(np.concatenate(corpus), sequence_length)
     # Padding is 0, hence the shift.
-    return cut_windows(np.concatenate(parts) + 1, sequence_length)[1] - 1
+    _, belongs = cut(np.concatenate(components) + 1, sequence_length)
+    _, within = cut(np.concatenate(places) + 1, sequence_length)
+    return inputs, targets, belongs - 1, within - 1

@@ -12,13 +12,15 @@ from tiny_gpt.analysis.loss_floor import Packing, inferring_floor, told_floor
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.evaluation.greedy import check_fits
 from tiny_gpt.tasks.translation.data import TranslationData
-from tiny_gpt.tasks.translation.languages import (
-    find_route,
-    names_in,
-    steps_of,
-)
+from tiny_gpt.tasks.translation.languages import find_route, steps_of
 from tiny_gpt.tasks.translation.mixture import MOST_SENTENCES, Mixture
 from tiny_gpt.tasks.translation.stream import build_stream
+from tiny_gpt.tasks.translation.task_checks import (
+    check_alike,
+    check_flag,
+    check_packing,
+    check_pivots,
+)
 from tiny_gpt.tasks.translation.vocabulary import (
     tokens_per_answer,
     tokens_per_pair,
@@ -26,6 +28,7 @@ from tiny_gpt.tasks.translation.vocabulary import (
     tokens_per_word,
     vocabulary_size,
 )
+from tiny_gpt.tasks.translation.windows import tokens_per_window
 
 # Of a word: one of the target language's, all equally likely.
 CHANCE_LABEL = "chance, target language known"
@@ -54,12 +57,21 @@ class Translation:
             `w w w w > C . v v v v |`, so that it is never ambiguous; not
             published. 2 demonstrations need a `sequence_length` of 34 with
             sentences of 4 words and tokens "words".
+        window_packing: how windows hold the text. "stream" cuts it every
+            T + 1 tokens, as published (`cut_windows`). "pairs" is not
+            published: each window has as many whole pairs as fit, and padding
+            on the right, which is not scored (`pack_pairs`).
+        scored: targets in the loss. "all", as published; "answers", the words
+            of each answer; or "last_answer", those of the last pair of each
+            full window. The last two need windows of whole pairs.
 
     Raises:
         ValueError: if a mapping does not follow from the given ones, a pivot
             does not name three languages or is a chain's name, the mixtures
-            are not alike, `rotates` or `has_target_tag` is not a bool, or
-            chains are to name their target.
+            are not alike, `rotates` or `has_target_tag` is not a bool, chains
+            are to name their target, `window_packing` or `scored` is unknown,
+            answers alone are scored in a stream, or windows of whole pairs
+            are to be rotated or hold pairs of several lengths.
     """
 
     mixture: Mixture
@@ -69,6 +81,8 @@ class Translation:
     pivots: tuple[str, ...] = ()
     rotates: bool = False
     has_target_tag: bool = False
+    window_packing: str = "stream"
+    scored: str = "all"
 
     def __post_init__(self):
         for label in (*self.eval_mappings, *self.pivots):
@@ -76,44 +90,19 @@ class Translation:
                 find_route(step, self.mixture.given)
         read = {component.mapping for component in self.mixture.components}
         labels = read.union(self.eval_mappings)
-        for pivot in self.pivots:
-            names = names_in(pivot)
-            if len(names) != 3 or len(set(names)) < 3:
-                raise ValueError(
-                    "A pivot names three different languages, 'X->Y->Z'. "
-                    f"Received: {pivot!r}"
-                )
-            if pivot in labels:
-                raise ValueError(
-                    "A pivot is two questions, and a chain is one; their rows "
-                    f"would have one name. Received: {pivot!r} as both"
-                )
+        check_pivots(self.pivots, labels)
         if self.pretraining is not None:
-            self._check_alike(self.pretraining)
+            check_alike(self.pretraining, self.mixture)
         for name in ("rotates", "has_target_tag"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"`{name}` must be True or False. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+            check_flag(name, getattr(self, name))
         chains = sorted(label for label in labels if len(steps_of(label)) > 1)
         if self.has_target_tag and chains:
             raise ValueError(
                 "A target tag tells a question's mapping, and that of a chain "
                 f"would be that of its first step. Received: {chains}"
             )
-
-    def _check_alike(self, first: Mixture) -> None:
-        mappings = [
-            [c.mapping for c in m.components] for m in (first, self.mixture)
-        ]
-        alike = replace(first, components=self.mixture.components)
-        if mappings[0] != mappings[1] or alike != self.mixture:
-            raise ValueError(
-                "A pre-training mixture has the languages and the mappings of "
-                "the mixture, in the same order, so that both are drawn "
-                f"alike. Received: {first} before {self.mixture}"
-            )
+        packing = self.window_packing, self.scored
+        check_packing(*packing, self.rotates, self.mixture.together, chains)
 
     @property
     def vocabulary_size(self) -> int:
@@ -124,6 +113,11 @@ class Translation:
     def answer_length(self) -> int:
         """Tokens of a translated sentence, or of a chain's longest answer."""
         return tokens_per_answer(*self._form, self._num_steps)
+
+    @property
+    def has_unscored_targets(self) -> bool:
+        """Whether the loss leaves targets out: padding, or more (`Task`)."""
+        return self.window_packing == "pairs"
 
     @property
     def _form(self) -> tuple[Mixture, str, bool]:
@@ -143,6 +137,7 @@ class Translation:
 
     def check(self, sequence_length: int, evaluation: EvaluationConfig) -> None:
         """Checks that prompts and answers fit the window, see `Task`."""
+        self._tokens_per_window(sequence_length)
         num_sentences = self.mixture.num_sentences
         if evaluation.exact_demonstrations and num_sentences > MOST_SENTENCES:
             raise ValueError(
@@ -173,7 +168,14 @@ class Translation:
             )
             for mixture in self._mixtures()
         ]
-        return tuple(math.ceil(n / (sequence_length + 1)) for n in num_tokens)
+        in_window = self._tokens_per_window(sequence_length)
+        return tuple(math.ceil(n / in_window) for n in num_tokens)
+
+    def _tokens_per_window(self, sequence_length: int) -> int:
+        num_tokens = tokens_per_pair(*self._form)
+        return tokens_per_window(
+            self.window_packing, sequence_length, num_tokens
+        )
 
     def draw(
         self, sequence_length: int, rng: np.random.Generator
@@ -190,6 +192,7 @@ class Translation:
                 sequence_length,
                 copy.deepcopy(rng),
                 self.has_target_tag,
+                self.window_packing,
             )
             for mixture in self._mixtures()
         ]
@@ -200,7 +203,11 @@ class Translation:
         streams[-1] = replace(streams[-1], sentences=sentences)
         return [
             TranslationData(
-                stream, self.eval_mappings, self.pivots, self.rotates
+                stream,
+                self.eval_mappings,
+                self.pivots,
+                self.rotates,
+                self.scored,
             )
             for stream in streams
         ]
@@ -208,7 +215,9 @@ class Translation:
     @property
     def _is_plain(self) -> bool:
         has_chain = any(len(steps_of(m)) > 1 for m in self.read_mappings)
-        return not (self.has_target_tag or has_chain or self.mixture.together)
+        is_cut = self.window_packing == "stream"
+        together = self.mixture.together
+        return is_cut and not (self.has_target_tag or has_chain or together)
 
     def packing(self, sequence_length: int) -> tuple[Packing, dict[str, int]]:
         """Returns the layout of pairs in windows, and the pairs by mapping.
@@ -218,9 +227,11 @@ class Translation:
         """
         if not self._is_plain:
             raise ValueError(
-                "A packing has pairs only, one after the other, without a "
-                f"target tag. Received: has_target_tag={self.has_target_tag}, "
-                f"together={self.mixture.together}, {self.read_mappings}"
+                "A packing has pairs only, one after the other in a stream, "
+                "without a target tag. Received: "
+                f"has_target_tag={self.has_target_tag}, "
+                f"together={self.mixture.together}, {self.read_mappings}, "
+                f"window_packing={self.window_packing!r}"
             )
         packing = Packing(
             self.mixture.alphabet_size,
@@ -235,8 +246,8 @@ class Translation:
     def floors(self, sequence_length: int) -> dict[str, float]:
         """Returns the floors "told" and "inferred".
 
-        None are known yet with a target tag, with a chain in the text, or
-        where mappings stand together.
+        None are known yet with a target tag, with a chain in the text, where
+        mappings stand together, or for windows of whole pairs.
         """
         if not self._is_plain:
             return {}
