@@ -8,8 +8,7 @@ import dataclasses
 import sys
 
 from benchmarks.pages import device_worker
-
-SPANS = ((0, 3), (6, 9), (12, 15))  # questions, of pairs `w w . v v |`
+from tests.helpers.packed_runs import QUESTIONS
 
 
 def prefix(experiment):
@@ -19,7 +18,7 @@ def prefix(experiment):
         task=dataclasses.replace(
             experiment.task, window_packing="pairs", scored="answers"
         ),
-        model=dataclasses.replace(experiment.model, bidirectional=SPANS),
+        model=dataclasses.replace(experiment.model, bidirectional=QUESTIONS),
         evaluation=dataclasses.replace(
             experiment.evaluation, num_demonstrations=2
         ),

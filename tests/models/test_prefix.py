@@ -1,4 +1,4 @@
-"""Tests for bidirectional spans: models/spans.py and what reads them."""
+"""Tests for networks with bidirectional spans: prefix language models."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from keras import ops
 
 from tests.helpers.forward import forward
 from tests.helpers.probe_models import draw_weights
+from tests.helpers.spans import LATER, MASKS, PROMPT, QUESTIONS, visible
 from tiny_gpt.evaluation.every_sentence import CompiledAnswers, ExactEvaluator
 from tiny_gpt.evaluation.greedy import GreedyDecoder
 from tiny_gpt.models import chain
@@ -16,17 +17,12 @@ from tiny_gpt.models.attention import CausalSelfAttention
 from tiny_gpt.models.blocks import TransformerBlock
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.looped import LoopedGPTConfig
-from tiny_gpt.models.spans import check_answer, sees_next
 from tiny_gpt.models.stepwise import CachedBlocks, reading_of, spans_of
 from tiny_gpt.probes import Reader
 from tiny_gpt.runtime.programs import compile_for_model
 
 pytestmark = pytest.mark.backend
 
-# Of pairs `w w w . v v v |`, 8 tokens each: a question has 4.
-PROMPT, QUESTIONS = ((0, 12),), ((0, 4), (8, 12))
-MASKS = {"prompt": PROMPT, "questions": QUESTIONS}
-LATER = ((2, 5), (6, 8), (13, 16))
 CONFIG = GPTConfig(
     vocabulary_size=11,
     sequence_length=16,
@@ -54,19 +50,6 @@ def models():
     """Networks with equal weights, by mask, which nobody may change."""
     masks = {"causal": (), "later": LATER, **MASKS}
     return {name: built(spans) for name, spans in masks.items()}
-
-
-def visible(spans, num_queries, num_keys, first=0):
-    """The definition: t sees s if s <= t, or one span has both."""
-    return np.array(
-        [
-            [
-                s <= t or any(a <= t < b and a <= s < b for a, b in spans)
-                for s in range(num_keys)
-            ]
-            for t in range(first, first + num_queries)
-        ]
-    )
 
 
 # The mask.
@@ -127,13 +110,6 @@ def test_without_spans_the_weights_are_the_causal_ones_to_the_bit():
         ops.convert_to_numpy(layer.attention_weights(x, k)),
         ops.convert_to_numpy(ops.softmax(logits, axis=-1)),
     )
-
-
-@pytest.mark.parametrize("spans", [(), PROMPT, QUESTIONS, LATER])
-def test_who_sees_the_next_position_by_definition(spans):
-    seen = visible(spans, 16, 17)
-    expected = [seen[t, t + 1] for t in range(16)]
-    np.testing.assert_array_equal(sees_next(spans, 16), expected)
 
 
 @pytest.mark.skipif(
@@ -272,45 +248,6 @@ def test_probes_read_with_the_mask(models):
 # What is refused.
 
 
-@pytest.mark.parametrize(
-    ("spans", "num_prompt", "num_tokens"),
-    [
-        (PROMPT, 1, 4),
-        (PROMPT, 11, 4),
-        (QUESTIONS, 3, 1),
-        (QUESTIONS, 9, 2),
-        (QUESTIONS, 4, 6),  # two words of the answer lie in the next span
-        (LATER, 7, 2),
-    ],
-)
-def test_an_answer_that_a_span_shows_is_refused(spans, num_prompt, num_tokens):
-    with pytest.raises(ValueError, match=r"one bidirectional span.*Received"):
-        check_answer(spans, num_prompt, num_tokens)
-    # It is at fault: some token is visible to the position that predicts it.
-    seen = visible(spans, 16, 16)
-    places = range(num_prompt, num_prompt + num_tokens)
-    assert any(seen[place - 1, place] for place in places)
-
-
-@pytest.mark.parametrize(
-    ("spans", "num_prompt", "num_tokens"),
-    [
-        ((), 5, 4),
-        (PROMPT, 12, 4),
-        (QUESTIONS, 4, 5),  # the last is predicted before the next span
-        (QUESTIONS, 8, 1),
-        (QUESTIONS, 12, 4),
-        (LATER, 1, 2),
-        (LATER, 8, 6),
-    ],
-)
-def test_other_answers_are_not_refused(spans, num_prompt, num_tokens):
-    check_answer(spans, num_prompt, num_tokens)
-    seen = visible(spans, 16, 16)
-    places = range(num_prompt, num_prompt + num_tokens)
-    assert not any(seen[place - 1, place] for place in places)
-
-
 def test_every_decoder_refuses_a_prompt_that_ends_in_a_span(models):
     model, prompts = models["prompt"], TOKENS[:, :8]
     compiled = CompiledAnswers(model, 4, *SIZES)
@@ -331,35 +268,6 @@ def test_a_sliding_window_keeps_no_span(models):
     with pytest.raises(ValueError, match=r"slides the window.*'published'"):
         GreedyDecoder(models["prompt"], "published", 4, *SIZES)
     GreedyDecoder(models["causal"], "published", 4, *SIZES)
-
-
-@pytest.mark.parametrize(
-    "spans",
-    [
-        ((0, 1),),
-        ((3, 3),),
-        ((-1, 3),),
-        ((0, 17),),
-        ((0, 4), (3, 8)),
-        ((4, 8), (0, 3)),
-        ((0, 2, 4),),
-        ((0.0, 2.0),),
-        ((0, 4), 8),
-        [(0, 4)],
-        "0-4",
-    ],
-)
-def test_impossible_spans_are_refused(spans):
-    with pytest.raises(ValueError, match=r"`bidirectional` .*Received"):
-        dataclasses.replace(CONFIG, bidirectional=spans)
-
-
-def test_spans_may_touch_and_end_with_the_window():
-    spans = (0, 4), (4, 6), (14, 16)
-    config = dataclasses.replace(CONFIG, bidirectional=spans)
-    assert spans_of(config.build()) == spans
-    with pytest.raises(ValueError, match=r"`bidirectional` .*Received"):
-        CausalSelfAttention(2, 3, bidirectional=((0, 4), (2, 6)))
 
 
 # What is saved.

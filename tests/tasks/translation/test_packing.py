@@ -25,6 +25,7 @@ MIXTURE = Mixture(
     alphabet_size=4,
     sentence_length=2,
 )
+CHAINED = ("A->B", "B->C")
 TASK = Translation(
     MIXTURE, ("A->B", "A->C"), tokens="words", window_packing="pairs"
 )
@@ -35,6 +36,11 @@ def build(window_packing="pairs", kind="words", length=20, **options):
     return build_stream(
         MIXTURE, kind, length, rng, window_packing=window_packing, **options
     )
+
+
+def mixture_of(*labels, **changes):
+    components = tuple(Component(label, 6) for label in labels)
+    return dataclasses.replace(MIXTURE, components=components, **changes)
 
 
 def rows_of(stream):
@@ -200,9 +206,7 @@ def test_answers_are_the_words_of_the_target_language(kind, has_target_tag):
         3 * num_tokens,
         tokens=kind,
         has_target_tag=has_target_tag,
-        mixture=dataclasses.replace(
-            MIXTURE, components=(Component("A->B", 6),)
-        ),
+        mixture=mixture_of("A->B"),
         eval_mappings=("A->B",),
     )
     words = data.stream.vocabulary.ids(data.stream.languages["B"], np.arange(4))
@@ -229,9 +233,6 @@ def test_losses_by_mapping_read_all_targets(scored):
     a_to_c = data.windows()["A->C"]
     np.testing.assert_array_equal(a_to_c.targets, data.stream.targets[1:])
     assert (a_to_c.kinds == ANSWER).sum() == 2 * 2
-
-
-# What else follows.
 
 
 @pytest.mark.parametrize("scored", SCORED)
@@ -274,22 +275,9 @@ def test_a_config_without_them_stays_as_it_was():
         ({"scored": "last_answer", "window_packing": "stream"}, "A stream is"),
         ({"rotates": True}, "rotates=True"),
         ({"eval_mappings": ("A->B->C",)}, r"chains=\['A->B->C'\]"),
+        ({"mixture": mixture_of("A->B->C")}, r"chains=\['A->B->C'\]"),
         (
-            {
-                "mixture": dataclasses.replace(
-                    MIXTURE, components=(Component("A->B->C", 3),)
-                )
-            },
-            r"chains=\['A->B->C'\]",
-        ),
-        (
-            {
-                "mixture": dataclasses.replace(
-                    MIXTURE,
-                    components=(Component("A->B", 3), Component("B->C", 3)),
-                    together=("A->B", "B->C"),
-                )
-            },
+            {"mixture": mixture_of(*CHAINED, together=CHAINED)},
             r"together=\('A->B', 'B->C'\)",
         ),
     ],
