@@ -41,7 +41,7 @@ JAX_VERSION = $(shell sed -n 's/^jax==//p' constraints.txt)
 
 # Of lock: extras that targets install. What CUDA needs is left to torch, jax
 # and tensorflow, which need different versions of it.
-LOCKED = lab,jax,tf-cpu,notebook,test,examples,bench,ray,remote,slurm
+LOCKED = lab,jax,tf-cpu,notebook,test,examples,bench,docs,ray,remote,slurm
 UNLOCKED = ^(nvidia|cuda|triton)
 
 comma := ,
@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both
 test-report: $(VENV)/test  ## open the report in headless Chromium
 	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
 
+test-site: $(VENV)/test $(VENV)/docs  ## build the documentation, and open it in headless Chromium
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m browser tests/docs/test_site_in_browser.py
+
 test-faults: $(VENV)/test  ## kill commands, damage files, fill the disk
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py tests/benchmarks/test_sweep_faults.py tests/training/test_full_disk.py
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m faults tests/benchmarks/test_faults.py
@@ -158,6 +161,9 @@ lint: $(VENV)/test  ## ruff, mypy, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: $(VENV)/docs  ## the documentation as a site, build/site/index.html
+	KERAS_BACKEND=jax $(BIN)/sphinx-build -W --keep-going -q -b html -c docs/site docs "$(or $(OUT),build/site)"
+
 bench: $(VENV)/bench  ## speed against peers, profile, growth
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.peers "$(or $(OUT),results/bench)"
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.speed.profile_update "$(or $(OUT),results/bench)/profile"
@@ -183,6 +189,10 @@ $(VENV)/lab-%: $(VENV)/pip setup.cfg constraints.txt
 
 $(VENV)/bench: $(VENV)/pip setup.cfg constraints.txt
 	$(INSTALL) --editable '.[lab,jax,tf-cpu,bench]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/pip setup.cfg constraints.txt
+	$(INSTALL) --editable '.[lab,jax,docs]'
 	@touch $@
 
 $(VENV)/test: $(VENV)/pip setup.cfg constraints.txt

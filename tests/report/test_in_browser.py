@@ -16,18 +16,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
 
+from tests.helpers.browser import (
+    SCHEMES,
+    WIDTHS,
+    open_browser,
+    set_screen,
+    width_problems,
+)
 from tests.helpers.scripted_report import scripted_report
 from tiny_gpt.report.page import render_report
 
-BINARY, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"  # Debian's
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
-WIDTHS = (390, 1280)
-SCHEMES = ("light", "dark")
 # WCAG 2.2, 1.4.3: contrast of text at level AA, and 1.4.6: at level AAA.
 MIN_CONTRAST = {
     "body": 7.0,
@@ -56,29 +55,12 @@ MAX_HEIGHT = 8000  # of one picture; Chromium repeats itself beyond 16384
 pytestmark = pytest.mark.browser
 
 
-def open_browser(profile):
-    """Starts Chromium with an empty profile, its console and its network."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = BINARY
-    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    logs = {"browser": "ALL", "performance": "ALL"}
-    options.set_capability("goog:loggingPrefs", logs)
-    return webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-
-
 def find_problems(browser, path, width, scheme):
     """Opens a report and lists what is wrong with it, in words."""
     browser.get("about:blank")
     for log in ("browser", "performance"):
         browser.get_log(log)  # of the page before
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1}
-    screen["mobile"] = width < 600
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    scheme = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [scheme]}
-    )
+    set_screen(browser, width, scheme)
     address = path.resolve().as_uri()
     browser.get(address)
     problems = [entry["message"] for entry in browser.get_log("browser")]
@@ -91,12 +73,7 @@ def find_problems(browser, path, width, scheme):
     problems += [f"hidden: {h.text}" for h in headings if not is_visible(h)]
     if not headings:
         problems.append("no claim")
-    scrolled, seen = browser.execute_script(
-        "const page = document.documentElement;"
-        "return [page.scrollWidth, page.clientWidth]"
-    )
-    if scrolled > seen:
-        problems.append(f"{scrolled} pixels wide where {seen} are seen")
+    problems += width_problems(browser)
     for selector, least in MIN_CONTRAST.items():
         pairs = browser.execute_script(READ_COLOURS, selector)
         low = [pair for pair in pairs if contrast(*pair) < least]

@@ -267,7 +267,7 @@ class JaxProgram:
 
         Args:
             platform: "tpu" or "cuda", as JAX calls it.
-            *args: arrays, or `jax.ShapeDtypeStruct`s.
+            *args: arrays, or their shapes (`jax.ShapeDtypeStruct`).
 
         Returns:
             A `jax.export.Exported`.

@@ -1,0 +1,128 @@
+"""The documentation site, built and opened in Chromium: `make test-site`."""
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.helpers.browser import (
+    SCHEMES,
+    WIDTHS,
+    open_browser,
+    set_screen,
+    width_problems,
+)
+
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    "index",
+    "start",
+    "triangle",
+    "claims",
+    "callbacks",
+    "sweeps",
+    "api",
+    "_api/tiny_gpt.callbacks.tasks",
+    "_notebooks/triangle",
+)
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+CHECK = """
+const done = arguments[arguments.length - 1];
+axe.run({runOnly: arguments[0]}).then(found => done(found.violations.map(
+  each => each.id + ": " + each.nodes.slice(0, 2).map(n => n.html).join(" ")
+)));
+"""
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"),
+            *("-c", ROOT / "docs" / "site", ROOT / "docs", folder),
+        ],
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = open_browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    import axe_core_python
+
+    path = Path(axe_core_python.__file__).parent / "axe.min.js"
+    return path.read_text()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_sound(browser, site, axe, page, width, scheme):
+    set_screen(browser, width, scheme)
+    browser.get_log("browser")
+    browser.get((site / f"{page}.html").as_uri())
+    problems = [entry["message"] for entry in browser.get_log("browser")]
+    problems += width_problems(browser)
+    browser.execute_script(axe)
+    problems += browser.execute_async_script(CHECK, LEVELS)
+    assert problems == []
+
+
+def test_the_search_works_without_a_server(browser, site):
+    set_screen(browser, 1280, "light")
+    browser.get(f"{(site / 'search.html').as_uri()}?q=anti-composition")
+    browser.implicitly_wait(10)
+    found = browser.find_elements("css selector", "ul.search li a")
+    assert "anti_composition" in " ".join(
+        a.get_attribute("href") for a in found
+    )
+
+
+class Links(HTMLParser):
+    """Addresses that a page names, and the places in it that have names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.names = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.names |= {values.get("id"), values.get("name")}
+        self.links += [values.get(key) for key in ("href", "src")]
+
+
+def test_links_lead_somewhere(site):
+    pages = {
+        path.resolve(): Links(path.read_text())
+        for path in site.rglob("*.html")
+        if "_downloads" not in path.parts and "runs" not in path.parts
+    }
+    missing = []
+    for path, page in pages.items():
+        for link in filter(None, page.links):
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve()
+            target = target if parts.path else path
+            if not target.exists():
+                missing.append((path.name, link))
+            elif parts.fragment and target in pages:
+                name = unquote(parts.fragment)
+                if name not in pages[target].names:
+                    missing.append((path.name, link))
+    assert missing == []
