@@ -135,6 +135,11 @@ def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
 
         run_study(options, command)
         return 0
+    if options.command == "ask":
+        from tiny_gpt.commands.asking import run_command as ask
+
+        ask(options, command)
+        return 0
     from tiny_gpt.commands.reporting.command import run_command as reproduce
 
     reproduce(options, command)

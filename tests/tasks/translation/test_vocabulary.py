@@ -75,3 +75,18 @@ def test_no_sentences_give_no_tokens():
 def test_an_unknown_tokenisation_is_refused():
     with pytest.raises(ValueError, match="kind='bytes'"):
         Vocabulary("bytes", (A,))
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+@pytest.mark.parametrize("has_tag", [False, True])
+def test_text_is_read_as_it_is_written(kind, has_tag):
+    # "B" is a word of one language and, after the mark ">", a name.
+    languages = Language("A", ("a", "B", "c")), B
+    vocabulary = Vocabulary(kind, languages, has_tag)
+    pairs = vocabulary.encode_pairs(Mapping(*languages, (1, 2, 0)), SENTENCES)
+    for ids in pairs:
+        text = vocabulary.decode(ids)
+        np.testing.assert_array_equal(vocabulary.encode(text), ids)
+    assert vocabulary.encode("").size == 0
+    with pytest.raises(ValueError, match="Received: 'x'"):
+        vocabulary.encode("a x")

@@ -37,7 +37,7 @@ def run_command(options: argparse.Namespace, command: list[str]) -> None:
         plan.run(options.command)
         return
     folder = options.out or FOLDER
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if not options.store.exists():
         raise ValueError(
             "A report is drawn from the store of its runs; --store names it. "
@@ -89,9 +89,17 @@ def report_study(plan: Plan, manifest: dict[str, Any]) -> None:
     show_page(Console(), plan.folder / "report.html")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Returns the manifest of a folder that can be reported."""
-    what = "A report needs the folder of a reproduction or of an experiment"
+def read_manifest(folder: Path, who: str = "A report") -> dict[str, Any]:
+    """Returns the manifest of a folder, made by a command of this version.
+
+    Args:
+        folder: the results folder.
+        who: what needs it, for a message.
+
+    Raises:
+        ValueError: if there is none, or it is of another format.
+    """
+    what = f"{who} needs the folder of a reproduction or of an experiment"
     hint = "`tiny-gpt run` and `tiny-gpt reproduce` make one"
     if not (folder / results_folder.MANIFEST).exists():
         raise ValueError(

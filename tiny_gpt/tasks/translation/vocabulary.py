@@ -169,6 +169,35 @@ class Vocabulary:
         kinds = [np.full(ids.shape[1], kind, "int8") for kind, ids in parts]
         return np.repeat(np.concatenate(kinds), self.tokens_per_word)
 
+    def encode(self, text: str) -> np.ndarray:
+        """Returns text as token ids, the inverse of `decode`.
+
+        Args:
+            text: words and separators, e.g. "bylp.qzrc|", spaces or none.
+
+        Returns:
+            Ids, shape (tokens,), with space marks if `kind` has them.
+
+        Raises:
+            ValueError: if a word belongs to no language.
+        """
+        ids: list[int] = []
+        for word in "".join(text.split()):
+            is_name = self.has_target_tag and ids[-1:] == [len(self._untagged)]
+            ids.append(self._id_of(word, is_name))
+        return self._with_spaces(np.array([ids], int))[0]
+
+    def _id_of(self, word: str, is_name: bool) -> int:
+        mark, first = len(self._untagged), self._id_by_token[SEPARATOR]
+        if self.has_target_tag and (is_name or word == TAG):
+            first, mark = mark, self.size
+        known = self.tokens[first:mark]
+        if word not in known:
+            raise ValueError(
+                f"A word must be one of {' '.join(known)}. Received: {word!r}"
+            )
+        return first + known.index(word)
+
     def decode(self, ids: np.ndarray) -> str:
         """Returns token ids as text; an id without a token becomes "?"."""
         known = self.tokens
