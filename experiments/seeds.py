@@ -30,7 +30,14 @@ BLOCKS = (
         "docs/protocol_networks.md",
         ("networks",),
     ),
-    SeedBlock(260, 289, "tasks"),
+    SeedBlock(
+        260,
+        269,
+        "Hangul",
+        "docs/protocol_hangul.md",
+        ("hangul",),
+    ),
+    SeedBlock(270, 289, "tasks"),
     SeedBlock(
         300,
         309,

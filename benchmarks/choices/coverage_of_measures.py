@@ -1,14 +1,15 @@
 """The coverage of every interval that a rule compares, on numbers of our runs.
 
-Question  How often does the interval of each measure hold the truth, with 20
-          seeds, if seeds are distributed as those that were seen?
+Question  How often does the interval of each measure hold the truth, with the
+          seeds of its protocol, if they are distributed as those seen?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.coverage_of_measures
           docs/runs/measure_coverage [docs/protocol_composition.md]
 Time      two minutes
 
 The seeds that were seen (0 to 9, 100 to 109, and pilots from 1000 on) are
 taken as all there are: the truth is their mean, or their share of successes.
-20 are drawn from them with replacement, again and again. The level is that of
+As many as the protocol has are drawn from them with replacement, again and
+again. The level is that of
 the measure's family, and a right interval holds the truth as often.
 """
 
@@ -20,7 +21,6 @@ import pandas as pd
 
 from benchmarks.choices.power import (
     NUM_SAMPLES,
-    NUM_SEEDS,
     all_seen,
     page_of,
     save,
@@ -39,6 +39,7 @@ def coverage(
     level: float,
     rng: np.random.Generator,
     num_samples: int = NUM_SAMPLES,
+    num_seeds: int = 20,
 ) -> float:
     """Returns the share of samples whose interval holds the truth.
 
@@ -47,7 +48,8 @@ def coverage(
         values: all seeds that there are.
         level: confidence of the interval.
         rng: source of randomness.
-        num_samples: samples of `NUM_SEEDS` seeds.
+        num_samples: how many samples.
+        num_seeds: seeds of a sample.
     """
     truth = float(values.mean())
     if measure.kind == SHARE:
@@ -56,7 +58,7 @@ def coverage(
         truth = float(np.exp(truth))
     held = 0
     for _ in range(num_samples):
-        drawn = rng.choice(values, NUM_SEEDS)
+        drawn = rng.choice(values, num_seeds)
         found = measure.interval(dict(enumerate(drawn.tolist())), level)
         held += found.low - 1e-9 <= truth <= found.high + 1e-9
     return held / num_samples
@@ -78,7 +80,10 @@ def rows_of(claim: Claim, seen: list[Evidence]) -> list[tuple]:
             continue
         level = claim.family.interval_level
         rng = np.random.default_rng(n)
-        found = coverage(measure, np.array(values), level, rng)
+        num_seeds = claim.family.num_seeds
+        found = coverage(
+            measure, np.array(values), level, rng, num_seeds=num_seeds
+        )
         # Of samples: how far the coverage may be off by chance, two errors.
         error = 2 * (level * (1 - level) / NUM_SAMPLES) ** 0.5
         rows.append(

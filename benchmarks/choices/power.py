@@ -1,7 +1,7 @@
 """The power of the rules: how often they find the smallest effect of interest.
 
-Question  With 20 seeds, how often does each rule conclude what is true, if the
-          truth is the smallest effect that would matter?
+Question  With the seeds of a protocol, how often does each rule conclude what
+          is true, if the truth is the smallest effect that would matter?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.power docs/runs/power
           [docs/protocol_composition.md]
 Time      two minutes
@@ -37,8 +37,9 @@ SEEN = {
     ),
     "protocol_composition.md": (("composition_pilot",),),
     "protocol_networks.md": (("networks_pilot",),),
+    "protocol_hangul.md": (("hangul_pilot",),),
 }
-NUM_SEEDS, NUM_SAMPLES = 20, 1000
+NUM_SAMPLES = 1000
 
 
 def evidence_seen(names: tuple[str, ...]) -> Iterator[Evidence]:
@@ -81,11 +82,12 @@ def save(
     """Writes a table, and a manifest that calls the frames `source`."""
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False)
+    families = REPRODUCTION.families_of(page)
     manifest = {
         "command": f"python -m {module} {folder}"
         + f" docs/{page.name}" * (page != REPRODUCTION.page),
         "samples": NUM_SAMPLES,
-        "seeds": NUM_SEEDS,
+        "seeds": max(family.num_seeds for family in families),
         source: [f"docs/runs/{n}" for names in SEEN[page.name] for n in names],
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
@@ -105,9 +107,13 @@ def main(folder: Path, page: Path) -> None:
     seen = all_seen(page)
     tables = [
         simulate_power(
-            claim, seen, NUM_SEEDS, NUM_SAMPLES, np.random.default_rng(n)
+            claim,
+            seen,
+            family.num_seeds,
+            NUM_SAMPLES,
+            np.random.default_rng(n),
         )
-        for claims in REPRODUCTION.families_of(page).values()
+        for family, claims in REPRODUCTION.families_of(page).items()
         for n, claim in enumerate(claims)
     ]
     table = pd.concat(tables, ignore_index=True)

@@ -23,7 +23,10 @@ POWER = {  # folder of docs/runs by protocol
     REPRODUCTION.page: "power",
     REPRODUCTION.page.parent / "protocol_composition.md": "composition_power",
     REPRODUCTION.page.parent / "protocol_networks.md": "networks_power",
+    REPRODUCTION.page.parent / "protocol_hangul.md": "hangul_power",
 }
+# Pages that say in a sentence what is not simulated.
+SAYS_UNKNOWN = ("protocol_networks.md", "protocol_hangul.md")
 
 
 def write_power(table: pd.DataFrame, lists_unknown: bool = True) -> str:
@@ -36,6 +39,8 @@ def write_power(table: pd.DataFrame, lists_unknown: bool = True) -> str:
     few = table[~(table["power"] >= LEAST)]
     if not lists_unknown:
         few = few[few["power"].notna()]
+    if few.empty:
+        return "Of those simulated, none.\n"
     columns = few["claim"], few["outcome"], few["truth"], few["power"]
     rows = [
         ["claim", "outcome", "smallest effect of interest", "power"],
@@ -56,13 +61,16 @@ def _percent(power: float) -> str:
 def filled(path: Path) -> str:
     """Returns the text of a page with today's rules and power."""
     rules = write_rules(REPRODUCTION.families_of(path))
-    # That of networks says in a sentence what is not simulated.
     power = write_power(
         pd.read_csv(RUNS / POWER[path] / "power.csv"),
-        lists_unknown=path.name != "protocol_networks.md",
+        lists_unknown=path.name not in SAYS_UNKNOWN,
     )
     page = fill_rules(path.read_text(), rules)
-    table = re.compile(r"(?:POWER|\| claim \| outcome \|.*?)\n\n## Runs", re.S)
+    table = re.compile(
+        r"(?:POWER|\| claim \| outcome \|.*?|Of those simulated, none\.)"
+        r"\n\n## Runs",
+        re.S,
+    )
     return table.sub(lambda _: f"{power}\n## Runs", page)
 
 

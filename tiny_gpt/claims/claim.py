@@ -61,6 +61,11 @@ class Family:
         """Level of each interval (Bonferroni's correction)."""
         return corrected_level(self.level, self.num_intervals)
 
+    @property
+    def num_seeds(self) -> int:
+        """Seeds that decide it, 0 if none are reserved."""
+        return len(range(*self.seeds)) + 1 if self.seeds else 0
+
     def ordered(self, claims: Sequence["Claim"]) -> tuple["Claim", ...]:
         """Returns its claims in the order of the report.
 

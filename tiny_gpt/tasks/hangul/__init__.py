@@ -1,0 +1,1 @@
+"""Hangul: syllables, the jamo they are made of, and their Latin letters."""
