@@ -37,7 +37,14 @@ BLOCKS = (
         "docs/protocol_hangul.md",
         ("hangul",),
     ),
-    SeedBlock(270, 289, "tasks"),
+    SeedBlock(270, 279, "tasks"),
+    SeedBlock(
+        280,
+        289,
+        "in-context learning",
+        "docs/protocol_in_context.md",
+        ("in_context",),
+    ),
     SeedBlock(
         300,
         309,

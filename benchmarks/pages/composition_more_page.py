@@ -10,21 +10,26 @@ composition_long and composition_pilot. The figure and the table by layer
 describe the kept seeds, docs/runs/composition.
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from benchmarks.pages.markdown import (
+    DOCS,
+    RUNS,
+    fill,
+    last,
+    percent,
+    points,
+    read,
+    table,
+)
 from experiments.composition import HELD_OUT
 from experiments.composition_variations import DEPTHS, FEW, LOOPS
-from tiny_gpt.analysis.statistics import t_interval
-from tiny_gpt.claims.measure import FRACTION
 from tiny_gpt.runtime.files import write_text
 
-DOCS = Path(__file__).parents[2] / "docs"
-RUNS = DOCS / "runs"
 KEPT = RUNS / "composition"
 HELD = "held_out_words"
 IDENTITIES = {
@@ -47,52 +52,6 @@ NETWORKS = {
     "A → E and B → E": "common_target",
     "D → D": "held_out_2_placebo",
 }
-
-
-def read(*names: str) -> pd.DataFrame:
-    """Returns the frames of committed runs, without the name of the study."""
-    frames = [
-        pd.read_csv(RUNS / name / "metrics.csv.gz", low_memory=False)
-        for name in names
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def last(
-    frame: pd.DataFrame,
-    condition: str,
-    mapping: str = "A->C",
-    tier: str = HELD,
-    metric: str = "accuracy_aligned",
-) -> pd.Series:
-    """Returns a number of the exact evaluation at the end, by seed."""
-    rows = frame[
-        (frame["condition"] == condition)
-        & (frame["mapping"] == mapping)
-        & (frame["tier"] == tier)
-        & (frame["metric"] == metric)
-        & (frame["prompt"] == "2_demonstrations")
-    ]
-    rows = rows[rows["epoch"] == rows["epoch"].max()]
-    return rows.set_index("seed")["value"].sort_index()
-
-
-def percent(values: pd.Series) -> str:
-    """Writes a mean in percent and its 95 % interval; a dash if none."""
-    if not len(values):
-        return "–"
-    mean = t_interval(list(values), 0.95, FRACTION)
-    if math.isnan(mean.low):
-        return f"{100 * mean.value:.1f}"
-    return (
-        f"{100 * mean.value:.1f} ({100 * mean.low:.1f}–{100 * mean.high:.1f})"
-    )
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """Returns a table in Markdown, numbers to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write_identities(frame: pd.DataFrame) -> str:
@@ -173,7 +132,7 @@ def write_few(frame: pd.DataFrame) -> str:
         [
             "B → B − D → D",
             *(
-                _points(
+                points(
                     last(frame, f"sparse_{n}_bridge", tier="unseen_sentences")
                     - last(
                         frame, f"sparse_{n}_placebo", tier="unseen_sentences"
@@ -184,15 +143,6 @@ def write_few(frame: pd.DataFrame) -> str:
         ]
     )
     return table(head, rows)
-
-
-def _points(values: pd.Series) -> str:
-    mean = t_interval(list(values), 0.95, (-1.0, 1.0))
-    low, value, high = (
-        f"{100 * x:+.1f}".replace("-", "−")
-        for x in (mean.low, mean.value, mean.high)
-    )
-    return f"{value} ({low} to {high})"
 
 
 def write_long(frame: pd.DataFrame) -> str:
@@ -307,12 +257,7 @@ def filled(page: str) -> str:
     seen = read("composition_variations", "composition_pilot")
     tables = {name: write(seen) for name, write in PARTS.items()}
     tables["layers"] = write_layers(read("composition"))
-    for name, text in tables.items():
-        start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = page.partition(start)
-        after = rest.partition(end)[2]
-        page = f"{before}{start}\n\n{text}\n{end}{after}"
-    return page
+    return fill(page, tables)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.pages.judge import evidence_of, read_frames
+from benchmarks.pages.markdown import DOCS, fill, table
 from experiments.claims.networks import FAMILY
 from experiments.claims.networks.thresholds import pairs_needed
 from experiments.networks import (
@@ -36,7 +37,6 @@ from tiny_gpt.claims.values import LEARNED, MASTERED, crossing
 from tiny_gpt.report.typeset import format_effect
 from tiny_gpt.runtime.files import write_text
 
-DOCS = Path(__file__).parents[2] / "docs"
 FOLDER = DOCS / "runs" / "networks"
 SPEED = DOCS / "runs" / "networks_speed" / "speed.csv"
 MAJORITY = ("A->B", "B->C")
@@ -55,12 +55,6 @@ def there(evidence: Evidence) -> list[str]:
             continue
         found.append(name)
     return found
-
-
-def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table in Markdown."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write_verdicts(claims: dict[str, Any]) -> str:
@@ -98,7 +92,7 @@ def write_verdicts(claims: dict[str, Any]) -> str:
                 ),
             ]
         )
-    return write_table(head, rows)
+    return table(head, rows)
 
 
 def _needs(claim: dict[str, Any]) -> str:
@@ -156,7 +150,7 @@ def write_numbers(evidence: Evidence, speed: pd.DataFrame) -> str:
                 f"{own['time_over_gpt']:.2f}",
             ]
         )
-    return write_table(head, rows)
+    return table(head, rows)
 
 
 def updates_to(
@@ -248,12 +242,7 @@ def filled(page: str, evidence: Evidence, claims: dict[str, Any]) -> str:
         "verdicts": write_verdicts(claims),
         "numbers": write_numbers(evidence, pd.read_csv(SPEED)),
     }
-    for name, text in tables.items():
-        start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = page.partition(start)
-        after = rest.partition(end)[2]
-        page = f"{before}{start}\n\n{text}\n{end}{after}"
-    return page
+    return fill(page, tables)
 
 
 def kept() -> tuple[Evidence, dict[str, Any]]:

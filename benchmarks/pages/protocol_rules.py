@@ -19,11 +19,12 @@ from tiny_gpt.claims.protocol import fill_rules, write_rules
 from tiny_gpt.runtime.files import write_text
 
 LEAST = 0.8
-POWER = {  # folder of docs/runs by protocol
+POWER = {  # folder of docs/runs by protocol, None if the page says it all
     REPRODUCTION.page: "power",
     REPRODUCTION.page.parent / "protocol_composition.md": "composition_power",
     REPRODUCTION.page.parent / "protocol_networks.md": "networks_power",
     REPRODUCTION.page.parent / "protocol_hangul.md": "hangul_power",
+    REPRODUCTION.page.parent / "protocol_in_context.md": None,
 }
 # Pages that say in a sentence what is not simulated.
 SAYS_UNKNOWN = ("protocol_networks.md", "protocol_hangul.md")
@@ -61,11 +62,14 @@ def _percent(power: float) -> str:
 def filled(path: Path) -> str:
     """Returns the text of a page with today's rules and power."""
     rules = write_rules(REPRODUCTION.families_of(path))
+    page = fill_rules(path.read_text(), rules)
+    folder = POWER[path]
+    if folder is None:
+        return page
     power = write_power(
-        pd.read_csv(RUNS / POWER[path] / "power.csv"),
+        pd.read_csv(RUNS / folder / "power.csv"),
         lists_unknown=path.name not in SAYS_UNKNOWN,
     )
-    page = fill_rules(path.read_text(), rules)
     table = re.compile(
         r"(?:POWER|\| claim \| outcome \|.*?|Of those simulated, none\.)"
         r"\n\n## Runs",

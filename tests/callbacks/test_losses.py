@@ -36,6 +36,14 @@ def test_each_part_gets_its_loss_into_history(fit_identity):
     assert all(type(v) is float for v in history["some_loss"])
 
 
+def test_a_floor_is_subtracted_from_its_part(fit_identity):
+    parts = {"first": Y == 0, "second": Y == 1}
+    callback = LossByTask(X, Y, parts, floors={"second": 0.25})
+    history = fit_identity(callback).history
+    assert history["first_loss"] == pytest.approx([RIGHT], rel=1e-6)
+    assert history["second_loss"] == pytest.approx([RIGHT - 0.25], rel=1e-6)
+
+
 def measured(callback, model, logs):
     """What an epoch of a model writes that is not compiled."""
     callback.set_model(model)

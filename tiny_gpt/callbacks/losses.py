@@ -44,6 +44,8 @@ class LossByTask(Measuring):
             one call are in memory at a time.
         columns: by part, (mapping, tier, prompt, metric) in `log_columns`; by
             default the mapping is the part and the metric "loss".
+        floors: by part, nats that are subtracted from its loss, e.g. the
+            lowest loss possible on these targets; by default 0.
 
     Attributes:
         log_keys: keys written into `logs`.
@@ -65,6 +67,7 @@ class LossByTask(Measuring):
         from_logits: bool | None = None,
         batch_size: int | None = None,
         columns: Mapping[str, Column] | None = None,
+        floors: Mapping[str, float] | None = None,
     ):
         super().__init__()
         self._clock = Clock(epochs_only(every))
@@ -72,6 +75,7 @@ class LossByTask(Measuring):
         self._from_logits, self._batch_size = from_logits, batch_size
         self._are_logits = from_logits is not False
         self._is_guess = False
+        self._floors = dict(floors or {})
         self._parts = {name: np.asarray(mask) for name, mask in parts.items()}
         self._check()
         given = columns or {}
@@ -144,7 +148,8 @@ class LossByTask(Measuring):
                         mean = float(selected.mean())
                         means[name].append((mean, selected.size))
         for name, found in means.items():
-            logs[f"{name}_loss"] = _mean_of(found)
+            loss = _mean_of(found)
+            logs[f"{name}_loss"] = loss - self._floors.get(name, 0.0)
 
     def _outputs(self, model: Any) -> Iterator[tuple[slice, np.ndarray]]:
         """Yields rows and what the model answers for them, in batches."""

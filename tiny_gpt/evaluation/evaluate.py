@@ -26,6 +26,7 @@ from tiny_gpt.evaluation.every_sentence import (
 )
 from tiny_gpt.evaluation.gradients import CompiledGradient, GradientsByTask
 from tiny_gpt.evaluation.greedy import DECODINGS, GreedyDecoder
+from tiny_gpt.evaluation.parts import InParts
 from tiny_gpt.evaluation.scores import exact_match, word_accuracy, words_right
 from tiny_gpt.models.config import ModelConfig
 from tiny_gpt.models.spans import Spans, sees_next
@@ -215,7 +216,8 @@ def evaluation_callbacks(
         Callbacks that write into the logs. For each label and each of
         `config.metrics` they write f"{task_name(label)}_{metric}"; for each
         mapping in the text, each of `LOSS_TIERS` and of `LOSS_KINDS`,
-        f"{task_name(label)}_{tier}_{kind}_loss".
+        f"{task_name(label)}_{tier}_{kind}_loss"; and the losses of further
+        parts, if the data have some (`InParts`).
     """
     fixed_rng, fresh_rng, loss_rng = rng.spawn(3)
     fresh_entropy = int(fresh_rng.integers(2**63))
@@ -275,6 +277,9 @@ def evaluation_callbacks(
         )
     if config.num_loss_windows:
         callbacks.append(_loss_by_task(config, data, compiled.spans, loss_rng))
+        if isinstance(data, InParts):
+            further = data.parts(config.num_loss_windows, loss_rng)
+            callbacks.append(further.callback(compiled.spans, config.every))
     if config.has_gradients:
         parts = {
             task_name(label): (

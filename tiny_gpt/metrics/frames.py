@@ -5,7 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from tiny_gpt.callbacks import LossDropLogger, MemorisationMeter, WeightNorms
+from tiny_gpt.callbacks import (
+    LossByTask,
+    LossDropLogger,
+    MemorisationMeter,
+    WeightNorms,
+)
 from tiny_gpt.callbacks.columns import Column, column
 from tiny_gpt.evaluation.data import Row
 from tiny_gpt.evaluation.evaluate import (
@@ -42,6 +47,7 @@ def columns_of(experiment: Experiment) -> dict[str, Column]:
             experiment.task.eval_mappings,
             experiment.task.read_mappings,
         ),
+        **LossByTask.columns_for(getattr(experiment.task, "part_columns", {})),
     }
 
 

@@ -14,6 +14,10 @@ or "f", which is in the frames' column "mapping".
 
 A task whose loss leaves targets out has a further attribute, the bool
 `has_unscored_targets`; these targets are `NOT_SCORED` (`Data.targets`).
+
+A task that measures losses besides those of its mappings has a further
+attribute, the dict `part_columns`: by part, mapping, tier, prompt and metric
+of its loss. Its data then have `parts` (`tiny_gpt/evaluation/parts.py`).
 """
 
 from collections.abc import Sequence

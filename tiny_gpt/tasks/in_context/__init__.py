@@ -1,0 +1,1 @@
+"""In-context learning: a bijection that the window itself shows."""
