@@ -37,7 +37,7 @@ BLOCKS = (
         "docs/protocol_hangul.md",
         ("hangul",),
     ),
-    SeedBlock(270, 279, "tasks"),
+    SeedBlock(270, 279, "arithmetic"),
     SeedBlock(
         280,
         289,

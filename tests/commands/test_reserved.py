@@ -34,7 +34,7 @@ def _keep_the_environment(monkeypatch):
             ["controls", "--preset", "paper", "--first-seed", "305"],
             "kept for the published size",
         ),
-        (["theory", "--first-seed", "270"], "kept for tasks"),
+        (["theory", "--first-seed", "270"], "kept for arithmetic"),
     ],
 )
 def test_a_kept_seed_is_refused_before_anything_is_written(

@@ -8,8 +8,7 @@ the questions of one seed. Nothing else has to be changed:
     experiment = Experiment("mine", "one", MyTask(...), GPTConfig(...))
     metrics = train.run(experiment, seed=0).metrics
 
-`translation/task.py` is the paper's task; `tests/tasks/test_protocol.py` has a
-short one. What a task teaches are its mappings. Each has a name, e.g. "A->B"
+`translation/task.py` is the paper's task; `examples/sums.py` is a short one. What a task teaches are its mappings. Each has a name, e.g. "A->B"
 or "f", which is in the frames' column "mapping".
 
 A task whose loss leaves targets out has a further attribute, the bool
