@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.browser import (
     SCHEMES,
     WIDTHS,
+    axe_problems,
     open_browser,
     set_screen,
     width_problems,
@@ -28,13 +29,6 @@ PAGES = (
     "_api/tiny_gpt.callbacks.tasks",
     "_notebooks/triangle",
 )
-LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-CHECK = """
-const done = arguments[arguments.length - 1];
-axe.run({runOnly: arguments[0]}).then(found => done(found.violations.map(
-  each => each.id + ": " + each.nodes.slice(0, 2).map(n => n.html).join(" ")
-)));
-"""
 
 pytestmark = pytest.mark.browser
 
@@ -59,25 +53,16 @@ def browser(tmp_path_factory):
     browser.quit()
 
 
-@pytest.fixture(scope="module")
-def axe():
-    import axe_core_python
-
-    path = Path(axe_core_python.__file__).parent / "axe.min.js"
-    return path.read_text()
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_sound(browser, site, axe, page, width, scheme):
+def test_a_page_is_sound(browser, site, page, width, scheme):
     set_screen(browser, width, scheme)
     browser.get_log("browser")
     browser.get((site / f"{page}.html").as_uri())
     problems = [entry["message"] for entry in browser.get_log("browser")]
     problems += width_problems(browser)
-    browser.execute_script(axe)
-    problems += browser.execute_async_script(CHECK, LEVELS)
+    problems += axe_problems(browser)
     assert problems == []
 
 

@@ -1,5 +1,6 @@
 """A small report by hand: every outcome, every kind of figure, gaps."""
 
+from html.parser import HTMLParser
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,27 @@ from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.report.schema import EXPLANATIONS, OBSERVATIONS
 
 NUM_EPOCHS = 3
+
+
+class Page(HTMLParser):
+    """What stands in a page: tags, attributes, and its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.texts = [], [], []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        if self.tags[-1:] not in (["style"], ["script"]):
+            self.texts.append(data)
+
+    def values(self, name):
+        return [value for key, value in self.attributes if key == name]
 
 
 def scripted_report(is_complete: bool = False) -> dict[str, Any]:
@@ -76,7 +98,10 @@ def _ledger(is_complete: bool) -> dict[str, Any]:
                 "decided_on": "quick",
                 "conditions": ["triangle/sparse_a_to_c", "triangle/unknown"],
                 "statistic": "mean over seeds",
-                "rules": {"observation": "confirmed if [lead] > 0"},
+                "rules": {
+                    "observation": "confirmed if [lead] > 0",
+                    "explanation": "contradicted if [one seed] > 10 %",
+                },
                 "margin": "Any lead counts.",
                 "seen": "Nothing had been seen.",
                 "observation": OBSERVATIONS[n % len(OBSERVATIONS)],

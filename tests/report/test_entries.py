@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiny_gpt.report.entries import decisive
+from tiny_gpt.report.entries import FAILS, HOLDS, OPEN, answer_of, decisive
 
 OBSERVATION = (
     "confirmed if [A->B is known] > 50 % and [effect] > 5 points; not "
@@ -69,3 +69,31 @@ def test_a_claim_whose_runs_are_missing_has_none():
     found = claim("undecided", "undecided")
     found["effects"] = []
     assert decisive(found) == []
+
+
+@pytest.mark.parametrize(
+    ("observation", "explanation", "expected"),
+    [
+        ("confirmed", None, (HOLDS, "observation")),
+        ("confirmed", "supported", (HOLDS, "observation")),
+        ("confirmed", "not needed", (HOLDS, "observation")),
+        ("confirmed", "contradicted", (FAILS, "explanation")),
+        ("undecided", "contradicted", (FAILS, "explanation")),
+        ("not confirmed", "contradicted", (FAILS, "observation")),
+        ("not confirmed", None, (FAILS, "observation")),
+        ("undecided", "supported", (OPEN, "observation")),
+    ],
+)
+def test_an_answer_has_the_part_that_gives_it(
+    observation, explanation, expected
+):
+    found = {"because": "", **claim(observation, explanation)}
+    assert answer_of(found) == expected
+    found["because"] = "Runs are missing: all."
+    assert answer_of(found) == (OPEN, "observation")
+
+
+def test_the_effects_of_one_part_can_be_asked_for():
+    found = claim("confirmed", "contradicted")
+    of_part = [e["name"] for e in decisive(found, ["explanation"])]
+    assert of_part == list(EFFECTS[2:])

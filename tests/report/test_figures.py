@@ -1,18 +1,9 @@
 """Tests for tiny_gpt/report/figures.py."""
 
 import numpy as np
-import pandas as pd
-import pytest
+from matplotlib.text import Text
 
-from tests.helpers.scripted_report import scripted_report
-from tiny_gpt.metrics.columns import COLUMNS
-from tiny_gpt.report.figures import (
-    plot_condition_accuracy,
-    plot_condition_loss,
-    plot_series,
-    plot_strip,
-)
-from tiny_gpt.report.svg import to_svg
+from tiny_gpt.report.figures import fit_beside, plot_series, plot_strip
 
 GROUP = {"label": "a", "values": [0.6, 0.8], "mean": 0.7}
 SERIES = {
@@ -33,9 +24,33 @@ def test_a_strip_shows_each_seed_the_mean_and_the_interval():
     np.testing.assert_array_equal(dots, [0.6, 0.8])
     np.testing.assert_array_equal(interval, [0.5, 0.9])
     np.testing.assert_array_equal(mean, [0.7])
-    assert [text.get_text() for text in ax.texts] == ["a", "70 %"]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["a", "70 %", "chance 12.5 %"]
     (chance,) = ax.collections
     assert {x for x, _ in chance.get_segments()[0]} == {0.125}
+
+
+def test_no_level_runs_through_a_text():
+    groups = [
+        {**GROUP, "label": name, "low": 0.5, "high": 0.9} for name in "ab"
+    ]
+    lines = {"chance": 0.125, "most": 0.95}
+    figure = plot_strip(groups, ["70 %"] * 2, "Accuracy", lines, True)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    boxes = [text.get_window_extent() for text in ax.texts]
+    levels = [
+        ax.transData.transform(segment)
+        for level in ax.collections
+        for segment in level.get_segments()
+    ]
+    for box in boxes:
+        for (x, one), (_, other) in levels:
+            is_beside = not box.x0 < x < box.x1
+            below, above = sorted((one, other))
+            assert is_beside or above <= box.y0 or below >= box.y1
+    for n, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[n + 1 :])
 
 
 def test_a_long_name_has_its_row_to_itself():
@@ -83,49 +98,25 @@ def test_a_logarithmic_axis_is_marked_in_plain_numbers():
     assert [label.get_text() for label in labels] == ["4", "8", "16"]
 
 
-def accuracy_axes(events):
-    rows = scripted_report()["metrics"]
-    figure = plot_condition_accuracy(
-        rows[rows["tier"] == "all"],
-        "accuracy_aligned",
-        ["A->B", "A->C"],
-        {"A->B": 0.125, "A->C": 0.125},
-        {"A->C": 0.151},
-        events,
-        ["floor_crossed", "loss_drop"],
+def test_names_stand_at_the_ends_of_lines_and_apart():
+    series = [{**SERIES, "label": name} for name in ("a", "b", "c")]
+    figure = plot_series(series, "Loss", "x", {"chance": 0.78}, False)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert {t.get_text() for t in ax.texts} == {"a", "b", "c", "chance 0.78"}
+    assert sorted(text.xy[0] for text in ax.texts)[:3] == [16, 16, 16]
+    assert {text.xy[1] for text in ax.texts} == {0.8, 0.78}
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    for n, box in enumerate(boxes):
+        assert box.x0 > ax.bbox.x1
+        assert not any(box.overlaps(other) for other in boxes[n + 1 :])
+
+
+def test_long_names_are_left_to_a_legend():
+    assert fit_beside(["A → C", "chance 12.5 %"])
+    assert not fit_beside(["beside A → B and B → C"])
+    assert not fit_beside(list("abcdefgh"))
+    figure = plot_series(
+        [{**SERIES, "label": 30 * "a"}], "Loss", "x", {}, False
     )
-    return figure.axes[0]
-
-
-def test_events_have_the_same_mark_in_every_condition():
-    ax = accuracy_axes(scripted_report()["events"])
-    *_, event = ax.lines
-    assert event.get_marker() == "x"  # the second kind, though the only one
-    np.testing.assert_array_equal(event.get_xdata(), [2])
-
-
-def test_baselines_are_drawn_once_each():
-    ax = accuracy_axes(scripted_report()["events"].iloc[:0])
-    levels = [line for line in ax.lines if line.get_linestyle() in (":", "-.")]
-    assert [line.get_ydata()[0] for line in levels] == [0.151, 0.125]
-
-
-def test_a_long_run_stays_small():
-    epochs = np.arange(1, 391)
-    rng = np.random.default_rng(0)
-    frames = [
-        pd.DataFrame(
-            {
-                **dict.fromkeys(COLUMNS, "all"),
-                "seed": seed,
-                "epoch": epochs,
-                "metric": "loss",
-                "value": 3 / epochs + 0.02 * rng.normal(size=len(epochs)),
-            }
-        )
-        for seed in range(10)
-    ]
-    figure = plot_condition_loss(pd.concat(frames), {"told": 0.4})
-    # Eleven curves of 390 points, 15 characters each at most.
-    assert len(to_svg(figure, "x", "")) < 11 * 390 * 15
-    assert figure.axes[0].get_ylim()[0] == pytest.approx(0)
+    assert not figure.axes[0].texts

@@ -32,7 +32,7 @@ def test_further_figures_are_shown_after_the_first():
     shown = show_figure(CLAIM)
     (more,) = shown["more"]
     label = more["svg"].replace("\N{NO-BREAK SPACE}", " ")
-    assert "A → B; A → C" in label
+    assert "A → B: 1 demonstration 0.3 at 1 to 0.1 at 2; A → C: 1" in label
     assert more["svg"] != shown["svg"]
     kinds = [kind for kind, *_ in more["legend"]]
     assert kinds == ["line", "band", "level"]

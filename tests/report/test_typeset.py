@@ -11,6 +11,7 @@ from tiny_gpt.report.typeset import (
     format_duration,
     format_effect,
     format_number,
+    in_words,
     to_html,
     typeset,
 )
@@ -103,3 +104,20 @@ def test_backticks_are_code_and_everything_is_escaped():
     assert to_html(Markup("<b>`a`</b>")) == "<b>`a`</b>"
     assert to_html(None) == "—"
     assert to_html(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "accuracy_aligned, real - scrambled",
+            "words right and in place, real − scrambled",
+        ),
+        ("sparse_a_to_c_12", "sparse A\xa0→\xa0C 12"),
+        ("a_to_c_alone", "A\xa0→\xa0C alone"),
+        ("four_languages", "four languages"),
+        ("seeds above 50 %, A->C", "seeds above 50\xa0%, A\xa0→\xa0C"),
+    ],
+)
+def test_identifiers_become_words(text, words):
+    assert in_words(text) == words

@@ -4,18 +4,26 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tiny_gpt.report.figures import plot_series, plot_strip
+from tiny_gpt.report.figures import (
+    fit_beside,
+    name_levels,
+    plot_series,
+    plot_strip,
+)
 from tiny_gpt.report.panels import plot_panels
 from tiny_gpt.report.schema import figures_of
 from tiny_gpt.report.svg import to_svg
-from tiny_gpt.report.typeset import format_effect, format_number, typeset
+from tiny_gpt.report.typeset import format_effect, format_number, in_words
 
 
-def show_figure(claim: dict[str, Any]) -> dict[str, Any] | None:
+def show_figure(
+    claim: dict[str, Any], name: str = "figure"
+) -> dict[str, Any] | None:
     """Draws the figures of a claim.
 
     Args:
         claim: one of the ledger.
+        name: of the figures, unique in the page; their ids begin with it.
 
     Returns:
         SVG and legend entries of its figure, and "more", the same for further
@@ -24,19 +32,21 @@ def show_figure(claim: dict[str, Any]) -> dict[str, Any] | None:
     if claim["figure"] is None:
         return None
     first, *more = [
-        _draw(figure, claim["title"], f"figure-{claim['name']}-{n}")
+        _draw(figure, claim["title"], f"{name}-{n}")
         for n, figure in enumerate(figures_of(claim))
     ]
     return {**first, "more": more}
 
 
 def _draw(figure: dict[str, Any], title: str, identity: str) -> dict[str, Any]:
-    axis, kind = typeset(figure["axis"]), figure["kind"]
+    axis, kind = in_words(figure["axis"]), figure["kind"]
     is_fraction = has_fractions(figure)
     unit = "fraction" if is_fraction else None
     lines = present(figure["lines"])
     marks = present(figure.get("marks", {}))
-    x_axis = typeset(figure.get("x_axis", "Epoch"))
+    x_axis = in_words(figure.get("x_axis", "Epoch"))
+    levels = name_levels(lines, is_fraction)
+    legend: list[tuple[str, int, str]]
     if kind == "strip":
         groups = _with_labels(figure["groups"])
         texts = [format_effect(group, unit) for group in groups]
@@ -48,10 +58,16 @@ def _draw(figure: dict[str, Any], title: str, identity: str) -> dict[str, Any]:
     elif kind == "panels":
         panels = _with_labels(figure["panels"])
         drawn = plot_panels(panels, axis, x_axis, lines, figure["log_y"])
-        shown = [panel["label"] for panel in panels]
-        series = _with_labels(panels[0]["series"])
-        legend = [("line", n, s["label"]) for n, s in enumerate(series)]
-        legend.append(("band", 0, "lowest to highest seed"))
+        shown = [
+            f"{panel['label']}: {_describe(panel['series'], None)}"
+            for panel in panels
+        ]
+        names = [s["label"] for s in _with_labels(panels[0]["series"])]
+        legend = [
+            *(("line", n, name) for n, name in enumerate(names)),
+            ("band", 0, "lowest to highest seed"),
+            *(("level", n, name) for n, name in enumerate(levels)),
+        ]
     else:
         series = _with_labels(figure["series"])
         drawn = plot_series(
@@ -64,22 +80,37 @@ def _draw(figure: dict[str, Any], title: str, identity: str) -> dict[str, Any]:
             figure.get("log_x", False),
             kind == "epochs",
         )
-        shown = [item["label"] for item in series]
-        legend = [("line", n, label) for n, label in enumerate(shown)]
+        shown = [_describe(series, unit)]
+        names = [item["label"] for item in series]
         seed = "thin" if kind == "epochs" else "dot"
-        legend += [(seed, 0, "one seed"), ("band", 0, "interval")]
-    level = "upright" if kind == "strip" else "level"
-    legend += [
-        (level, n, f"{name} {format_number(value, unit)}")
-        for n, (name, value) in enumerate(lines.items())
-    ]
+        legend = [(seed, 0, "one seed"), ("band", 0, "interval")]
+        if not fit_beside([*names, *levels]):
+            legend = [
+                *(("line", n, name) for n, name in enumerate(names)),
+                *legend,
+                *(("level", n, name) for n, name in enumerate(levels)),
+            ]
     legend += [
         ("mark", n, f"{name}: epoch {format_number(value)}")
         for n, (name, value) in enumerate(marks.items())
     ]
     label = f"{title}. {axis}: {'; '.join(shown)}"
-    svg = to_svg(drawn, identity, typeset(label))
+    svg = to_svg(drawn, identity, in_words(label))
     return {"svg": svg, "legend": legend}
+
+
+def _describe(series: Sequence[dict[str, Any]], unit: str | None) -> str:
+    """Says where the mean of each series begins and ends."""
+    said = []
+    for item in series:
+        there = [
+            f"{format_number(mean, unit)} at {format_number(x)}"
+            for x, mean in zip(item["x"], item["mean"], strict=True)
+            if mean is not None
+        ]
+        ends = " to ".join(dict.fromkeys(there[:: max(1, len(there) - 1)]))
+        said.append(f"{item['label']} {ends}")
+    return "; ".join(said)
 
 
 def has_fractions(figure: dict[str, Any]) -> bool:
@@ -100,4 +131,4 @@ def present(values: dict[str, float | None]) -> dict[str, float]:
 
 
 def _with_labels(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**part, "label": typeset(part["label"])} for part in parts]
+    return [{**part, "label": in_words(part["label"])} for part in parts]

@@ -1,7 +1,12 @@
 """What the claims of a ledger say: missing runs, numbers that decide."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+from tiny_gpt.report.typeset import format_number
+
+HOLDS, FAILS, OPEN = "What holds", "What does not", "What is open"
 
 
 def lacks_runs(claim: dict[str, Any]) -> bool:
@@ -15,17 +20,43 @@ def is_compared(claim: dict[str, Any], effect: dict[str, Any]) -> bool:
     return any(name in rule for rule in claim["rules"].values())
 
 
-def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
+def answer_of(claim: dict[str, Any]) -> tuple[str, str]:
+    """Returns what a claim comes to, and the part of the verdict that says so.
+
+    A claim fails if it is not observed, or if the cause that it gives is
+    contradicted. It holds if it is observed, and is open otherwise.
+
+    Returns:
+        `HOLDS`, `FAILS` or `OPEN`; and "observation" or "explanation".
+    """
+    if lacks_runs(claim):
+        return OPEN, "observation"
+    if claim["observation"] == "not confirmed":
+        return FAILS, "observation"
+    if claim["explanation"] == "contradicted":
+        return FAILS, "explanation"
+    is_seen = claim["observation"] == "confirmed"
+    return HOLDS if is_seen else OPEN, "observation"
+
+
+def decisive(
+    claim: dict[str, Any], parts: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Returns the effects that made the outcome, at most two of each part.
 
     Those are effects that the rule of the outcome compares; of an open one,
     the first rule. Effects that all rules of a part compare alike, such as
     that a mapping is known, are conditions of the question and left out if
     others are there.
+
+    Args:
+        claim: one of the ledger.
+        parts: "observation", "explanation" or both; by default all that have
+            rules.
     """
     names: list[str] = []
-    for part, rules in claim["rules"].items():
-        compared = _compared(rules)
+    for part in parts or claim["rules"]:
+        compared = _compared(claim["rules"][part])
         outcome = (
             claim[part] if claim[part] in compared else next(iter(compared))
         )
@@ -34,6 +65,23 @@ def decisive(claim: dict[str, Any]) -> list[dict[str, Any]]:
         names += (telling or own)[:2]
     by_name = {effect["name"]: effect for effect in claim["effects"]}
     return [by_name[name] for name in names if name in by_name]
+
+
+def write_truth(claim: dict[str, Any], truth: str) -> str:
+    """Writes the numbers of a simulated truth in the units of the claim.
+
+    Args:
+        claim: one of the ledger.
+        truth: for example "seeds above 50 % = 0.95; rank = 1".
+    """
+    units = {effect["name"]: effect["unit"] for effect in claim["effects"]}
+    written = []
+    for part in truth.split("; "):
+        name, _, value = part.rpartition(" = ")
+        if name in units:
+            part = f"{name} = {format_number(value, units[name])}"
+        written.append(part)
+    return "; ".join(written)
 
 
 def _compared(rules: str) -> dict[str, dict[str, list[str]]]:

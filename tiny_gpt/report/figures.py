@@ -2,23 +2,27 @@
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
-from tiny_gpt.plots.curves import COLOURS, GREY, plot_accuracy, plot_loss
+from tiny_gpt.plots.curves import COLOURS, GREY
+from tiny_gpt.report.typeset import format_number, typeset
 
 # A figure is as wide as the text on a phone, so that its letters stay legible
 # there; a wider screen shows two side by side.
 WIDTH = 345  # points, which become CSS pixels
 MARKERS = ("o", "s", "^", "D", "v", "X")  # by mapping or series
-LINE_STYLES = (":", "-.", "--")  # by baseline, floor or mark
-EVENT_MARKERS = ("|", "x", "+")  # by kind of event
+LINE_STYLES: tuple[Any, ...] = (":", "-.", "--")  # by baseline, floor or mark
+# What is written beside lines: longer names, or more of them, need a legend.
+MOST_CHARACTERS, MOST_LABELS = 19, 7
+LINE_HEIGHT = 14  # points
+End: TypeAlias = tuple[Line2D, str, str]  # line, name, colour
 STYLE: Any = {  # matplotlib types every key
     "text.parse_math": False,
     "font.size": 11,
@@ -51,13 +55,16 @@ def plot_strip(
             drawn.
         texts: mean and interval in words, one per group, written on its row.
         axis: label of the values.
-        lines: values to compare with, by name; vertical lines.
+        lines: values to compare with, by name; vertical lines below their
+            names.
         is_fraction: whether values are fractions, drawn from 0 % to 100 %.
 
     Returns:
         The figure.
     """
-    figure, ax = _new_figure(44 + 38 * len(groups))
+    names = name_levels(lines, is_fraction)
+    head = LINE_HEIGHT * len(names)
+    figure, ax = new_figure(44 + 38 * len(groups) + head)
     lengths = [
         len(group["label"] + text)
         for group, text in zip(groups, texts, strict=True)
@@ -80,12 +87,17 @@ def plot_strip(
         x = np.full(len(rows), value)
         lined = ax.vlines(x, rows - 0.2, rows + 0.26, color=GREY)
         lined.set(linestyle=style, linewidth=1.2, zorder=1)
-    ax.set_ylim(len(groups) - 0.6, -0.75)
+    ax.set_ylim(len(groups) - 0.6, -0.75 - head / 38)
     ax.yaxis.set_major_locator(NullLocator())
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(axis)
     if is_fraction:
-        _show_percent(ax, "x")
+        show_percent(ax, "x")
+    left, right = ax.get_xlim()
+    for n, (value, name) in enumerate(zip(lines.values(), names, strict=True)):
+        side = "left" if value < (left + right) / 2 else "right"
+        top = -0.75 - (len(names) - 1 - n) * LINE_HEIGHT / 38
+        ax.text(value, top, name, ha=side, va="bottom", fontsize=10.5)
     return figure
 
 
@@ -102,6 +114,8 @@ def plot_series(
 ) -> Figure:
     """Draws one line per series: its mean, its interval, and each seed.
 
+    Short labels stand at the ends of their lines (`fit_beside`).
+
     Args:
         series: {"label", "x", "values", "mean", "low", "high"}; "values" has
             one list of seeds per x, `None` is not drawn.
@@ -116,7 +130,7 @@ def plot_series(
     Returns:
         The figure.
     """
-    figure, ax = _new_figure(240)
+    figure, ax = new_figure(240)
     ticks = sorted({x for item in series for x in item["x"]})
     if log_x:
         ax.set_xscale("log")
@@ -127,6 +141,7 @@ def plot_series(
         ax.xaxis.set_minor_locator(NullLocator())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ends: list[End] = []
     for item, colour, marker in zip(
         series, cycle(COLOURS), cycle(MARKERS), strict=False
     ):
@@ -143,89 +158,21 @@ def plot_series(
         ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
         (mean,) = ax.plot(x, numbers(item["mean"]), color=colour, linewidth=2)
         mark_line(mean, marker)
-    draw_levels(ax, lines)
+        ends.append((mean, typeset(item["label"]), colour))
+    ends += draw_levels(ax, lines, name_levels(lines, is_fraction))
     for place, style in zip(
         (marks or {}).values(), cycle(LINE_STYLES[::-1]), strict=False
     ):
         ax.axvline(place, color="black", linestyle=style, linewidth=1)
     ax.set(title=axis, xlabel=x_axis)
     if is_fraction:
-        _show_percent(ax, "y")
+        show_percent(ax, "y")
+    if fit_beside([label for _, label, _ in ends]):
+        label_ends(ax, ends)
     return figure
 
 
-@mpl.rc_context(STYLE)
-def plot_condition_loss(
-    metrics: pd.DataFrame, floors: dict[str, float]
-) -> Figure:
-    """Draws the training loss of a condition, and its floors.
-
-    Args:
-        metrics: metrics frame of one condition.
-        floors: lowest loss that a model can reach, nats per token, by name.
-
-    Returns:
-        The figure.
-    """
-    figure, ax = _new_figure(210)
-    plot_loss(metrics, ax)
-    draw_levels(ax, floors)
-    ax.set_ylim(bottom=0)
-    _finish_epochs(ax)
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def plot_condition_accuracy(
-    metrics: pd.DataFrame,
-    metric: str,
-    mappings: Sequence[str],
-    chance: dict[str, float],
-    memoriser: dict[str, float],
-    events: pd.DataFrame,
-    kinds: Sequence[str],
-) -> Figure:
-    """Draws accuracy per mapping, with baselines and the events.
-
-    Args:
-        metrics: metrics frame of one condition, one tier and prompt.
-        metric: metric to draw, e.g. "accuracy_aligned".
-        mappings: mappings to draw, in the order of their colours.
-        chance: accuracy of guessing, by mapping; grey and dotted.
-        memoriser: accuracy of recall, by mapping; dash-dotted, in the colour
-            of the mapping.
-        events: events frame of the condition; each has a mark above the
-            curves.
-        kinds: kinds of event, in the order of their marks.
-
-    Returns:
-        The figure.
-    """
-    figure, ax = _new_figure(210)
-    plot_accuracy(metrics, metric, mappings, None, ax)
-    for mapping, colour, marker in zip(
-        mappings, cycle(COLOURS), cycle(MARKERS), strict=False
-    ):
-        for line in ax.lines:
-            if line.get_label() == mapping.replace("->", " → "):
-                mark_line(line, marker)
-        if mapping in memoriser:
-            ax.axhline(
-                memoriser[mapping],
-                color=colour,
-                linestyle=LINE_STYLES[1],
-                linewidth=1.2,
-            )
-    for value in sorted(set(chance.values())):
-        ax.axhline(value, color=GREY, linestyle=LINE_STYLES[0], linewidth=1.2)
-    _show_percent(ax, "y")
-    ax.set_ylabel("Accuracy (share of words right and in place)")
-    _finish_epochs(ax)
-    _draw_events(ax, events, kinds)
-    return figure
-
-
-def _new_figure(height: float) -> tuple[Figure, Axes]:
+def new_figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
     return figure, figure.subplots()
 
@@ -242,32 +189,85 @@ def mark_line(line, marker: str) -> None:
     line.set(marker=marker, markevery=every, markeredgewidth=0)
 
 
-def draw_levels(ax: Axes, lines: dict[str, float]) -> None:
-    """Draws horizontal lines, each in a style of its own."""
-    for value, style in zip(lines.values(), cycle(LINE_STYLES), strict=False):
-        ax.axhline(value, color=GREY, linestyle=style, linewidth=1.2)
+def name_levels(lines: dict[str, float], is_fraction: bool) -> list[str]:
+    """Returns what is written beside levels: name and value."""
+    unit = "fraction" if is_fraction else None
+    return [f"{n} {format_number(v, unit)}" for n, v in lines.items()]
 
 
-def _show_percent(ax: Axes, axis: str) -> None:
+def draw_levels(
+    ax: Axes, lines: dict[str, float], names: Sequence[str]
+) -> list[End]:
+    """Draws horizontal lines, each in a style of its own; returns their ends.
+
+    Args:
+        ax: where.
+        lines: values by name.
+        names: what `label_ends` may write beside them.
+    """
+    ends = []
+    for value, name, style in zip(
+        lines.values(), names, cycle(LINE_STYLES), strict=False
+    ):
+        level = ax.axhline(value, color=GREY, linestyle=style, linewidth=1.2)
+        ends.append((level, name, GREY))
+    return ends
+
+
+def fit_beside(labels: Sequence[str]) -> bool:
+    """Tells whether labels fit beside the lines of a figure."""
+    longest = max(map(len, labels), default=0)
+    return len(labels) <= MOST_LABELS and longest <= MOST_CHARACTERS
+
+
+def label_ends(ax: Axes, ends: Sequence[End]) -> None:
+    """Writes the name of each line at its right end, and moves names apart.
+
+    Args:
+        ax: with its final limits.
+        ends: line, name and colour; levels cross the whole figure.
+    """
+    low, high = ax.get_ylim()
+    found = []
+    for line, name, colour in ends:
+        x, y = (np.asarray(v, float) for v in line.get_data())
+        is_there = np.isfinite(y)
+        if is_there.any():
+            is_level = len(y) == 2 and line.get_transform() != ax.transData
+            right = ax.get_xlim()[1] if is_level else x[is_there][-1]
+            found.append((float(y[is_there][-1]), right, name, colour))
+    found.sort(key=lambda end: end[0])
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    gap = LINE_HEIGHT / (figure.get_figheight() * 72 - 60)
+    places = [(y - low) / (high - low) for y, *_ in found]
+    for n in range(1, len(places)):
+        places[n] = max(places[n], places[n - 1] + gap)
+    for n in reversed(range(len(places))):
+        above = places[n + 1] - gap if n + 1 < len(places) else 0.98
+        places[n] = min(places[n], above)
+    for place, (value, right, name, colour) in zip(places, found, strict=True):
+        ax.annotate(
+            name,
+            (right, value),
+            (1.05, place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=10.5,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.9,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def show_percent(ax: Axes, axis: str) -> None:
     low, high = getattr(ax, f"get_{axis}lim")()
     ax.set(**{f"{axis}lim": (min(low, -0.03), max(high, 1.03))})
     formatter = PercentFormatter(1.0, decimals=0, symbol=" %")
     getattr(ax, f"{axis}axis").set_major_formatter(formatter)
-
-
-def _draw_events(ax: Axes, events: pd.DataFrame, kinds: Sequence[str]) -> None:
-    height = 1.05  # of the axes, above which each kind has a row
-    for kind, marker in zip(kinds, cycle(EVENT_MARKERS), strict=False):
-        epochs = events.loc[events["event"] == kind, "epoch"]
-        if len(epochs):
-            rows = np.full(len(epochs), height)
-            ax.plot(epochs, rows, marker, color="black", alpha=0.5)
-            ax.lines[-1].set(transform=ax.get_xaxis_transform(), clip_on=False)
-            height += 0.07
-    ax.set_title(ax.get_title("left"), pad=8 + 140 * (height - 1.05))
-
-
-def _finish_epochs(ax: Axes) -> None:
-    ax.set_title(ax.get_ylabel())  # above the axis, where it is read level
-    ax.set_ylabel("")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))

@@ -11,28 +11,31 @@ import pandas as pd
 
 from tiny_gpt.metrics.columns import COLUMNS, EVENT_COLUMNS
 from tiny_gpt.metrics.summary import summarise
-from tiny_gpt.report.claim_figures import present, show_figure
-from tiny_gpt.report.entries import decisive, is_compared, lacks_runs
-from tiny_gpt.report.figures import (
-    plot_condition_accuracy,
-    plot_condition_loss,
+from tiny_gpt.report.claim_figures import show_figure
+from tiny_gpt.report.condition_figures import show_accuracy, show_loss
+from tiny_gpt.report.entries import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    answer_of,
+    decisive,
+    is_compared,
+    lacks_runs,
+    write_truth,
 )
 from tiny_gpt.report.schema import (
     EXPLANATIONS,
     OBSERVATIONS,
     check_ledger,
 )
-from tiny_gpt.report.svg import to_svg
 from tiny_gpt.report.typeset import (
     format_duration,
     format_effect,
     format_number,
+    in_words,
     to_html,
-    typeset,
 )
 
-# Events drawn above the curves: of the training loss and of the accuracy.
-EVENT_KINDS = ("loss_drop", "rise")
 # Outcomes that are found less often count as not decidable.
 MIN_POWER = 0.8
 VERDICT_STYLES = {
@@ -45,6 +48,7 @@ VERDICT_STYLES = {
         )
     ),
 }
+NO_EXPLANATION, NO_RUNS = "none given", "runs are missing"
 
 
 def render_report(
@@ -58,7 +62,8 @@ def render_report(
 
     It shows the ledger and draws the frames. Only one number is read from a
     frame: the accuracy at the last epoch, by `summary.summarise`. The page
-    needs no script, no second file and no network.
+    needs no second file and no network. Without scripts all of it can be read;
+    with them, claims can be filtered.
 
     Args:
         ledger: content of claims.json, checked by `check_ledger`: claims with
@@ -67,7 +72,8 @@ def render_report(
         events: events frame of the same runs.
         manifest: versions, device, command; a missing entry shows a dash.
         maps: of sweeps: "name", "runs", "seeds", "command", "lines" of the
-            fits, and "figures" with "label" and "data" (PNG, base 64).
+            fits, and "figures" with "label" and "svg", or "data" (PNG, base
+            64).
 
     Returns:
         HTML.
@@ -81,13 +87,20 @@ def render_report(
     _check_columns("events", events, EVENT_COLUMNS)
     experiments: dict[str, list[dict[str, Any]]] = {}
     conditions = {}
-    events = events[events["event"].isin(EVENT_KINDS)]
-    kinds = [kind for kind in EVENT_KINDS if kind in set(events["event"])]
     curves = metrics[metrics["tier"] == "all"]  # the other tiers are no curves
-    for condition in ledger["conditions"]:
-        shown = _show_condition(condition, curves, events, kinds)
+    for n, condition in enumerate(ledger["conditions"]):
+        shown = _show_condition(condition, curves, events, n)
         experiments.setdefault(condition["experiment"], []).append(shown)
+        shown["claims"] = [
+            claim
+            for claim in ledger["claims"]
+            if shown["name"] in claim["conditions"]
+        ]
         conditions[shown["name"]] = shown
+    claims = [
+        _show_claim(claim, conditions, n)
+        for n, claim in enumerate(ledger["claims"])
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -99,19 +112,20 @@ def render_report(
     environment.filters["number"] = format_number
     environment.filters["effect"] = format_effect
     environment.filters["duration"] = format_duration
+    environment.filters["words"] = in_words
     return environment.get_template("report.html.j2").render(
         ledger=ledger,
         title=_title(ledger),
-        figures={c["name"]: show_figure(c) for c in ledger["claims"]},
+        claims=claims,
+        answers={
+            heading: [c for c in claims if c["answer"] == heading]
+            for heading in (HOLDS, FAILS, OPEN)
+        },
+        filters=_filters(claims, ledger["families"]),
         experiments=experiments,
         conditions=conditions,
-        counts=_count(ledger["claims"]),
-        decisive=decisive,
-        is_compared=is_compared,
-        lacks_runs=lacks_runs,
-        num_waiting=sum(map(lacks_runs, ledger["claims"])),
         min_power=MIN_POWER,
-        styles=VERDICT_STYLES,
+        styles={**VERDICT_STYLES, NO_RUNS: "untested"},
         manifest=manifest,
         maps=maps,
         config=manifest.get("config") or {},
@@ -119,21 +133,70 @@ def render_report(
     )
 
 
-def _count(claims: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Returns the number of claims by part of the verdict and outcome.
-
-    Claims whose runs are missing have no verdict, and are not counted.
-    """
-    claims = [claim for claim in claims if not lacks_runs(claim)]
-    parts = {
-        "Observations": ("observation", OBSERVATIONS),
-        "Explanations": ("explanation", EXPLANATIONS),
+def _show_claim(
+    claim: dict[str, Any], conditions: dict[str, dict[str, Any]], number: int
+) -> dict[str, Any]:
+    """Adds to a claim the figures and words that the page shows."""
+    answer, part = answer_of(claim)
+    compared = [e for e in claim["effects"] if is_compared(claim, e)]
+    places = list(conditions)  # everywhere in the order of the ledger
+    known = [name for name in places if name in claim["conditions"]]
+    networks = {conditions[name].get("network") for name in known} - {None}
+    figure = show_figure(claim, f"_{number}")  # no claim is named so
+    is_without = lacks_runs(claim)
+    return {
+        **claim,
+        "answer": answer,
+        "decisive": next(iter(decisive(claim, [part])), None),
+        "observation": NO_RUNS if is_without else claim["observation"],
+        "explanation": None if is_without else claim["explanation"],
+        "compared": compared,
+        "further": [e for e in claim["effects"] if e not in compared],
+        "power": [
+            {**each, "truth": write_truth(claim, each["truth"])}
+            for each in claim.get("power", ())
+        ],
+        "figures": [] if figure is None else [figure, *figure["more"]],
+        "known": known,
+        "unknown": [n for n in claim["conditions"] if n not in conditions],
+        "networks": sorted(networks),
     }
-    counted = {}
-    for title, (part, outcomes) in parts.items():
-        counts = Counter(claim[part] for claim in claims)
-        counted[title] = {o: counts[o] for o in outcomes if counts[o]}
-    return {title: counts for title, counts in counted.items() if counts}
+
+
+def _filters(
+    claims: Sequence[dict[str, Any]], families: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, tuple[str, int]]]:
+    """Returns what claims can be filtered by.
+
+    Returns:
+        For each filter and value, what the page calls the value, and how many
+        claims have it. A filter of one value is left out.
+    """
+    names = {family["name"]: family["title"] for family in families}
+    networks = sorted({n for claim in claims for n in claim["networks"]})
+    values: dict[str, dict[str, str | None]] = {
+        "observation": dict.fromkeys((*OBSERVATIONS, NO_RUNS)),
+        "explanation": dict.fromkeys((*EXPLANATIONS, NO_EXPLANATION)),
+        "section": names,
+        "network": dict.fromkeys(networks),
+    }
+    counts: dict[str, Counter[str]] = {
+        "observation": Counter(c["observation"] for c in claims),
+        "explanation": Counter(
+            c["explanation"] or NO_EXPLANATION for c in claims
+        ),
+        "section": Counter(c["family"] for c in claims),
+        "network": Counter(n for c in claims for n in c["networks"]),
+    }
+    found = {
+        name: {
+            value: (title or value, counts[name][value])
+            for value, title in titles.items()
+            if counts[name][value]
+        }
+        for name, titles in values.items()
+    }
+    return {name: each for name, each in found.items() if len(each) > 1}
 
 
 def _title(ledger: dict[str, Any]) -> str:
@@ -141,14 +204,14 @@ def _title(ledger: dict[str, Any]) -> str:
     if ledger["claims"]:
         return "Scaling Down Transformers, claim by claim"
     names = dict.fromkeys(c["experiment"] for c in ledger["conditions"])
-    return ", ".join(name.replace("_", " ") for name in names)
+    return ", ".join(map(in_words, names))
 
 
 def _show_condition(
     condition: dict[str, Any],
     metrics: pd.DataFrame,
     events: pd.DataFrame,
-    kinds: Sequence[str],
+    number: int,
 ) -> dict[str, Any]:
     """Adds to a condition the figures and numbers that the page shows."""
     experiment, name = condition["experiment"], condition["condition"]
@@ -164,82 +227,26 @@ def _show_condition(
     _check_finite(loss, f"{experiment}/{name}")
     _check_finite(accuracy, f"{experiment}/{name}")
     if len(loss):
-        figures.append(_show_loss(condition, loss))
+        figures.append(show_loss(condition, loss, f"_l{number}"))
     if len(accuracy):
         shown = ("all", *mappings)
         happened = _select(events, experiment, name)
         is_shown = happened["metric"].isin(("loss", metric))
         happened = happened[is_shown & happened["mapping"].isin(shown)]
-        figures.append(_show_accuracy(condition, accuracy, happened, kinds))
+        figures.append(
+            show_accuracy(condition, accuracy, happened, f"_a{number}")
+        )
         last = summarise(accuracy, metric, "")["conditions"][name]
+    title = condition["question"].replace("`", "")
     return {
         **condition,
         "name": f"{experiment}/{name}",
         "id": f"{experiment}-{name}",
+        "title": title[:1].upper() + title[1:],
         "figures": figures,
         "last": {mapping: by["accuracy"] for mapping, by in last.items()},
         "prompt": accuracy["prompt"].iloc[0] if len(accuracy) else None,
     }
-
-
-def _show_loss(condition: dict[str, Any], loss: pd.DataFrame) -> dict[str, Any]:
-    floors = present(condition["floor"])
-    legend = [("loss", 0, "mean over seeds"), ("thin", 0, "one seed")]
-    legend += [
-        ("level", n, f"loss floor, {which}: {format_number(value, 'nats')}")
-        for n, (which, value) in enumerate(floors.items())
-    ]
-    identity = f"{condition['experiment']}-{condition['condition']}"
-    label = f"{condition['condition']}: training loss by epoch"
-    svg = to_svg(plot_condition_loss(loss, floors), f"loss-{identity}", label)
-    return {"svg": svg, "legend": legend}
-
-
-def _show_accuracy(
-    condition: dict[str, Any],
-    accuracy: pd.DataFrame,
-    events: pd.DataFrame,
-    kinds: Sequence[str],
-) -> dict[str, Any]:
-    mappings = condition["mappings"]
-    chance = present(condition["chance"])
-    memoriser = {
-        mapping: value
-        for mapping, value in present(condition["memoriser"]).items()
-        if mapping in condition["sparse"] and mapping in mappings
-    }
-    figure = plot_condition_accuracy(
-        accuracy,
-        condition["accuracy_metric"],
-        mappings,
-        chance,
-        memoriser,
-        events,
-        kinds,
-    )
-    legend = [("line", n, mapping) for n, mapping in enumerate(mappings)]
-    legend += [
-        ("level", 0, f"chance {format_number(value, 'fraction')}")
-        for value in sorted(set(chance.values()))
-    ]
-    legend += [
-        (
-            "recall",
-            mappings.index(mapping),
-            f"memoriser {format_number(value, 'fraction')}",
-        )
-        for mapping, value in memoriser.items()
-    ]
-    legend += [
-        ("event", n, kind.replace("_", " "))
-        for n, kind in enumerate(kinds)
-        if kind in set(events["event"])
-    ]
-    name = condition["condition"]
-    identity = f"{condition['experiment']}-{name}"
-    label = f"{name}: accuracy by epoch of {', '.join(mappings)}"
-    svg = to_svg(figure, f"accuracy-{identity}", typeset(label))
-    return {"svg": svg, "legend": legend}
 
 
 def _check_columns(

@@ -52,7 +52,7 @@ def plot_panels(
             (mean,) = ax.plot(x, numbers(item["mean"]), color=colour)
             mean.set_linewidth(2)
             mark_line(mean, marker)
-        draw_levels(ax, lines)
+        draw_levels(ax, lines, list(lines))
         ax.set_title(panel["label"])
         ax.xaxis.set_major_locator(
             MaxNLocator(integer=True, nbins=4, steps=(1, 5, 10))

@@ -37,7 +37,7 @@ EFFECT_KEYS = "name value low high unit"
 # Of "power", which a claim need not have: how often a rule would find the
 # smallest effect of interest.
 POWER_KEYS = "part outcome truth power"
-# "dictionary" was added later; a condition need not have it.
+# A condition need not have "dictionary", nor "network", the kind of model.
 CONDITION_KEYS = (
     "experiment condition question mappings accuracy_metric seeds "
     "missing_seeds floor chance memoriser sparse num_epochs effects"

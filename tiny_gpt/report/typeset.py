@@ -17,6 +17,11 @@ UNIT_FORMATS = {
     "count": (1, ""),
     "probability": (3, ""),
 }
+METRICS = {
+    "accuracy_aligned": "words right and in place",
+    "accuracy_in_language": "words right among those of the language",
+    "exact_match_aligned": "whole sentences right",
+}
 
 
 def format_number(
@@ -79,6 +84,24 @@ def format_duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def in_words(text: str) -> str:
+    """Typesets a text, and writes identifiers in it as words.
+
+    For example "accuracy_aligned" becomes "words right and in place", and
+    "sparse_a_to_c" becomes "sparse A → C".
+    """
+
+    def write(match: re.Match) -> str:
+        arrows = re.sub(
+            r"(?<![a-z])([a-z])_to_([a-z])(?![a-z])",
+            lambda m: f"{m[1]}->{m[2]}".upper(),
+            match[0],
+        )
+        return METRICS.get(match[0], arrows.replace("_", " "))
+
+    return typeset(re.sub(r"[a-z0-9]+(?:_[a-z0-9]+)+", write, text))
 
 
 def to_html(value: Any) -> Any:

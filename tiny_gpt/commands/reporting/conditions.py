@@ -67,6 +67,7 @@ def describe_condition(
         "experiment": experiment.name,
         "condition": experiment.condition,
         "question": study.conditions[experiment.condition],
+        "network": type(experiment.model).__name__.removesuffix("Config"),
         "mappings": list(task.eval_mappings),
         "accuracy_metric": experiment.evaluation.accuracy,
         "seeds": [seed for seed in evidence.seeds if seed not in absent],

@@ -210,7 +210,7 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
         )
     cells = pd.read_csv(folder / CELLS)
     fitted = json.loads((folder / THRESHOLDS).read_text())
-    figures = _figures(sweep, cells, fitted)
+    figures = draw_figures(sweep, cells, fitted)
     for name in FIGURES.keys() - figures.keys():  # of an earlier collection
         (folder / f"{name}.png").unlink(missing_ok=True)
     for name, figure in reversed(figures.items()):  # the map last of all
@@ -219,7 +219,7 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
         console.print(f"Figure: {path}", highlight=False, soft_wrap=True)
 
 
-def _figures(
+def draw_figures(
     sweep: Sweep, cells: pd.DataFrame, fitted: dict[str, Any]
 ) -> dict[str, Figure]:
     numbers, words = axes_of_map(sweep)
