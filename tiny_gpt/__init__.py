@@ -1,7 +1,19 @@
 """A Keras 3 laboratory for how a tiny GPT learns a task from few examples."""
 
+from typing import TYPE_CHECKING
+
 from tiny_gpt.runtime.moved import find_old_paths
+
+if TYPE_CHECKING:
+    from tiny_gpt.pretrained import Pretrained
 
 __version__ = "0.1.0"
 
 find_old_paths()
+
+
+def load(name: str, epoch: int | None = None) -> "Pretrained":
+    """Loads a pretrained network; see `tiny_gpt.pretrained.load`."""
+    from tiny_gpt import pretrained  # imports keras
+
+    return pretrained.load(name, epoch)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tiny_gpt import pretrained
 from tiny_gpt.callbacks import load_checkpoint
 from tiny_gpt.commands.executors import choose_making
 from tiny_gpt.commands.plan import Plan
@@ -72,9 +73,15 @@ def find_network(
 ) -> Trained:
     """Loads the network of a results folder; trains it if it was not kept.
 
+    A folder that is not there may be the name of a pretrained network.
+
     Raises:
         ValueError: if the folder, condition, seed or epoch is not there.
     """
+    name = options.folder.as_posix()
+    if name in pretrained.names() and not options.folder.exists():
+        _check_alone(options)
+        return pretrained.load(name, options.epoch)
     manifest = read_manifest(options.folder, "A question")
     config = manifest["config"]
     names = tuple(config["conditions"])
@@ -108,6 +115,15 @@ def find_network(
         folder = store.epochs(store.key(built), seed)
         load_checkpoint(_checkpoint(folder, options.epoch), trained.model)
     return trained
+
+
+def _check_alone(options: argparse.Namespace) -> None:
+    if options.condition is not None or options.seed is not None:
+        raise ValueError(
+            "A pretrained network has one condition and one seed. Received: "
+            f"condition={options.condition!r}, seed={options.seed!r} for "
+            f"{options.folder.as_posix()}"
+        )
 
 
 def _checkpoint(folder: Path, epoch: int) -> Path:

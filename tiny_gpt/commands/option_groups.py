@@ -165,7 +165,8 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="results folder of an experiment, e.g. results/triangle",
+        help="results folder of an experiment, e.g. results/triangle, or the "
+        "name of a pretrained network, e.g. triangle/sparse_a_to_c",
     )
     parser.add_argument(
         "words",

@@ -148,7 +148,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def describe_environment(
     placement: Placement | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Describes backend, devices, memory, precision and versions.
 
     Args:
