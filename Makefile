@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-hangul exp-arithmetic exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-hangul exp-arithmetic exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs release-check playground bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,7 +117,7 @@ test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both
 	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py tests/commands/test_runner.py
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
-	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
+	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py tests/playground/test_in_browser.py
 
 test-site: $(VENV)/test $(VENV)/docs  ## build the documentation, and open it in headless Chromium
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m browser tests/docs/test_site_in_browser.py
@@ -170,6 +170,9 @@ lint: $(VENV)/test  ## ruff, mypy, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+playground: $(VENV)/lab-$(EXTRA)  ## one page that asks pretrained networks
+	KERAS_BACKEND=jax $(BIN)/python -m tiny_gpt.playground build/playground.html
+
 docs: $(VENV)/docs  ## the documentation as a site, build/site/index.html
 	KERAS_BACKEND=jax $(BIN)/sphinx-build -W --keep-going -q -b html -c docs/site docs "$(or $(OUT),build/site)"
 
@@ -181,6 +184,9 @@ bench: $(VENV)/bench  ## speed against peers, profile, growth
 
 notebooks: $(VENV)/test  ## run the notebooks and keep their outputs
 	cd notebooks && for each in *.ipynb; do KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 "$(abspath $(BIN))/jupyter" execute --inplace "$$each" || exit 1; done
+
+release-check: $(VENV)/release  ## sdist and wheel: metadata, and tests and a triangle from each
+	$(BIN)/python -m benchmarks.release
 
 clean:  ## remove what was set up, not results
 	rm -rf $(VENV) $(COLAB_VENV) $(NEWEST_VENV) $(TPU_VENV) $(COLAB_TPU_VENV) $(GPU_VENV) $(TF_TPU_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -202,6 +208,10 @@ $(VENV)/bench: $(VENV)/pip setup.cfg constraints.txt
 
 $(VENV)/docs: $(VENV)/pip setup.cfg constraints.txt
 	$(INSTALL) --editable '.[lab,jax,docs]'
+	@touch $@
+
+$(VENV)/release: $(VENV)/pip setup.cfg constraints.txt
+	$(INSTALL) build twine
 	@touch $@
 
 $(VENV)/test: $(VENV)/pip setup.cfg constraints.txt

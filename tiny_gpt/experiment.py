@@ -1,9 +1,13 @@
 """The configuration of an experiment: all that decides a run but the seed."""
 
 import dataclasses
+import functools
+import hashlib
+import inspect
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tiny_gpt.evaluation.evaluate import EvaluationConfig, task_name
@@ -194,7 +198,9 @@ def config_of(experiment: Experiment) -> dict[str, Any]:
     The task's fields are at the same level as the experiment's. Entries that
     were added later are left out at their first value, so that older files
     still belong to the same experiment: `FIRST_VALUES`, the task's class if
-    it is `Translation`, the network's if it is `GPTConfig`.
+    it is `Translation`, the network's if it is `GPTConfig`. "code" has a hash
+    of the file that defines a task or network of one's own, so that a run is
+    made again after a change of it. What that file imports is not in it.
     """
     config = dataclasses.asdict(experiment, dict_factory=_without_first_values)
     config |= config.pop("task")
@@ -202,7 +208,13 @@ def config_of(experiment: Experiment) -> dict[str, Any]:
         config["model"]["class"] = _class_of(experiment.model)
     if type(experiment.task) is not Translation:
         config["task"] = _class_of(experiment.task)
-    return config
+    parts: tuple[Any, ...] = (experiment.task, experiment.model)
+    code = {
+        _class_of(part): _hash_of_file(part.__class__)
+        for part in parts
+        if not type(part).__module__.startswith("tiny_gpt.")
+    }
+    return config | ({"code": code} if code else {})
 
 
 def _without_first_values(fields: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -215,6 +227,15 @@ def _without_first_values(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _class_of(config: Any) -> str:
     return f"{type(config).__module__}.{type(config).__qualname__}"
+
+
+@functools.cache  # the file that was imported, whatever becomes of it
+def _hash_of_file(kind: type) -> str:
+    try:
+        path = Path(inspect.getfile(kind))
+    except (OSError, TypeError):  # typed into a notebook
+        return ""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def updates_per_epoch(experiment: Experiment) -> int:

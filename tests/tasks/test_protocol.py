@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from examples import sums
 from examples.sums import SIGN, STUDY, Sums
+from tiny_gpt.commands.study import load_study
 from tiny_gpt.experiment import config_of
 from tiny_gpt.sweep.cell import content_of, key_of
 from tiny_gpt.sweep.grid import Success, Sweep
@@ -85,6 +88,26 @@ def test_a_task_that_does_not_fit_is_refused(changes, rule):
         dataclasses.replace(
             SUMS, task=dataclasses.replace(SUMS.task, **changes)
         )
+
+
+def test_a_longer_answer_than_said_is_refused_before_training():
+    @dataclasses.dataclass(frozen=True)
+    class Short(Sums):
+        answer_length = 0
+
+    with pytest.raises(ValueError, match="1 tokens in 'plus', answer_length=0"):
+        run(dataclasses.replace(SUMS, task=Short()), seed=1)
+
+
+def test_changed_code_is_another_run(tmp_path):
+    path = tmp_path / "mine.py"
+    source = Path(sums.__file__).read_text()
+    keys = []
+    for text in (source, source.replace("(a + SIGN", "(a - SIGN"), source):
+        path.write_text(text)
+        experiment = load_study(str(path)).build("quick", "read_20")
+        keys.append(key_of(content_of(experiment, "float32")))
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_a_pretraining_needs_data_of_its_own():

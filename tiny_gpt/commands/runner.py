@@ -284,6 +284,7 @@ def _show(
         f"{count_seeds(plan.seeds)}, {plan.preset} preset, "
         f"{format_duration(seconds)}.",
         f"Table: {table}",
+        f"Every number, by tier of questions: {plan.folder / 'metrics.csv'}",
         last,
     ):
         console.print(line, highlight=False, soft_wrap=True)

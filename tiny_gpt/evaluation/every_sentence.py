@@ -217,9 +217,18 @@ def score_answers(
         one (nats) if they have probability 1 together, and
         `accuracy_in_language` the share of words whose likeliest candidate is
         the right one; a tie counts as wrong.
+
+    Raises:
+        ValueError: if `mask` does not have the shape of the words.
     """
     target, probabilities = answers.target, answers.probabilities
     greedy = words_right(answers.greedy, target, tokens_per_word)
+    if mask.shape != greedy.shape:
+        raise ValueError(
+            f"`mask` needs shape (N, k) = {greedy.shape}, k the words of an "
+            f"answer of {target.shape[1]} tokens. Received: shape {mask.shape} "
+            f"with tokens_per_word={tokens_per_word}"
+        )
     forced = words_right(probabilities.argmax(axis=-1), target, tokens_per_word)
     right = np.take_along_axis(probabilities, target[..., None], axis=-1)
     by_word = np.log(np.maximum(right[..., 0], np.finfo("float32").tiny))

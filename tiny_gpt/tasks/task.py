@@ -1,6 +1,6 @@
 """The protocol `Task`, which every new task follows.
 
-A task is one file or folder in this package, with two classes. The first is
+A task is one file or folder, here or anywhere, with two classes. The first is
 a frozen dataclass, `Task`: it decides all of what is learned but the seed. Its
 `draw` returns the second, `Data` (`tiny_gpt/evaluation/data.py`): the text and
 the questions of one seed. Nothing else has to be changed:
@@ -8,8 +8,9 @@ the questions of one seed. Nothing else has to be changed:
     experiment = Experiment("mine", "one", MyTask(...), GPTConfig(...))
     metrics = train.run(experiment, seed=0).metrics
 
-`translation/task.py` is the paper's task; `examples/sums.py` is a short one. What a task teaches are its mappings. Each has a name, e.g. "A->B"
-or "f", which is in the frames' column "mapping".
+`translation/task.py` is the paper's task; `examples/sums.py` is a short one.
+What a task teaches are its mappings. Each has a name, e.g. "A->B" or "f", which
+is in the frames' column "mapping".
 
 A task whose loss leaves targets out has a further attribute, the bool
 `has_unscored_targets`; these targets are `NOT_SCORED` (`Data.targets`).

@@ -20,8 +20,8 @@ def check_visible(experiment: Experiment, phases: Sequence[Data]) -> None:
         phases: the data of each phase.
 
     Raises:
-        ValueError: if one is visible, or the data leave targets out of the
-            loss and the task does not say so.
+        ValueError: if one is visible, the data leave targets out of the loss
+            and the task does not say so, or answers are longer than it says.
     """
     spans: Spans = getattr(experiment.model, "bidirectional", ())
     has_unscored = has_unscored_targets(experiment)
@@ -34,8 +34,7 @@ def check_visible(experiment: Experiment, phases: Sequence[Data]) -> None:
                 f"{(~is_scored).sum()} of {is_scored.size} targets not scored"
             )
         check_targets(spans, is_scored)
-    if spans:
-        _check_questions(experiment, spans, phases[-1])
+    _check_questions(experiment, spans, phases[-1])
 
 
 def check_targets(spans: Spans, is_scored: np.ndarray) -> None:
@@ -65,7 +64,14 @@ def _check_questions(experiment: Experiment, spans: Spans, data: Data) -> None:
     numbers = {evaluation.num_demonstrations, *evaluation.exact_demonstrations}
     for label in task.eval_mappings:
         for number in sorted(numbers):
-            questions, _ = data.sample_questions(
+            questions, answers = data.sample_questions(
                 label, 1, number, np.random.default_rng(0)
             )
-            check_answer(spans, questions.shape[1], task.answer_length)
+            if answers.shape[1] > task.answer_length:
+                raise ValueError(
+                    "No right answer has more tokens than the task's "
+                    f"`answer_length`. Received: {answers.shape[1]} tokens in "
+                    f"{label!r}, answer_length={task.answer_length}"
+                )
+            if spans:
+                check_answer(spans, questions.shape[1], task.answer_length)
