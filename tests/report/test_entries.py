@@ -76,7 +76,9 @@ def test_a_claim_whose_runs_are_missing_has_none():
     [
         ("confirmed", None, (HOLDS, "observation")),
         ("confirmed", "supported", (HOLDS, "observation")),
-        ("confirmed", "not needed", (HOLDS, "observation")),
+        ("confirmed", "not needed", (FAILS, "explanation")),
+        ("confirmed", "undecided", (OPEN, "explanation")),
+        ("confirmed", "untested", (OPEN, "explanation")),
         ("confirmed", "contradicted", (FAILS, "explanation")),
         ("undecided", "contradicted", (FAILS, "explanation")),
         ("not confirmed", "contradicted", (FAILS, "observation")),

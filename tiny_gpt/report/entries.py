@@ -24,7 +24,8 @@ def answer_of(claim: dict[str, Any]) -> tuple[str, str]:
     """Returns what a claim comes to, and the part of the verdict that says so.
 
     A claim fails if it is not observed, or if the cause that it gives is
-    contradicted. It holds if it is observed, and is open otherwise.
+    contradicted or not needed. It holds if it is observed and its cause, if it
+    gives one, is supported, and is open otherwise.
 
     Returns:
         `HOLDS`, `FAILS` or `OPEN`; and "observation" or "explanation".
@@ -33,10 +34,13 @@ def answer_of(claim: dict[str, Any]) -> tuple[str, str]:
         return OPEN, "observation"
     if claim["observation"] == "not confirmed":
         return FAILS, "observation"
-    if claim["explanation"] == "contradicted":
+    if claim["explanation"] in ("contradicted", "not needed"):
         return FAILS, "explanation"
-    is_seen = claim["observation"] == "confirmed"
-    return HOLDS if is_seen else OPEN, "observation"
+    if claim["observation"] != "confirmed":
+        return OPEN, "observation"
+    if claim["explanation"] in (None, "supported"):
+        return HOLDS, "observation"
+    return OPEN, "explanation"
 
 
 def decisive(
