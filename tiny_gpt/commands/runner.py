@@ -283,8 +283,8 @@ def _show(
         "Accuracy in percent: mean over seeds (lowest–highest seed).",
         f"{count_seeds(plan.seeds)}, {plan.preset} preset, "
         f"{format_duration(seconds)}.",
-        f"Table: {table}",
         f"Every number, by tier of questions: {plan.folder / 'metrics.csv'}",
+        f"Table: {table}",
         last,
     ):
         console.print(line, highlight=False, soft_wrap=True)
