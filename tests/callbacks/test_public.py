@@ -16,7 +16,8 @@ pytestmark = pytest.mark.backend
 ARGUMENTS = {
     "CheckpointAtEvents": "folder events schedule num_before num_after "
     "num_kept",
-    "LossByTask": "inputs targets parts every from_logits batch_size columns",
+    "LossByTask": "inputs targets parts every from_logits batch_size "
+    "columns floors",
     "LossDropLogger": "falls rises smooth method min_size window path "
     "on_event earlier_logs",
     "LossSpikeLogger": "keys min_size patience action factor checkpoints path "

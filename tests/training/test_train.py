@@ -148,6 +148,7 @@ def test_the_class_of_a_network_is_part_of_the_config():
     config = config_of(other)
     name = config["model"].pop("class")
     assert name == f"{OtherConfig.__module__}.OtherConfig"
+    assert set(config.pop("code")) == {name}  # of the file that defines it
     assert config == config_of(TINY)
 
 
