@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-hangul exp-arithmetic exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs release-check playground bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-hangul exp-arithmetic exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-playground test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs release-check playground bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,7 +117,10 @@ test-devices: $(VENV)/test  ## one run on 1, 2, 4 and 8 virtual devices, on both
 	$(BIN)/python -m pytest -m devices tests/training/test_many_devices.py tests/commands/test_runner.py
 
 test-report: $(VENV)/test  ## open the report in headless Chromium
-	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py tests/playground/test_in_browser.py
+	$(BIN)/python -m pytest -m browser tests/report/test_in_browser.py
+
+test-playground: $(VENV)/test  ## the playground in headless Chromium, against Keras
+	$(BIN)/python -m pytest -m browser tests/playground/test_in_browser.py
 
 test-site: $(VENV)/test $(VENV)/docs  ## build the documentation, and open it in headless Chromium
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m browser tests/docs/test_site_in_browser.py
