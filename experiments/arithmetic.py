@@ -37,6 +37,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
+from tiny_gpt.commands.quick import quick_gpt
 from tiny_gpt.commands.study import Study
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.experiment import Experiment, TrainConfig
@@ -116,18 +117,7 @@ def network(name: str, preset: str) -> GPTConfig | NetworkConfig:
             hidden_dim=size.num_heads * size.head_dim,
             intermediate_dim=size.gru_intermediate_dim,
         )
-    return GPTConfig(
-        *sizes,
-        num_layers=2,
-        num_heads=size.num_heads,
-        head_dim=size.head_dim,
-        intermediate_ratio=4,
-        dropout_placement="weights",
-        normalization="pre",
-        logit_scale="head_dim",
-        output_activation=None,
-        num_unused_classes=0,
-    )
+    return quick_gpt(*sizes, size.num_heads, size.head_dim)
 
 
 def build_experiment(preset: str, condition: str) -> Experiment:

@@ -28,7 +28,7 @@ A->C pairs was fixed beforehand: they show each of their syllables ten times.
 import dataclasses
 from dataclasses import dataclass
 
-from tiny_gpt.commands.quick import EVALUATION, TRAIN
+from tiny_gpt.commands.quick import EVALUATION, TRAIN, quick_gpt
 from tiny_gpt.commands.study import Study
 from tiny_gpt.experiment import Experiment, updates_per_epoch
 from tiny_gpt.models.gpt import GPTConfig
@@ -86,19 +86,7 @@ def network(name: str, vocabulary_size: int) -> GPTConfig | GRUConfig:
     """
     if name == "gru":
         return GRUConfig(vocabulary_size, WINDOW, intermediate_dim=192)
-    return GPTConfig(
-        vocabulary_size=vocabulary_size,
-        sequence_length=WINDOW,
-        num_layers=2,
-        num_heads=4,
-        head_dim=16,
-        intermediate_ratio=4,
-        dropout_placement="weights",
-        normalization="pre",
-        logit_scale="head_dim",
-        output_activation=None,
-        num_unused_classes=0,
-    )
+    return quick_gpt(vocabulary_size, WINDOW)
 
 
 def build(name: str, condition: str, task: Hangul) -> Experiment:

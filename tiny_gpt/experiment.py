@@ -200,7 +200,8 @@ def config_of(experiment: Experiment) -> dict[str, Any]:
     still belong to the same experiment: `FIRST_VALUES`, the task's class if
     it is `Translation`, the network's if it is `GPTConfig`. "code" has a hash
     of the file that defines a task or network of one's own, so that a run is
-    made again after a change of it. What that file imports is not in it.
+    made again after a change of it. What that file imports is not in it, and
+    a class that was typed into a notebook has no file.
     """
     config = dataclasses.asdict(experiment, dict_factory=_without_first_values)
     config |= config.pop("task")

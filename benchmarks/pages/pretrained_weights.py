@@ -10,8 +10,7 @@ Each network is trained once through `fit`, and the weights of every epoch are
 kept in the folder of the runs; the same command does not train it again. Of
 its epochs at most four are packed, since all files together are to stay below
 5 MB: the last one, and three around the rise of A->C, by a rule
-(`choose_epochs`). No network is chosen by its accuracy: the seed is one, and
-was named before.
+(`choose_epochs`). The one seed was named before.
 """
 
 import argparse

@@ -41,6 +41,28 @@ EVALUATION = EvaluationConfig(
 )
 
 
+def quick_gpt(
+    vocabulary_size: int,
+    sequence_length: int,
+    num_heads: int = 4,
+    head_dim: int = 16,
+) -> GPTConfig:
+    """Returns the GPT of the quick preset, for any task."""
+    return GPTConfig(
+        vocabulary_size=vocabulary_size,
+        sequence_length=sequence_length,
+        num_layers=2,
+        num_heads=num_heads,
+        head_dim=head_dim,
+        intermediate_ratio=4,
+        dropout_placement="weights",
+        normalization="pre",
+        logit_scale="head_dim",
+        output_activation=None,
+        num_unused_classes=0,
+    )
+
+
 def build_quick(
     name: str,
     condition: str,
@@ -49,19 +71,7 @@ def build_quick(
 ) -> Experiment:
     """Returns the quick form of one condition."""
     task = Translation(mixture, eval_mappings, TOKENS)
-    model = GPTConfig(
-        vocabulary_size=task.vocabulary_size,
-        sequence_length=30,
-        num_layers=2,
-        num_heads=4,
-        head_dim=16,
-        intermediate_ratio=4,
-        dropout_placement="weights",
-        normalization="pre",
-        logit_scale="head_dim",
-        output_activation=None,
-        num_unused_classes=0,
-    )
+    model = quick_gpt(task.vocabulary_size, sequence_length=30)
     return Experiment(
         name=name,
         condition=condition,

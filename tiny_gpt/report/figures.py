@@ -237,8 +237,7 @@ def label_ends(ax: Axes, ends: Sequence[End]) -> None:
             right = ax.get_xlim()[1] if is_level else x[is_there][-1]
             found.append((float(y[is_there][-1]), right, name, colour))
     found.sort(key=lambda end: end[0])
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure: Any = ax.get_figure(root=True)
     gap = LINE_HEIGHT / (figure.get_figheight() * 72 - 60)
     places = [(y - low) / (high - low) for y, *_ in found]
     for n in range(1, len(places)):

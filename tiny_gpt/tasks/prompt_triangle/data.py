@@ -94,8 +94,8 @@ class Slots:
 
 
 @dataclass(frozen=True)
-class TriangleData:
-    """Windows of one seed, and the questions about them (`Data`).
+class Triangle:
+    """The bijections of one seed, and the windows that are drawn of them.
 
     Attributes:
         places: where A->B and B->C are, "fresh" or "fixed".
@@ -103,7 +103,6 @@ class TriangleData:
         asked_share: share of windows that ask A->C.
         fixed: A->B and B->C of windows in which they are fixed, shape (2, M).
         held_out: A that A->C never asks in training.
-        slots: the first epoch.
     """
 
     places: tuple[str, str]
@@ -111,9 +110,6 @@ class TriangleData:
     asked_share: float
     fixed: np.ndarray
     held_out: np.ndarray
-    slots: Slots | None = None
-
-    tokens_per_word = 1
 
     def draw(self, is_asked: np.ndarray, rng: np.random.Generator) -> Slots:
         """Draws windows.
@@ -153,29 +149,37 @@ class TriangleData:
         num_asked = round(self.asked_share * number)
         return self.draw(rng.permutation(number) < num_asked, rng)
 
-    @property
-    def _first_epoch(self) -> Slots:
-        assert self.slots is not None
-        return self.slots
+
+@dataclass(frozen=True)
+class TriangleData(Triangle):
+    """Windows of one seed, and the questions about them (`Data`).
+
+    Attributes:
+        slots: the first epoch.
+    """
+
+    slots: Slots
+
+    tokens_per_word = 1
 
     @property
     def inputs(self) -> np.ndarray:
         """Windows of the first epoch, token ids, shape (N, T)."""
-        return self._first_epoch.encode()[:, :-1]
+        return self.slots.encode()[:, :-1]
 
     @property
     def targets(self) -> np.ndarray:
         """The same, one token later; answers alone are scored."""
-        return _scored(self._first_epoch)
+        return _scored(self.slots)
 
     def recut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draws the windows of one epoch, see `CutAnew`."""
-        slots = self.draw_epoch(len(self._first_epoch.kinds), rng)
+        slots = self.draw_epoch(len(self.slots.kinds), rng)
         return slots.encode()[:, :-1], _scored(slots)
 
     def windows(self) -> dict[str, Windows]:
         """Returns the windows of the first epoch by mapping, see `Data`."""
-        slots, found = self._first_epoch, {}
+        slots, found = self.slots, {}
         for kind, label in enumerate(MAPPINGS):
             has_some = (slots.kinds == kind).any(axis=1)
             found[label] = _windows(_rows_of(slots, has_some), kind)

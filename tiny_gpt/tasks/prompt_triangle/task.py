@@ -1,6 +1,5 @@
 """The task of the triangle in the prompt, in each of its four cells."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,12 @@ import numpy as np
 from tiny_gpt.analysis.bijections import expected_losses
 from tiny_gpt.evaluation.evaluate import EvaluationConfig
 from tiny_gpt.runtime.checks import check_choice, check_whole
-from tiny_gpt.tasks.prompt_triangle.data import MAPPINGS, WIDTH, TriangleData
+from tiny_gpt.tasks.prompt_triangle.data import (
+    MAPPINGS,
+    WIDTH,
+    Triangle,
+    TriangleData,
+)
 from tiny_gpt.tasks.prompt_triangle.reader import FIXED, FRESH, question_loss
 
 
@@ -115,11 +119,11 @@ class PromptTriangle:
         fixed = np.stack([rng.permutation(size) for _ in range(2)])
         held_out = rng.permutation(size)[: self.num_held_out]
         places = self.first, self.second
-        data = TriangleData(
+        drawn = Triangle(
             places, self.num_facts, self.asked_share, fixed, held_out
         )
-        slots = data.draw_epoch(self.windows_per_epoch, rng)
-        return [dataclasses.replace(data, slots=slots)]
+        slots = drawn.draw_epoch(self.windows_per_epoch, rng)
+        return [TriangleData(**vars(drawn), slots=slots)]
 
     def question_loss(self) -> float:
         """Returns the loss of A->C for the reader who composes, nats."""
