@@ -10,7 +10,6 @@ which prints what is wrong with it, and leaves pictures in the folder.
 import base64
 import itertools
 import json
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -26,26 +25,14 @@ from tests.helpers.browser import (
     set_screen,
     width_problems,
 )
+from tests.helpers.contrast import READ_COLOURS, contrast, contrast_problems
 from tests.helpers.scripted_report import scripted_report
 from tiny_gpt.report.page import render_report
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "runs" / "verdicts" / "report.html"
 MAX_BYTES, MAX_SCREENS = 1_500_000, 10  # closed, at 1280 by 800
-# Contrast that WCAG 2.2 asks for at level AAA; axe does not look into figures.
-MIN_CONTRAST = {"body": 7.0, "figure svg text": 7.0}
 OPEN_ALL = "for (const d of document.querySelectorAll('details')) d.open = true"
-READ_COLOURS = """
-const solid = c => c !== "transparent" && !/, 0\\)$/.test(c);
-return [...document.querySelectorAll(arguments[0])].map(element => {
-  const style = getComputedStyle(element);
-  const colour = element.closest("figure svg") ? style.fill : style.color;
-  let below = element;
-  while (below && !solid(getComputedStyle(below).backgroundColor))
-    below = below.parentElement;
-  return [colour, getComputedStyle(below || document.body).backgroundColor];
-});
-"""
 MAX_HEIGHT = 8000  # of one picture; Chromium repeats itself beyond 16384
 
 pytestmark = pytest.mark.browser
@@ -72,11 +59,7 @@ def find_problems(browser, path, width, scheme):
     problems += width_problems(browser) + axe_problems(browser)
     browser.execute_script(OPEN_ALL)
     problems += width_problems(browser) + axe_problems(browser)
-    for selector, least in MIN_CONTRAST.items():
-        pairs = browser.execute_script(READ_COLOURS, selector)
-        low = [pair for pair in pairs if contrast(*pair) < least]
-        problems += [f"contrast of {selector}: {pair}" for pair in low[:1]]
-    return problems
+    return problems + contrast_problems(browser)
 
 
 def requested(browser, page):
@@ -94,21 +77,6 @@ def requested(browser, page):
 def is_visible(element):
     size = element.size
     return element.is_displayed() and size["width"] > 0 < size["height"]
-
-
-def contrast(first, second):
-    """Contrast of two CSS colours, 1 to 21 (WCAG 2.2, relative luminance)."""
-
-    def luminance(colour):
-        channels = [int(c) / 255 for c in re.findall(r"\d+", colour)[:3]]
-        red, green, blue = (
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-            for c in channels
-        )
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    low, high = sorted((luminance(first), luminance(second)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def save_pictures(browser, folder, name):
