@@ -5,12 +5,16 @@ Question  Do sdist and wheel have complete metadata, and do the callbacks'
 Run       make release-check
 Time      not measured yet
 
-Both are built from a copy of the checkout and stay in build/release. Each is
-installed in a fresh environment with the newest versions of what it requires.
-The experiments are no part of the package: their files are copied beside it.
+Both are built from a copy of the checkout and stay in build/release. In that
+copy the links and the figure of the README, which is the package's page, lead
+to the public address of setup.cfg. Each is installed in a fresh environment
+with the newest versions of what it requires. The experiments are no part of the
+package: their files are copied beside it.
 """
 
+import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,10 +29,31 @@ TRIANGLE = ("triangle", "--seeds", "1", "--first-seed", "1000", "--out", "out")
 LEFT_OUT = (".*", "results", "build", "dist", "*.egg-info", "__pycache__")
 
 
+def with_addresses(page: str, address: str) -> str:
+    """Returns a page in Markdown whose relative links have an address.
+
+    Args:
+        page: of the top folder of a repository.
+        address: of the repository, without a slash at its end.
+    """
+    page = re.sub(
+        r"(!\[[^\]]*\]\()(?!https?:)", rf"\g<1>{address}/raw/main/", page
+    )
+    return re.sub(
+        r"((?<!!)\[[^\]]*\]\()(?!https?:|#)",
+        rf"\g<1>{address}/blob/main/",
+        page,
+    )
+
+
 def build(folder: Path) -> list[Path]:
     """Builds sdist and wheel of this checkout, and checks their metadata."""
     source = folder / "checkout"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    settings = configparser.ConfigParser()
+    settings.read(source / "setup.cfg")
+    page, address = source / "README.md", settings["metadata"]["url"]
+    page.write_text(with_addresses(page.read_text(), address))
     shutil.rmtree(BUILT, ignore_errors=True)
     python = [sys.executable, "-m"]
     subprocess.run(

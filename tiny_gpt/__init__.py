@@ -7,7 +7,7 @@ from tiny_gpt.runtime.moved import find_old_paths
 if TYPE_CHECKING:
     from tiny_gpt.pretrained import Pretrained
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 find_old_paths()
 
