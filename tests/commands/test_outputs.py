@@ -99,9 +99,18 @@ def test_the_table_has_a_column_for_each_baseline(drawn, tmp_path):
     drawn("--conditions", "one", "--seeds", "1")
     table = (tmp_path / "table_1.md").read_text()
     headings = [cell.strip() for cell in table.splitlines()[0].split("|")]
-    assert headings[3:7] == ["paper", "chance", "memoriser", "dictionary"]
+    assert headings[3:6] == ["chance", "memoriser", "dictionary"]
     row = [cell.strip() for cell in table.splitlines()[2].split("|")]
     baselines = TINY.task.baselines()
-    for name in headings[4:7]:
+    for name in headings[3:6]:
         expected = f"{100 * baselines[name]['A->C']:.1f}"
         assert row[headings.index(name)] == expected
+
+
+def test_what_a_paper_prints_has_a_column_if_there_is_any(drawn, tmp_path):
+    printed = {"one": {"A->C": 0.65}}
+    drawn("--conditions", "one", "--seeds", "1", paper_accuracy=printed)
+    head, _, *rows = (tmp_path / "table_1.md").read_text().splitlines()
+    place = [cell.strip() for cell in head.split("|")].index("paper")
+    by_mapping = [[cell.strip() for cell in row.split("|")] for row in rows]
+    assert "65.0" in {row[place] for row in by_mapping}

@@ -61,7 +61,7 @@ def draw(
     table = accuracy_table(
         summary,
         {
-            "paper": study.paper_accuracy,
+            **({"paper": study.paper_accuracy} if study.paper_accuracy else {}),
             "chance": chance,
             "memoriser": memoriser,
             **({"dictionary": dictionary} if dictionary else {}),
