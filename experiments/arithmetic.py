@@ -26,7 +26,7 @@ below are those of an earlier one. The number of rows of h was fixed beforehand;
 The presets `p97` and `p113` have the moduli at which grokking was found, with
 the weight decay and learning rate of Power et al. 2022, and 3 in 10 rows as in
 Nanda et al. 2023, arXiv 2301.05217. They are meant for a GPU. They were never
-run; a test trains them for one epoch.
+run; a test trains a network of each for one epoch.
 """
 
 import contextlib

@@ -80,9 +80,10 @@ def test_grokking_shows_three_tenths_of_the_rows(preset):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["p97", "p113"])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_grokking_is_compiled_and_trained_for_an_epoch(preset, name):
+@pytest.mark.parametrize(
+    ("name", "preset"), zip(NETWORKS, ["p113", "p97"], strict=True)
+)
+def test_grokking_is_compiled_and_trained_for_an_epoch(name, preset):
     built = STUDY.build(preset, f"{name}_alone")
     train = dataclasses.replace(built.train, num_epochs=1)
     frame = run(dataclasses.replace(built, train=train), seed=1000).metrics

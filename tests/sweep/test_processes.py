@@ -108,7 +108,8 @@ def test_workers_end_with_a_driver_that_is_killed(undisturbed, tmp_path):
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(store.folder)], cwd=ROOT
     )
-    wait_until(lambda: is_training(store))
+    wait_until(lambda: is_training(store) or driver.poll() is not None)
+    assert driver.returncode is None
     workers = children_of(driver.pid)
     assert workers
     driver.kill()
