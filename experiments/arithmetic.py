@@ -44,6 +44,7 @@ from tiny_gpt.experiment import Experiment, TrainConfig
 from tiny_gpt.models.gpt import GPTConfig
 from tiny_gpt.models.network import NetworkConfig
 from tiny_gpt.models.recurrent import GRUConfig
+from tiny_gpt.plots.curves import show_shares
 from tiny_gpt.tasks.arithmetic.task import VARIANTS, Arithmetic
 
 NAME = "arithmetic"
@@ -183,7 +184,8 @@ def draw_rows(evidence: Evidence, title: str) -> Figure | None:
         ax.axhline(value, color="grey", linestyle=style, label=says)
     labels = [condition.replace("_", "\n", 1) for condition in found]
     ax.set_xticks(range(len(found)), labels, fontsize=8)
-    ax.set(ylim=(-0.03, 1.03), title=title, ylabel="unseen rows of h, right")
+    ax.set(title=title, ylabel="unseen rows of h, right")
+    show_shares(ax)
     ax.legend(fontsize=8)
     return figure
 

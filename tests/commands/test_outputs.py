@@ -67,13 +67,13 @@ def test_panels_stand_in_the_order_of_the_study(drawn, tmp_path):
     titles = [ax.get_title() for ax in figure.axes[:2]]
     assert titles == ["all pairs", "two"]  # one has no words of its own
     assert figure.get_suptitle() == (
-        "tiny words, quick preset, 5 seeds; thick: mean over seeds"
+        "Tiny words, preset quick, 5 seeds (thin) and their mean (thick)"
     )
 
 
 def test_one_seed_has_no_mean(drawn):
     _, figure = drawn("--seeds", "1")
-    assert figure.get_suptitle() == "tiny words, quick preset, 1 seed"
+    assert figure.get_suptitle() == "Tiny words, preset quick, 1 seed"
 
 
 def test_guessing_is_called_as_the_study_says(drawn):

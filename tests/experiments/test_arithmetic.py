@@ -81,7 +81,7 @@ def test_grokking_shows_three_tenths_of_the_rows(preset):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "preset"), zip(NETWORKS, ["p113", "p97"], strict=True)
+    ("name", "preset"), [*zip(NETWORKS, ["p113", "p97"], strict=True)]
 )
 def test_grokking_is_compiled_and_trained_for_an_epoch(name, preset):
     built = STUDY.build(preset, f"{name}_alone")

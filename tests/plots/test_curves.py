@@ -75,7 +75,8 @@ def test_a_longer_published_run_is_stretched_over_ours():
     # Epoch 6 of 6 falls on our epoch 3 of 3.
     assert max(x for line in dashed for x in line.get_xdata()) == 3.0
     assert not [line for line in two.lines if line.get_linestyle() == "--"]
-    assert one.get_ylabel() == "Accuracy\n(fraction of words)"
+    assert one.get_ylabel() == "Words right"
+    assert one.yaxis.get_major_formatter()(0.25) == "25 %"
     assert [ax.get_title() for ax in figure.axes[:2]] == ["one", "two"]
     # Its own epochs stand above the panels of its condition, and only there.
     (upper,) = figure.axes[0].child_axes

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tiny_gpt.plots.curves import COLOURS
+from tiny_gpt.plots.curves import COLOURS, show_shares
 
 LEAST_S = 2.0  # between two drawings
 SHARE = 0.05  # of the time, at most, is spent on drawing
@@ -82,10 +82,11 @@ class LiveFigure:
                     linewidth=1,
                 )
             ax.set_title(label, fontsize=9)
-            ax.set(xlabel="Epoch", ylim=(-0.03, 1.03))
+            ax.set(xlabel="Epoch")
+            show_shares(ax)
         for ax in axes[len(labels) :]:
             ax.remove()
-        axes[0].set_ylabel("Accuracy (fraction of words)")
+        axes[0].set_ylabel("Words right")
         names = [m.replace("->", " → ") for m in shown]
         figure.legend(
             list(shown.values()),

@@ -43,8 +43,8 @@ def draw(
                 (f"memoriser of the {memorised}", "memoriser"),
             )
         }
-    name = study.name.replace("_", " ")
-    title = f"{name}, {plan.preset} preset, {count_seeds(plan.seeds)}"
+    name = study.name.replace("_", " ").capitalize()
+    title = f"{name}, preset {plan.preset}, {count_seeds(plan.seeds)}"
     if study.draw is not None:
         figure = study.draw(evidence_of([plan], metrics), title)
     else:
@@ -55,7 +55,7 @@ def draw(
             lines,
             None if study.published is None else pd.read_csv(study.published),
             study.paper_accuracy,
-            f"{title}{'; thick: mean over seeds' * (len(plan.seeds) > 1)}",
+            title + " (thin) and their mean (thick)" * (len(plan.seeds) > 1),
             titles,
         )
     table = accuracy_table(

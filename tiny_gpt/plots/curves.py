@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
@@ -49,9 +49,19 @@ def plot_accuracy(
         (baselines or {}).items(), (":", "-."), strict=False
     ):
         ax.axhline(value, color=GREY, linestyle=style, linewidth=1, label=name)
-    ax.set(xlabel="Epoch", ylabel="Accuracy\n(fraction of words)")
-    ax.set_ylim(-0.03, 1.03)
+    ax.set(xlabel="Epoch", ylabel="Words right")
+    show_shares(ax)
     return ax
+
+
+def show_shares(ax: plt.Axes) -> None:
+    """Gives the values of axes, shares in [0, 1], room and ticks in percent.
+
+    Args:
+        ax: axes to change.
+    """
+    ax.set_ylim(-0.03, 1.03)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, 0, " %"))
 
 
 def plot_loss(metrics: pd.DataFrame, ax: plt.Axes | None = None) -> plt.Axes:
@@ -176,7 +186,7 @@ def plot_against_pairs(
     ax.set_xticks(ticks, [str(x) for x in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="A → C sentence pairs", ylabel=axis.replace("->", " → "))
-    ax.set_ylim(-0.03, 1.03)
+    show_shares(ax)
     ax.set_title(title, fontsize=11)
     _add_legend(figure, [ax])
     return figure
