@@ -96,7 +96,7 @@ def test_cells_have_their_counts_and_those_not_run_are_hatched():
     share, median = maps_of(figure)
     texts = [t.get_text() for t in share.texts]
     assert texts == ["1/8", "2/8", "4/8", "8/8"] * 2 + ["1/8", "2/8", "4/8"]
-    assert median.texts[3].get_text() == "0.50"
+    assert median.texts[3].get_text() == "50"
     (patch,) = share.patches
     assert patch.get_hatch()
     assert patch.get_xy() == (2.5, 1.5)

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
 
 from tiny_gpt.analysis.regimes import REGIMES, UNKNOWN
 from tiny_gpt.plots.thresholds import (
@@ -46,9 +46,10 @@ def plot_maps(
 ) -> Figure:
     """Draws P(success) and the median over two axes, two maps per facet.
 
-    A cell without runs is hatched. The line is the threshold along x, with
-    its interval as bars. A triangle at the edge is a threshold outside the
-    grid; a cross means that success does not rise.
+    Medians are written in percent. A cell without runs is hatched. The line
+    is the threshold along x, with its interval as bars. A triangle at the
+    edge is a threshold outside the grid; a cross means that success does not
+    rise.
 
     Args:
         cells: columns x, y, facets, "runs", "successes", "p_success" and
@@ -74,7 +75,7 @@ def plot_maps(
         return image
 
     def draw_median(ax, group, point, grid):
-        texts = [f"{v:.2f}" for v in group["median"]]
+        texts = [f"{100 * v:.0f}" for v in group["median"]]
         image = grid.draw(ax, group, "median", texts if has_texts else None)
         draw_on_map(ax, _lines_at(thresholds, point, y, grid), grid.xs)
         return image
@@ -140,7 +141,10 @@ class _Grid:
         self.ys = sorted(set(cells[y])) if y else [""]
 
     def draw(self, ax, cells, name, texts=None, shift=0.22, **style):
-        """Draws a column of cells, and a text below the middle of each."""
+        """Draws a column of cells, and a text below the middle of each.
+
+        No line goes through a text.
+        """
         columns = [self.xs.index(v) for v in cells[self.x]]
         rows = [0] * len(cells)
         if self.y:
@@ -167,7 +171,7 @@ class _Grid:
                 fontsize=7,
                 zorder=5,
                 color="white" if is_dark else "black",
-                path_effects=[withStroke(linewidth=2, foreground=colour)],
+                bbox={"facecolor": colour, "pad": 0.8, "linewidth": 0},
             )
             written.set_in_layout(False)
         ax.set_xticks(range(len(self.xs)), map(number_text, self.xs))
@@ -229,6 +233,9 @@ def _draw_facets(
                     bar = figure.colorbar(image, ax=ax, pad=0.02)
                     bar.set_label(label, fontsize=9)
                     bar.ax.tick_params(labelsize=8)
+                    bar.ax.yaxis.set_major_formatter(
+                        PercentFormatter(1.0, 0, " %")
+                    )
         heading = ", ".join(map(name_value, facets, point))
         axes[first, column].set_title(heading, fontsize=10)
         ax.tick_params(labelbottom=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ WORDS = {
     "learning_rate": "learning rate",
     "weight_decay": "weight decay",
 }
+_MAPPING = re.compile(r"(?<![a-z])([a-z])_to_([a-z])(?![a-z])")
 Line = tuple[float, float, float]
 
 
@@ -235,10 +237,15 @@ def name_axis(axis: str) -> str:
 
 
 def name_value(axis: str, value: Any) -> str:
-    """Returns a value with its axis; a word alone says enough."""
+    """Returns a value with its axis; a condition, in words, says enough."""
     if axis == "condition":
-        return str(value)
+        return _MAPPING.sub(_written, str(value)).replace("_", " ")
     return f"{name_axis(axis)}: {number_text(value)}"
+
+
+def _written(mapping: re.Match[str]) -> str:
+    source, target = mapping.groups()
+    return f"{source.upper()} → {target.upper()}"
 
 
 def number_text(value: Any) -> str:

@@ -235,7 +235,7 @@ def draw_figures(
     }
     name = sweep.name.replace("_", " ")
     mapping = sweep.success.mapping.replace("->", " → ")
-    title = f"{name}: {mapping}, {len(sweep.seeds)} seeds"
+    title = f"{name.capitalize()}: {mapping}, {len(sweep.seeds)} seeds"
     figures = {
         "map": plot_maps(cells, x, y, facets, lines, title),
         "regimes": plot_regimes(cells, x, y, facets, title),
