@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from benchmarks.chromium import open_browser
 from tests.helpers.browser import (
     SCHEMES,
     WIDTHS,
     axe_problems,
-    open_browser,
     set_screen,
     width_problems,
 )

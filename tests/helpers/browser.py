@@ -1,15 +1,9 @@
-"""Debian's Chromium without a window, at any width and colour scheme."""
+"""Pages in Chromium at any width and colour scheme, and what is wrong there."""
 
 from pathlib import Path
 
 import axe_core_python
-from selenium import webdriver
 
-BINARY, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"  # Debian's
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 WIDTHS = (390, 1280)
 AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -21,22 +15,7 @@ axe.run(parts, {runOnly: arguments[0]}).then(found => done(found.violations.map(
   each => each.id + ": " + each.nodes.slice(0, 2).map(n => n.html).join(" ")
 )));
 """
-TIMEOUT_S = 600  # of a script; axe looks at every element
 SCHEMES = ("light", "dark")
-
-
-def open_browser(profile):
-    """Starts Chromium with an empty profile, its console and its network."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = BINARY
-    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    logs = {"browser": "ALL", "performance": "ALL"}
-    options.set_capability("goog:loggingPrefs", logs)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    browser.set_script_timeout(TIMEOUT_S)
-    browser.command_executor.client_config.timeout = TIMEOUT_S
-    return browser
 
 
 def set_screen(browser, width, scheme):

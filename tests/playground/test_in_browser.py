@@ -1,17 +1,13 @@
 """The playground in headless Chromium.
 
-`python -m pytest -m browser tests/playground -s` prints how long the page
-takes to load at 10 Mbit/s on a slow processor. A page that exists is looked at
-with `python -m tests.playground.test_in_browser PAGE FOLDER`, which prints what
-is wrong with it, and leaves pictures in the folder.
+A page that exists is looked at with `python -m tests.playground.test_in_browser
+PAGE FOLDER`, which prints what is wrong with it, and leaves pictures in the
+folder.
 """
 
 import itertools
 import sys
 import tempfile
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import axe_core_python
@@ -21,10 +17,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from benchmarks.chromium import open_browser
+from benchmarks.speed.playground import measure
 from tests.helpers.browser import (
     SCHEMES,
     WIDTHS,
-    open_browser,
     set_screen,
     width_problems,
 )
@@ -54,17 +51,10 @@ return questions.map(question => {
   return [ids, places.map(place => [...place.logits])];
 });
 """
-TIMES = """
-const [page] = performance.getEntriesByType("navigation");
-const [paint] = performance.getEntriesByName("first-contentful-paint");
-return [paint.startTime, playground.firstAnswer, page.loadEventEnd];
-"""
 CELLS = """
 return [...document.querySelectorAll(arguments[0])].map(
   row => [...row.cells].map(cell => cell.textContent));
 """
-MEGABITS = 10
-SLOWER = 4
 
 pytestmark = pytest.mark.browser
 
@@ -238,43 +228,12 @@ def test_the_tables_say_what_the_network_computes(browser, page):
             assert sum(head) == pytest.approx(1, abs=1e-5)
 
 
-def measure(browser, page):
-    """Returns seconds to first paint, first answer and the end, throttled.
-
-    Files are not throttled, so the page is served from this machine.
-    """
-    handler = partial(SimpleHTTPRequestHandler, directory=page.parent)
-    speed = MEGABITS * 1e6 / 8
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        throttle(browser, speed, SLOWER)
-        browser.get(f"http://127.0.0.1:{server.server_port}/{page.name}")
-        found = browser.execute_script(TIMES)
-        throttle(browser, -1, 1)
-        server.shutdown()
-    return [milliseconds / 1000 for milliseconds in found]
-
-
-def throttle(browser, speed, slower):
-    """Limits the network, bytes per second, and the processor."""
-    browser.execute_cdp_cmd("Network.enable", {})
-    limits = {"downloadThroughput": speed, "uploadThroughput": speed}
-    limits |= {"offline": False, "latency": 0}
-    browser.execute_cdp_cmd("Network.emulateNetworkConditions", limits)
-    browser.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": slower})
-
-
 def test_the_page_is_small_and_loads(browser, page):
     size = page.stat().st_size
     assert size < 8e6
     painted, answered, loaded = measure(browser, page)
     assert 0 < painted <= loaded
     assert 0 < answered <= loaded
-    sys.stdout.write(
-        f"{size} bytes; at {MEGABITS} Mbit/s, processor {SLOWER} times slower: "
-        f"painted after {painted:.2f} s, first answer after {answered:.2f} s, "
-        f"all weights after {loaded:.2f} s\n"
-    )
 
 
 def main(page, folder):

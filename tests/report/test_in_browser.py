@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from benchmarks.chromium import open_browser
 from tests.helpers.browser import (
     SCHEMES,
     WIDTHS,
     axe_problems,
-    open_browser,
     set_screen,
     width_problems,
 )
