@@ -28,7 +28,6 @@ from benchmarks.pages.markdown import (
 )
 from experiments import hangul
 from tiny_gpt.analysis.statistics import t_interval
-from tiny_gpt.report.typeset import format_effect
 from tiny_gpt.runtime.files import write_text
 
 PAGE = DOCS / "tasks.md"
@@ -50,20 +49,18 @@ def claims_of(name: str) -> list[dict[str, Any]]:
 
 
 def write_verdicts(claims: list[dict[str, Any]]) -> str:
-    """Returns the verdict of each claim, with the interval of each measure."""
+    """Returns the verdict of each claim, with the intervals that decide it."""
     rows = [
         [
-            claim["title"],
+            claim["title"].replace("->", " → "),
             f"**{claim['observation']}**",
-            f"**{claim['explanation']}**" if claim["explanation"] else "",
-            "<br>".join(
-                f"{effect['name']}: {format_effect(effect)}"
-                for effect in claim["effects"]
-            ).replace("->", " → "),
+            f"**{claim['explanation']}**" if claim["explanation"] else "–",
+            claim["because"].removesuffix(".").replace("; ", "<br>"),
         ]
         for claim in claims
     ]
-    return table(["claim", "observation", "explanation", "measured"], rows)
+    head = ["claim", "observation", "by way of B", "measured"]
+    return table(head, rows).replace("->", " → ")
 
 
 def write_hangul(frame: pd.DataFrame) -> str:
