@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from tiny_gpt.runtime.moved import find_old_paths
 
 if TYPE_CHECKING:
-    from tiny_gpt.pretrained import Pretrained
+    import tiny_gpt.pretrained.networks
 
 __version__ = "0.2.0"
 
 find_old_paths()
 
 
-def load(name: str, epoch: int | None = None) -> "Pretrained":
+def load(
+    name: str, epoch: int | None = None
+) -> "tiny_gpt.pretrained.networks.Pretrained":
     """Loads a pretrained network; see `tiny_gpt.pretrained.load`."""
     from tiny_gpt import pretrained  # imports keras
 
