@@ -6,6 +6,7 @@ import pandas as pd
 
 from benchmarks.pages import networks_page as page
 from benchmarks.pages.judge import evidence_of, judge, read_frames
+from benchmarks.pages.markdown import last, read
 from experiments import networks
 
 PAGE = (page.DOCS / "networks.md").read_text()
@@ -40,6 +41,14 @@ def test_the_seeds_are_those_that_were_kept():
         assert run["status"] == "finished"
         assert not run["commit"].endswith("-dirty")
     assert LEDGER["kind"] == "confirmatory"
+
+
+def test_linear_attention_has_not_settled_on_the_identity():
+    frame = read(networks.NAME)
+    condition = "linear_attention_held_out_bridge"
+    found = last(frame, condition, "B->B", "all_sentences")
+    assert len(found) == 20
+    assert f"B → B itself right in {100 * found.mean():.1f} %" in PAGE
 
 
 def test_every_network_was_timed():
