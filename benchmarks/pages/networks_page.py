@@ -218,11 +218,13 @@ def draw(evidence: Evidence, path: Path) -> None:
     first.annotate("chance", (100, 14), color="#999999", fontsize=8)
     for axis in axes[:, 0]:
         axis.set_ylabel("A → C right, %")
-    for axis in axes[-1]:
+    first.set_xscale("log")
+    first.set_xticks(PAIRS, [str(n) for n in PAIRS], fontsize=7)
+    first.minorticks_off()
+    # The lowest of each column.
+    for axis in axes.ravel()[: len(names)][-columns:]:
         axis.set_xlabel("pairs of A → C")
-        axis.set_xscale("log")
-        axis.set_xticks(PAIRS, [str(n) for n in PAIRS], fontsize=7)
-        axis.minorticks_off()
+        axis.tick_params(axis="x", labelbottom=True, labelsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
