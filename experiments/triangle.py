@@ -30,7 +30,7 @@ NUM_PAIRS = {
     "sparse_a_to_c": (2500, 2500, 50),  # sec. 3.1.3
 }
 TITLES = {
-    "a_to_c_alone": "50 A → C pairs alone",
+    "a_to_c_alone": "50 A → C pairs alone, always cut alike",
     "no_a_to_c": "A → B and B → C, no A → C",
     "sparse_a_to_c": "A → B, B → C and 50 A → C pairs",
 }

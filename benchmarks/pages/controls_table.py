@@ -1,7 +1,8 @@
 """The tables of the controls, for README.md and two pages of docs.
 
 Question  What does a model reach with 50 A->C pairs, beside what? And with 12
-          pairs of each sparse mapping of four languages?
+          pairs of each sparse mapping of four languages? Are words copied
+          from the prompt?
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.controls_table
 Time      seconds
 
@@ -10,7 +11,10 @@ Numbers are those of docs/runs/verdicts: seeds that were kept for the rules.
 
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.pages.judge import evidence_of, read_frames
+from benchmarks.pages.markdown import DOCS, fill, percent, table
 from experiments.claims.section_3 import FAMILY
 from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.claims.evidence import BySeed, Evidence
@@ -19,8 +23,7 @@ from tiny_gpt.claims.values import IN_LANGUAGE, LEARNED
 from tiny_gpt.runtime.files import write_text
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-START, END = "<!-- controls: begin -->", "<!-- controls: end -->"
+UNSEEN = "unseen_sentences"
 ROWS = {
     "sparse_a_to_c": "2500 A → B and 2500 B → C, as in the paper",
     "scrambled_a_to_c": (
@@ -36,7 +39,8 @@ ROWS = {
         "cut elsewhere in each epoch"
     ),
     "a_to_c_alone_equal_updates": (
-        "nothing; the same, cut into the same 17 pieces in every epoch"
+        "nothing; the same, cut into the same 17 training windows in every "
+        "epoch"
     ),
 }
 FOUR_LANGUAGES = {
@@ -47,6 +51,11 @@ FOUR_LANGUAGES = {
     "unrelated_majority": "as many of E → F, F → G and E → G: nothing related",
 }
 SPARSE = ("D->B", "D->C", "B->C")
+PROMPTS = {
+    "2_demonstrations": "two pairs of A → C",
+    "0_demonstrations": "none",
+    "2_demonstrations_of_A->B": "two pairs of A → B, which hold no C word",
+}
 
 
 def write_table(evidence: Evidence) -> str:
@@ -89,6 +98,27 @@ def write_four_languages(evidence: Evidence) -> str:
     return _as_markdown(rows)
 
 
+def write_prompts(evidence: Evidence) -> str:
+    """Writes the table of other prompts: words right within C, %."""
+    names = ("sparse_a_to_c", "scrambled_a_to_c")
+    found = {
+        prompt: [
+            evidence.final(
+                f"controls/{name}", "A->C", IN_LANGUAGE, UNSEEN, prompt
+            )
+            for name in names
+        ]
+        for prompt in PROMPTS
+    }
+    return table(
+        ["solved pairs in front", *(f"`{name}`, %" for name in names)],
+        (
+            [PROMPTS[prompt], *(percent(pd.Series(each)) for each in values)]
+            for prompt, values in found.items()
+        ),
+    )
+
+
 def _mean(values: BySeed) -> str:
     mean = t_interval(list(values.values()), FAMILY.interval_level, FRACTION)
     numbers = (100 * x for x in (mean.value, mean.low, mean.high))
@@ -101,9 +131,9 @@ def _as_markdown(rows: list[list[str]]) -> str:
 
 
 PAGES = {
-    ROOT / "README.md": write_table,
-    DOCS / "controls.md": write_table,
-    DOCS / "four_languages.md": write_four_languages,
+    ROOT / "README.md": {"controls": write_table},
+    DOCS / "controls.md": {"controls": write_table, "prompts": write_prompts},
+    DOCS / "four_languages.md": {"controls": write_four_languages},
 }
 
 
@@ -113,10 +143,9 @@ def kept() -> Evidence:
 
 
 def filled(path: Path, evidence: Evidence) -> str:
-    """Returns the text of a page with its table in place."""
-    before, _, rest = path.read_text().partition(START)
-    rows = PAGES[path](evidence)
-    return f"{before}{START}\n\n{rows}\n{END}{rest.partition(END)[2]}"
+    """Returns the text of a page with its tables in place."""
+    tables = {name: write(evidence) for name, write in PAGES[path].items()}
+    return fill(path.read_text(), tables)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +14,7 @@ from experiments import triangle
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.metrics.summary import summarise
 from tiny_gpt.runtime.commits import UNKNOWN
+from tiny_gpt.training.run_setup import draw_phases
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +63,17 @@ def test_the_model_has_as_many_parameters_as_the_readme_says():
     config = triangle.build_experiment("quick", "sparse_a_to_c").model
     said = f"{config.num_layers} layers and {config.build().count_params():,}"
     assert f"{said} parameters" in README
+
+
+def test_the_example_is_a_translation_of_the_first_command():
+    (example,) = re.findall(r"^(.*) \. (.*) \|$", README, re.M)
+    experiment = triangle.build_experiment("quick", "sparse_a_to_c")
+    stream = draw_phases(experiment, 0)[0].stream
+    mapping = stream.mapping("A->C")
+    words, right = (side.split() for side in example)
+    places = np.array([mapping.source.symbols.index(w) for w in words])
+    said = [mapping.target.symbols[i] for i in mapping.translate(places)]
+    assert said == right
 
 
 def test_the_readme_is_short_and_every_page_is_listed():

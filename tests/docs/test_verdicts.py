@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.pages.controls_table import PAGES, filled, kept
+from tiny_gpt.claims.values import IN_LANGUAGE
 from tiny_gpt.report.typeset import format_effect
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +166,22 @@ def test_the_table_of_controls_is_that_of_the_frames():
     evidence = kept()
     for path in PAGES:
         assert filled(path, evidence) == path.read_text()
+
+
+def test_words_are_not_copied_from_the_prompt():
+    """A prompt without C words has them right, if C alone may be answered."""
+    place, none = "controls/sparse_a_to_c", "0_demonstrations"
+    asked = "A->C", IN_LANGUAGE, "unseen_sentences", none
+    right = list(kept().final(place, *asked).values())
+    assert len(right) == 20
+    readme = (ROOT / "README.md").read_text()
+    said = f"answered, {100 * sum(right) / 20:.1f} % are right"
+    assert said in readme
+    for prompt in (none, "2_demonstrations_of_A->B"):
+        for name in ("sparse_a_to_c", "scrambled_a_to_c"):
+            asked = "A->C", "accuracy_aligned", "unseen_sentences", prompt
+            any_word = kept().final(f"controls/{name}", *asked)
+            assert sum(any_word.values()) / 20 < 0.01
 
 
 def test_the_seeds_are_those_that_were_kept_all_of_them():
