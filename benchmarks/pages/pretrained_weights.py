@@ -174,7 +174,7 @@ def exact_accuracies(
     return found
 
 
-def pack(network: Network, folder: Path, runs: Path) -> str:
+def pack(network: Network, folder: Path, runs: Path, commit: str) -> str:
     """Trains a network, and packs it; returns its part of the model card."""
     experiment = network.build("quick", network.condition)
     place = runs / experiment.name / experiment.condition
@@ -212,7 +212,7 @@ def pack(network: Network, folder: Path, runs: Path) -> str:
         network.title,
         network.says,
         known,
-        {"command": COMMAND, "commit": current_commit()},
+        {"command": COMMAND, "commit": commit},
         folder,
     )
     return card_of(name, network, curves, known, folder)
@@ -282,13 +282,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
     set_precision("float32")
-    parts = [pack(n, options.folder, options.runs) for n in NETWORKS]
+    commit = current_commit()  # before anything is written
+    parts = [pack(n, options.folder, options.runs, commit) for n in NETWORKS]
     found = describe_environment()
     versions = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
     made = MADE.format(
         seed=SEED,
         command=COMMAND,
-        commit=current_commit(),
+        commit=commit,
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         **found | {"versions": versions},
     )

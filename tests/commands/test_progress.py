@@ -55,7 +55,7 @@ def test_a_line_of_a_log_says_what_and_how_long(clock):
             line.show(0, epoch, LOGS)
     # Epochs of 2 s; what was there before took none of them.
     said = out.getvalue().splitlines()[1]
-    scores = " ".join(f"{label} 0.25" for label in TINY.task.eval_mappings)
+    scores = "  ".join(f"{label} 25 %" for label in TINY.task.eval_mappings)
     assert said == (
         f"one  seed 0  epoch {NUM_EPOCHS}/{NUM_EPOCHS}  loss 1.500  "
         f"accuracy {scores}  {2.0 * NUM_EPOCHS:.1f} s left"

@@ -175,7 +175,7 @@ class Line:
             if not math.isnan(score):  # NaN: not evaluated in this epoch
                 self._scores.setdefault(seed, {})[label] = score
         found = self._scores.get(seed, {})
-        scores = " ".join(f"{label} {x:.2f}" for label, x in found.items())
+        scores = "  ".join(f"{k} {100 * x:.0f} %" for k, x in found.items())
         state = f"loss {logs['loss']:.3f}  accuracy {scores or 'not yet'}"
         self._update(seed, epoch, f"seed {seed}  {state}")
         left = self._reporter.count(1)
