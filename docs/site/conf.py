@@ -61,8 +61,9 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "tiny_gpt"
-html_static_path = ["site.css"]
+html_static_path = ["site.css", "site.js"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#005a94",
@@ -135,8 +136,20 @@ def copy_notebooks(app: Any) -> None:
         shutil.copy(notebook, place)
 
 
+def add_levels(
+    app: Any, pagename: str, template: str, context: dict[str, Any], tree: Any
+) -> None:
+    """Gives the headings of the contents the level that a reader needs."""
+    name = "furo_navigation_tree"
+    heading = 'role="heading"'
+    if context.get(name):
+        levelled = f'{heading} aria-level="2"'
+        context[name] = context[name].replace(heading, levelled)
+
+
 def setup(app: Any) -> None:
     """Connects what is done beside Sphinx."""
     app.connect("builder-inited", copy_notebooks)
+    app.connect("html-page-context", add_levels, priority=900)  # after furo
     app.connect("source-read", rewrite_links)
     app.connect("include-read", rewrite_included)
