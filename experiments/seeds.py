@@ -37,7 +37,13 @@ BLOCKS = (
         "docs/protocol_hangul.md",
         ("hangul",),
     ),
-    SeedBlock(270, 279, "arithmetic"),
+    SeedBlock(
+        270,
+        279,
+        "arithmetic",
+        "docs/protocol_arithmetic.md",
+        ("arithmetic",),
+    ),
     SeedBlock(
         280,
         289,

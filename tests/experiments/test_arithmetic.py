@@ -1,6 +1,7 @@
 """Conditions of arithmetic, how they were chosen, and their rules."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -117,6 +118,17 @@ def test_the_most_unread_rows_win_then_little_decay_then_a_small_rate():
     names = [*choose_arithmetic.COLUMNS, "seed", "unread"]
     chosen = choose_arithmetic.choose(pd.DataFrame(rows, columns=names))
     assert chosen == {"gpt": (3e-3, 0.1, 0.7), "gru": (1e-3, 0.0, 0.9)}
+
+
+def test_what_was_chosen_is_used():
+    folder = ROOT / "docs/runs/arithmetic_rates"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    table = pd.read_csv(folder / "rates.csv")
+    table = table[table["num_epochs"] == manifest["num_epochs"]]
+    for name, (rate, decay, mean) in choose_arithmetic.choose(table).items():
+        assert manifest["chosen"][name] == pytest.approx([rate, decay, mean])
+        assert (rate, decay) == CHOSEN[name]
+    assert PRESETS["quick"].train.num_epochs == manifest["num_epochs"]
 
 
 def test_the_sweep_has_all_variants():
