@@ -1,7 +1,8 @@
 """Words per sentence of README and docs, now and at an earlier commit.
 
 Question  Is the prose easy to read?
-Run       pip install textstat
+Run       pip install textstat, in an environment of its own: it brings a
+          package named `tests`
           python -m benchmarks.pages.sentences COMMIT docs/runs/sentences
 Time      seconds
 

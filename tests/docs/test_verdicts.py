@@ -170,9 +170,9 @@ def test_the_table_of_controls_is_that_of_the_frames():
 
 def test_words_are_not_copied_from_the_prompt():
     """A prompt without C words has them right, if C alone may be answered."""
-    place, none = "controls/sparse_a_to_c", "0_demonstrations"
+    evidence, none = kept(), "0_demonstrations"
     asked = "A->C", IN_LANGUAGE, "unseen_sentences", none
-    right = list(kept().final(place, *asked).values())
+    right = [*evidence.final("controls/sparse_a_to_c", *asked).values()]
     assert len(right) == 20
     readme = (ROOT / "README.md").read_text()
     said = f"answered, {100 * sum(right) / 20:.1f} % are right"
@@ -180,7 +180,7 @@ def test_words_are_not_copied_from_the_prompt():
     for prompt in (none, "2_demonstrations_of_A->B"):
         for name in ("sparse_a_to_c", "scrambled_a_to_c"):
             asked = "A->C", "accuracy_aligned", "unseen_sentences", prompt
-            any_word = kept().final(f"controls/{name}", *asked)
+            any_word = evidence.final(f"controls/{name}", *asked)
             assert sum(any_word.values()) / 20 < 0.01
 
 

@@ -68,6 +68,7 @@ def test_every_network_reads_and_answers(name):
             NETWORKS[name],
             vocabulary_size=TASK.vocabulary_size,
             sequence_length=42,
+            num_layers=1,
         )
     check_run(run(dataclasses.replace(SHORT, model=model), seed=1), 2)
 
