@@ -5,7 +5,7 @@ Question  Is A->C, of syllables that it never showed, learned by way of B, by
 Paper     Explains its fig. 2c by composition (assumption 2), on words that
           have no parts and that A->C all shows.
 Run       make exp-hangul SEEDS=3
-Time      36 runs in 12 minutes, 2 cores (docs/runs/hangul)
+Time      84 runs in 28 minutes, 2 cores (docs/runs/hangul)
 
 A is Hangul syllables, B their jamo, C the Latin letters (`tasks/hangul`). On a
 syllable that A->C never showed, whoever knows no parts is right in one letter

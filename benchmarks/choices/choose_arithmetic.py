@@ -29,6 +29,7 @@ from benchmarks.choices.choose_quick import SEEDS
 from experiments.arithmetic import NETWORKS, STUDY
 from tiny_gpt.experiment import Experiment
 from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.runtime.files import write_json
 
 RATES, DECAYS = (1e-3, 3e-3), (0.0, 0.1, 1.0)
 NUM_EPOCHS, ENOUGH = (200, 400), 0.9
@@ -108,9 +109,8 @@ def main(folder: Path) -> None:
         "num_epochs": used,
         **describe_environment(),
     }
-    text = json.dumps(manifest, indent=2) + "\n"
-    (folder / "manifest.json").write_text(text)
-    sys.stdout.write(f"{table.to_string()}\n{text}")
+    write_json(folder / "manifest.json", manifest)
+    sys.stdout.write(f"{table.to_string()}\n{json.dumps(manifest, indent=2)}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ turns, so that ratios hold on a machine with other work. Operations are counted
 (`count_operations`), not measured.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from experiments.networks import REFERENCE, SAYS, network
 from tiny_gpt.commands.quick import TRAIN
 from tiny_gpt.models.initial_weights import initialise_weights
 from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.runtime.files import write_json
 from tiny_gpt.training.update import compile_gpt
 
 NUM_ROUNDS, NUM_STEPS = 9, 10
@@ -83,8 +83,7 @@ def main(folder: Path) -> None:
         "steps": NUM_STEPS,
         **describe_environment(),
     }
-    text = json.dumps(manifest, indent=2) + "\n"
-    (folder / "manifest.json").write_text(text)
+    write_json(folder / "manifest.json", manifest)
     sys.stdout.write(f"{table.to_string()}\n")
 
 

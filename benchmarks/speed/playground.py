@@ -23,6 +23,7 @@ from selenium import webdriver
 from benchmarks.chromium import open_browser
 from tiny_gpt.playground.build import render_playground
 from tiny_gpt.runtime.environment import describe_environment
+from tiny_gpt.runtime.files import write_json
 
 MEGABITS, SLOWER, NUM_ROUNDS = 10, 4, 9
 COLUMNS = ("painted_s", "answered_s", "loaded_s")
@@ -86,9 +87,8 @@ def main(folder: Path) -> None:
         "chromium": version,
         **describe_environment(),
     }
-    text = json.dumps(manifest, indent=2) + "\n"
-    (folder / "manifest.json").write_text(text)
-    sys.stdout.write(f"{table.to_string()}\n{text}")
+    write_json(folder / "manifest.json", manifest)
+    sys.stdout.write(f"{table.to_string()}\n{json.dumps(manifest, indent=2)}\n")
 
 
 if __name__ == "__main__":
