@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from tiny_gpt.claims.claim import LEVEL
 from tiny_gpt.claims.evidence import BySeed, Evidence, MissingRunsError, series
 from tiny_gpt.claims.values import CHANCE, UNSEEN
-from tiny_gpt.plots.curves import plot_against_pairs
+from tiny_gpt.plots.pairs import plot_against_pairs
 
 CURVE = (4, 8, 12, 16, 25, 50)  # A->C pairs
 # Name of the condition with 50 pairs, by kind; others end in their number.

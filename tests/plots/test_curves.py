@@ -10,10 +10,10 @@ from tiny_gpt.metrics.columns import COLUMNS
 from tiny_gpt.plots.curves import (
     MOST_COLUMNS,
     plot_accuracy,
-    plot_against_pairs,
     plot_conditions,
     plot_loss,
 )
+from tiny_gpt.plots.pairs import plot_against_pairs
 
 mpl.use("Agg")
 

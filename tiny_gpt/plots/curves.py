@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
@@ -138,57 +137,8 @@ def plot_conditions(
             for ax in (above, below):
                 ax.set_ylabel("")
                 ax.tick_params(labelleft=False)
-    _add_legend(figure, [below for _, below in panels])
+    add_legend(figure, [below for _, below in panels])
     figure.suptitle(title, fontsize=12)
-    return figure
-
-
-def plot_against_pairs(
-    series: Sequence[dict[str, Any]],
-    lines: dict[str, float],
-    axis: str,
-    title: str = "",
-) -> Figure:
-    """Draws accuracy against the number of sentence pairs, one line a series.
-
-    A dot is a seed, a line the mean, its band the interval.
-
-    Args:
-        series: {"label", "x", "values", "mean", "low", "high"}; "values" has
-            one list of seeds per x.
-        lines: values to compare with, by name.
-        axis: label of the values.
-        title: heading of the figure.
-
-    Returns:
-        The figure.
-    """
-    figure, ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")
-    ax.set_xscale("log")
-    for item, colour in zip(series, COLOURS, strict=False):
-        for x, values in zip(item["x"], item["values"], strict=True):
-            ax.plot([x] * len(values), values, ".", color=colour, alpha=0.35)
-        ax.plot(
-            item["x"],
-            item["mean"],
-            color=colour,
-            linewidth=2,
-            label=item["label"],
-        )
-        if None not in item["low"]:
-            ends = item["low"], item["high"]
-            ax.fill_between(
-                item["x"], *ends, color=colour, alpha=0.15, linewidth=0
-            )
-    for name, value in lines.items():
-        ax.axhline(value, color=GREY, linestyle=":", linewidth=1, label=name)
-    ticks = sorted({x for item in series for x in item["x"]})
-    ax.set_xticks(ticks, [str(x) for x in ticks])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="A → C sentence pairs", ylabel=axis.replace("->", " → "))
-    show_shares(ax)
-    ax.set_title(title, fontsize=11)
-    _add_legend(figure, [ax])
     return figure
 
 
@@ -223,8 +173,13 @@ def _make_panels(
     return figure, pairs
 
 
-def _add_legend(figure: Figure, axes: Sequence[plt.Axes]) -> None:
-    """Adds one legend for all axes, column after column."""
+def add_legend(figure: Figure, axes: Sequence[plt.Axes]) -> None:
+    """Adds one legend for all axes, column after column.
+
+    Args:
+        figure: to change.
+        axes: whose entries are shown, each name once.
+    """
     entries: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
