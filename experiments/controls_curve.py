@@ -27,7 +27,10 @@ TITLES = {
     "no route": "no route: D → C in place of B → C",
 }
 PLAIN, WITHIN = "accuracy_aligned", "accuracy_in_language"
-AXES = {PLAIN: UNSEEN, WITHIN: "A->C, the same if only C words may be answered"}
+AXES = {
+    PLAIN: UNSEEN,
+    WITHIN: "A->C, words right if only C words may be answered",
+}
 
 
 def accuracy_by_pairs(
