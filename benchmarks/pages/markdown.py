@@ -28,6 +28,7 @@ def last(
     mapping: str = "A->C",
     tier: str = "held_out_words",
     metric: str = "accuracy_aligned",
+    prompt: str = "2_demonstrations",
 ) -> pd.Series:
     """Returns a number of the exact evaluation at the end, by seed."""
     rows = frame[
@@ -35,7 +36,7 @@ def last(
         & (frame["mapping"] == mapping)
         & (frame["tier"] == tier)
         & (frame["metric"] == metric)
-        & (frame["prompt"] == "2_demonstrations")
+        & (frame["prompt"] == prompt)
     ]
     rows = rows[rows["epoch"] == rows["epoch"].max()]
     return rows.set_index("seed")["value"].sort_index()

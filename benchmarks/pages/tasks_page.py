@@ -5,12 +5,12 @@ Question  Beyond translation: is a rare mapping composed, are parts used again,
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.tasks_page
 Time      seconds
 
-Numbers are those of docs/runs/hangul, seeds that were kept for the rules, and
-of its verdicts (`benchmarks.pages.judge`).
+Numbers are those of docs/runs/hangul and docs/runs/arithmetic, seeds that were
+kept for the rules, and of their verdicts (`benchmarks.pages.judge`).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ from benchmarks.pages.markdown import (
     read,
     table,
 )
-from experiments import hangul
+from experiments import arithmetic, hangul
 from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.runtime.files import write_text
 
+Share = Callable[[pd.DataFrame, str], pd.Series]
 PAGE = DOCS / "tasks.md"
 COLOURS = ("#0072B2", "#D55E00")
 HANGUL = {
@@ -40,6 +41,14 @@ HANGUL = {
     "alone": "nothing",
     "bridge": "A → B, B → C, B → B",
 }
+ARITHMETIC = {
+    "real": "f, g",
+    "scrambled": "f, and a g that disagrees with h",
+    "no_g": "f, twice as often",
+    "no_f": "g, and another table in place of f",
+    "alone": "nothing",
+    "bridge": "f, g, rows that repeat a number",
+}
 
 
 def claims_of(name: str) -> list[dict[str, Any]]:
@@ -49,38 +58,56 @@ def claims_of(name: str) -> list[dict[str, Any]]:
 
 
 def write_verdicts(claims: list[dict[str, Any]]) -> str:
-    """Returns the verdict of each claim, with the intervals that decide it."""
-    rows = [
-        [
-            claim["title"].replace("->", " → "),
-            f"**{claim['observation']}**",
-            f"**{claim['explanation']}**" if claim["explanation"] else "–",
-            claim["because"].removesuffix(".").replace("; ", "<br>"),
-        ]
-        for claim in claims
-    ]
-    head = ["claim", "observation", "by way of B", "measured"]
-    return table(head, rows).replace("->", " → ")
+    """Returns the verdict of each claim, with the intervals that decide it.
+
+    Explanations have a column if any claim has one.
+    """
+    explained = any(claim["explanation"] for claim in claims)
+    head = ["claim", "observation"] + ["by way of B"] * explained
+    rows = []
+    for claim in claims:
+        row = [claim["title"], f"**{claim['observation']}**"]
+        if explained:
+            says = claim["explanation"]
+            row.append(f"**{says}**" if says else "–")
+        measured = claim["because"].removesuffix(".").replace("; ", "<br>")
+        rows.append([*row, measured])
+    return table([*head, "measured"], rows).replace("->", " → ")
 
 
-def write_hangul(frame: pd.DataFrame) -> str:
-    """Returns letters of A->C by network and condition, and the mappings."""
-    head = ["beside A → C", *hangul.SAYS.values()]
-    rows = [
-        [
-            says,
-            *(
-                percent(_letters(frame, f"{name}_{kind}"))
-                for name in hangul.SAYS
-            ),
-        ]
-        for kind, says in HANGUL.items()
-    ]
-    return table(head, rows)
-
-
-def _letters(frame: pd.DataFrame, condition: str) -> pd.Series:
+def letters(frame: pd.DataFrame, condition: str) -> pd.Series:
+    """Returns letters right of syllables that A->C never showed, by seed."""
     return last(frame, condition, tier="unseen_words")
+
+
+def rows_of_h(frame: pd.DataFrame, condition: str) -> pd.Series:
+    """Returns rows of h right that were not read, by seed."""
+    return last(
+        frame, condition, "h", "unseen_sentences", prompt="0_demonstrations"
+    )
+
+
+def write_shares(
+    frame: pd.DataFrame,
+    what: str,
+    names: Mapping[str, str],
+    kinds: Mapping[str, str],
+    share: Share,
+) -> str:
+    """Returns what is right by condition and network.
+
+    Args:
+        frame: runs.
+        what: head of the first column.
+        names: networks, as they are said.
+        kinds: conditions, as they are said.
+        share: a condition's, by seed.
+    """
+    rows = [
+        [says, *(percent(share(frame, f"{name}_{kind}")) for name in names)]
+        for kind, says in kinds.items()
+    ]
+    return table([what, *names.values()], rows)
 
 
 def draw_dots(
@@ -131,30 +158,73 @@ def draw_dots(
     plt.close(figure)
 
 
-def draw_hangul(frame: pd.DataFrame, path: Path) -> None:
-    """Draws letters of syllables that A->C never showed."""
+def draw(
+    name: str,
+    names: Mapping[str, str],
+    kinds: Mapping[str, str],
+    share: Share,
+    chance: float,
+    label: str,
+) -> None:
+    """Draws the figure of a task, a panel for each network.
+
+    Args:
+        name: of the task, and its folder.
+        names: networks, as they are said.
+        kinds: conditions.
+        share: a condition's, by seed.
+        chance: share of a guess.
+        label: what the share is of.
+    """
+    frame = read(name)
     panels = {
         says: {
-            kind.replace("_", "\n"): _letters(frame, f"{name}_{kind}")
-            for kind in HANGUL
+            kind.replace("_", "\n"): share(frame, f"{network}_{kind}")
+            for kind in kinds
         }
-        for name, says in hangul.SAYS.items()
+        for network, says in names.items()
     }
-    chance = 1 / hangul.build_experiment("quick", "gpt_real").task.num_jamo
-    draw_dots(panels, chance, "letters right, %", path)
+    draw_dots(panels, chance, label, RUNS / name / f"{name}.png")
 
 
 def filled(page: str) -> str:
     """Returns a page with its tables in place."""
+    spelled = write_shares(
+        read("hangul"), "beside A → C", hangul.SAYS, HANGUL, letters
+    )
+    counted = write_shares(
+        read("arithmetic"),
+        "beside h",
+        arithmetic.NETWORKS,
+        ARITHMETIC,
+        rows_of_h,
+    )
     return fill(
         page,
         {
             "hangul verdicts": write_verdicts(claims_of("hangul")),
-            "hangul numbers": write_hangul(read("hangul")),
+            "hangul numbers": spelled,
+            "arithmetic verdicts": write_verdicts(claims_of("arithmetic")),
+            "arithmetic numbers": counted,
         },
     )
 
 
 if __name__ == "__main__":
     write_text(PAGE, filled(PAGE.read_text()))
-    draw_hangul(read("hangul"), RUNS / "hangul" / "hangul.png")
+    draw(
+        "hangul",
+        hangul.SAYS,
+        HANGUL,
+        letters,
+        1 / hangul.build_experiment("quick", "gpt_real").task.num_jamo,
+        "letters right, %",
+    )
+    draw(
+        "arithmetic",
+        arithmetic.NETWORKS,
+        ARITHMETIC,
+        rows_of_h,
+        1 / arithmetic.build_experiment("quick", "gpt_real").task.num_answers,
+        "unseen rows of h right, %",
+    )
