@@ -20,7 +20,8 @@ Learning rate, weight decay and epochs are chosen by f alone, without any row of
 h: those with which rows of f that were not read are answered best
 (`benchmarks/choices/choose_arithmetic.py`, docs/runs/arithmetic_rates). A
 network that knows the table of f by heart has nothing to re-use. The number of
-rows of h was fixed beforehand; `sweeps/arithmetic_shown.toml` has others.
+rows of h was fixed beforehand. They turned out to suffice alone, so
+`arithmetic_few` has fewer; `sweeps/arithmetic_shown.toml` has others.
 
 The presets `p97` and `p113` have the moduli at which grokking was found, with
 the weight decay and learning rate of Power et al. 2022, and 3 in 10 rows as in

@@ -18,7 +18,7 @@ from experiments.arithmetic import (
     STUDY,
     network,
 )
-from experiments.claims.arithmetic import CLAIMS, FAMILY
+from experiments.claims.arithmetic.many import CLAIMS, FAMILY
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.claims.rule import CONFIRMED, NOT_CONFIRMED, UNDECIDED
 from tiny_gpt.commands.sweeping.file import load_sweep
