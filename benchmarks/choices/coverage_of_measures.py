@@ -3,17 +3,19 @@
 Question  How often does the interval of each measure hold the truth, with the
           seeds of its protocol, if they are distributed as those seen?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.coverage_of_measures
-          docs/runs/measure_coverage [docs/protocol_composition.md]
+          docs/runs/measure_coverage [docs/protocol_networks.md [networks]]
 Time      two minutes
 
-The seeds that were seen (0 to 9, 100 to 109, and pilots from 1000 on) are
-taken as all there are: the truth is their mean, or their share of successes.
-As many as the protocol has are drawn from them with replacement, again and
-again. The level is that of
-the measure's family, and a right interval holds the truth as often.
+The seeds that were seen before the rules (0 to 9, 100 to 109, and pilots from
+1000 on), or those of the folders of docs/runs that are named, are taken as all
+there are. The truth is their mean, their median, or their share of successes,
+as of the measure. As many as the protocol has are drawn from them with
+replacement, again and again. The level is that of the measure's family, and a
+right interval holds the truth as often.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ import pandas as pd
 
 from benchmarks.choices.power import (
     NUM_SAMPLES,
+    SEEN,
     all_seen,
     page_of,
     save,
@@ -28,7 +31,13 @@ from benchmarks.choices.power import (
 from experiments.reproduction import REPRODUCTION
 from tiny_gpt.claims.claim import Claim
 from tiny_gpt.claims.evidence import Evidence, MissingRunsError
-from tiny_gpt.claims.measure import CONSTANT, RATIO, SHARE, Measure
+from tiny_gpt.claims.measure import (
+    CONSTANT,
+    MEDIAN,
+    RATIO,
+    SHARE,
+    Measure,
+)
 
 COLUMNS = ("family", "claim", "measure", "seen", "level", "coverage", "beyond")
 
@@ -51,7 +60,8 @@ def coverage(
         num_samples: how many samples.
         num_seeds: seeds of a sample.
     """
-    truth = float(values.mean())
+    middle = np.median if measure.kind == MEDIAN else np.mean
+    truth = float(middle(values))
     if measure.kind == SHARE:
         truth = float(np.mean([measure.is_success(v) for v in values]))
     if measure.kind == RATIO:
@@ -95,9 +105,16 @@ def rows_of(claim: Claim, seen: list[Evidence]) -> list[tuple]:
     return rows
 
 
-def main(folder: Path, page: Path) -> None:
-    """Writes the table and its manifest."""
-    seen = all_seen(page)
+def main(folder: Path, page: Path, folders: Sequence[str]) -> None:
+    """Writes the table and its manifest.
+
+    Args:
+        folder: where to.
+        page: protocol of the rules.
+        folders: of docs/runs, in place of those seen before the rules.
+    """
+    names = [(name,) for name in folders] or SEEN[page.name]
+    seen = all_seen(names)
     rows = [
         row
         for claims in REPRODUCTION.families_of(page).values()
@@ -105,8 +122,8 @@ def main(folder: Path, page: Path) -> None:
         for row in rows_of(claim, seen)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    save(table, folder, "coverage", __spec__.name, "seen", page)
+    save(table, folder, "coverage", __spec__.name, "seen", page, names, folders)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), page_of(sys.argv[1:]))
+    main(Path(sys.argv[1]), page_of(sys.argv[1:]), sys.argv[3:])

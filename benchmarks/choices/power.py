@@ -65,9 +65,8 @@ def evidence_seen(names: tuple[str, ...]) -> Iterator[Evidence]:
         yield Evidence(rows, seeds, None, curves, 0.95)
 
 
-def all_seen(page: Path) -> list[Evidence]:
-    """Returns the evidence of all exploratory runs of a protocol."""
-    names = SEEN[page.name]
+def all_seen(names: Sequence[tuple[str, ...]]) -> list[Evidence]:
+    """Returns the evidence of all runs of some folders."""
     return [found for each in names for found in evidence_seen(each)]
 
 
@@ -78,17 +77,31 @@ def save(
     module: str,
     source: str,
     page: Path,
+    names: Sequence[tuple[str, ...]],
+    arguments: Sequence[str] = (),
 ) -> None:
-    """Writes a table, and a manifest that calls the frames `source`."""
+    """Writes a table, and a manifest that calls the frames `source`.
+
+    Args:
+        table: one row a measure or an outcome.
+        folder: where to.
+        name: of the table's file.
+        module: that made it.
+        source: key of the folders of the frames.
+        page: protocol of the rules.
+        names: folders of the frames.
+        arguments: of the command, after the page.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False)
     families = REPRODUCTION.families_of(page)
     manifest = {
         "command": f"python -m {module} {folder}"
-        + f" docs/{page.name}" * (page != REPRODUCTION.page),
+        + f" docs/{page.name}" * (page != REPRODUCTION.page)
+        + "".join(f" {argument}" for argument in arguments),
         "samples": NUM_SAMPLES,
         "seeds": max(family.num_seeds for family in families),
-        source: [f"docs/runs/{n}" for names in SEEN[page.name] for n in names],
+        source: [f"docs/runs/{n}" for together in names for n in together],
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("numpy", "scipy", "pandas")},
     }
@@ -104,7 +117,8 @@ def page_of(arguments: Sequence[str]) -> Path:
 
 def main(folder: Path, page: Path) -> None:
     """Writes the table and its manifest."""
-    seen = all_seen(page)
+    names = SEEN[page.name]
+    seen = all_seen(names)
     tables = [
         simulate_power(
             claim,
@@ -117,7 +131,7 @@ def main(folder: Path, page: Path) -> None:
         for n, claim in enumerate(claims)
     ]
     table = pd.concat(tables, ignore_index=True)
-    save(table, folder, "power", __spec__.name, "spread_of", page)
+    save(table, folder, "power", __spec__.name, "spread_of", page, names)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.choices.choose_rates import candidates, settles
 from benchmarks.choices.coverage_of_measures import coverage
-from tiny_gpt.claims.measure import Measure, share
+from tiny_gpt.claims.measure import MEDIAN, Measure, share
 from tiny_gpt.tasks.translation.mixture import Mixture
 
 
@@ -40,6 +40,13 @@ def test_no_candidate_reads_or_asks_a_to_c():
 def test_exact_intervals_hold_at_least_as_often_as_they_say():
     values = np.array([0.0] * 3 + [1.0] * 7)
     measure = share("x", lambda e: {}, above=0.5)
+    found = coverage(measure, values, 0.95, np.random.default_rng(0), 400)
+    assert found >= 0.95
+
+
+def test_a_median_is_compared_with_the_median_also_of_infinite_numbers():
+    values = np.array([1.0, 2.0, 3.0, np.inf, np.inf])  # no mean; median 3
+    measure = Measure(name="x", values=lambda e: {}, kind=MEDIAN)
     found = coverage(measure, values, 0.95, np.random.default_rng(0), 400)
     assert found >= 0.95
 
