@@ -56,7 +56,7 @@ RUN = $(BIN)/python -m experiments
 OPTIONS = --preset $(PRESET) $(if $(SEEDS),--seeds $(SEEDS)) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(NUM_DEVICES),--num-devices $(NUM_DEVICES)) $(if $(OUT),--out "$(OUT)") $(WHERE) $(ARGS)
 WHERE = $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(STORE),--store "$(STORE)")
 
-.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-prefix-lm exp-hangul exp-arithmetic exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-playground test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs release-check playground bench notebooks clean
+.PHONY: help exp-triangle exp-controls exp-four-languages exp-four-languages-controls exp-composition exp-networks exp-prefix-lm exp-hangul exp-arithmetic exp-arithmetic-few exp-in-context reproduce theory report paper-campaign sweep test test-slow test-devices test-report test-playground test-site test-faults test-ray test-callbacks test-notebooks test-newest test-tpu-compile test-gpu-compile test-tf-tpu test-precision lock lint docs release-check playground bench notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ exp-hangul: $(VENV)/lab-$(EXTRA)  ## words that have parts, from Unicode
 
 exp-arithmetic: $(VENV)/lab-$(EXTRA)  ## tables in Z_13: composed, or used again?
 	@$(RUN) arithmetic $(OPTIONS)
+
+exp-arithmetic-few: $(VENV)/lab-$(EXTRA)  ## the same with too few rows to suffice alone
+	@$(RUN) arithmetic_few $(OPTIONS)
 
 exp-in-context: $(VENV)/lab-$(EXTRA)  ## a new bijection in every window, beside a fixed one or not
 	@$(RUN) in_context $(OPTIONS)

@@ -52,6 +52,13 @@ BLOCKS = (
         ("in_context",),
     ),
     SeedBlock(
+        290,
+        299,
+        "arithmetic with few rows",
+        "docs/protocol_arithmetic_few.md",
+        ("arithmetic_few",),
+    ),
+    SeedBlock(
         300,
         309,
         "the published size",

@@ -3,7 +3,7 @@
 Question  With how many rows of h does a network fail without f and g?
 Run       KERAS_BACKEND=jax python -m benchmarks.choices.choose_arithmetic_rows
           docs/runs/arithmetic_rows
-Time      5 minutes, 2 cores, beside other work
+Time      16 minutes beside other work
 
 Rule, written before the first run. Each network reads h alone, as in
 `arithmetic`, at each number of rows of the grid, with seeds 1000 to 1002. The

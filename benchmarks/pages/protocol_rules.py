@@ -26,6 +26,7 @@ POWER = {  # folder of docs/runs by protocol, None if the page says it all
     REPRODUCTION.page.parent / "protocol_hangul.md": "hangul_power",
     REPRODUCTION.page.parent / "protocol_in_context.md": None,
     REPRODUCTION.page.parent / "protocol_arithmetic.md": None,
+    REPRODUCTION.page.parent / "protocol_arithmetic_few.md": None,
 }
 # Pages that say in a sentence what is not simulated.
 SAYS_UNKNOWN = ("protocol_networks.md", "protocol_hangul.md")
