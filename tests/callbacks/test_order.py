@@ -18,6 +18,11 @@ from tiny_gpt.callbacks import (
     check_order,
     read_logs,
 )
+from tiny_gpt.callbacks.trackers import (
+    MlflowTracker,
+    TensorBoardTracker,
+    WandbTracker,
+)
 
 pytestmark = pytest.mark.backend
 
@@ -84,6 +89,17 @@ def test_a_wrong_order_is_named(first, second, key, tmp_path):
     with pytest.raises(ValueError, match=rule + (f".*{key}" if key else "")):
         check_order([found[second], found[first]])
     check_order([found[first], found[second]])
+
+
+@pytest.mark.parametrize(
+    "kind", [TensorBoardTracker, WandbTracker, MlflowTracker]
+)
+def test_a_tracker_reads_all_of_the_logs(kind):
+    tracker = kind.__new__(kind)  # needs no package of its own
+    tasks = TaskAccuracy({"a": (X, Y)})
+    with pytest.raises(ValueError, match=f"{kind.__name__} must be listed"):
+        check_order([tracker, tasks])
+    check_order([tasks, tracker])
 
 
 def test_keys_that_are_hard_to_see(tmp_path, classifier):

@@ -13,6 +13,7 @@ import pytest
 from tiny_gpt.callbacks import (
     CheckpointAtEvents,
     LossDropLogger,
+    LossSpikeLogger,
     MemorisationMeter,
     RunRecorder,
     Schedule,
@@ -78,10 +79,11 @@ class Scripted(keras.callbacks.Callback):
 
 def test_copies_write_into_places_of_their_own(tmp_path, fit):
     # As a tuner: each trial trains with a deep copy.
-    events = LossDropLogger(["loss"])
+    events = LossDropLogger(["loss"], path=tmp_path / "drops.csv")
     given = [
         events,
         CheckpointAtEvents(tmp_path / "w", events),
+        LossSpikeLogger(path=tmp_path / "spikes.jsonl"),
         RunRecorder(tmp_path / "run.jsonl", tmp_path / "run.json"),
     ]
     for _ in range(3):
@@ -92,9 +94,12 @@ def test_copies_write_into_places_of_their_own(tmp_path, fit):
     expected = {"w", "w_2", "w_3"}
     for number in ("", "_2", "_3"):
         expected |= {f"run{number}.jsonl", f"run{number}.json"}
+        expected |= {f"drops{number}.csv", f"spikes{number}.jsonl"}
     assert names == expected
+    fit(copies[0])  # a further training of a copy has the same file
+    assert {path.name for path in tmp_path.iterdir()} == expected
     with pytest.raises(ValueError, match="not replaced unless"):
-        fit(given[2])
+        fit(given[3])
 
 
 def test_a_recorder_leaves_a_log_and_a_manifest(tmp_path, fit):

@@ -1,5 +1,6 @@
 """Tests for tiny_gpt/callbacks/trackers.py: what the tools read back."""
 
+import copy
 import json
 import math
 
@@ -51,7 +52,11 @@ def test_tensorboard_shows_scores_beside_val_and_events(tmp_path):
         "tensorboard.backend.event_processing.event_accumulator",
         reason="make test-callbacks has it",
     )
-    fit(TensorBoardTracker(tmp_path))
+    tracker = TensorBoardTracker(tmp_path)
+    other = copy.deepcopy(tracker)  # as a tuner: for a place of its own
+    fit(tracker)
+    fit(other)
+    assert (tmp_path.with_name(f"{tmp_path.name}_2") / "train").is_dir()
 
     def read(run):
         found = tool.EventAccumulator(str(tmp_path / run))

@@ -15,6 +15,20 @@ def copy_of(callback: Any, memo: dict[int, Any]) -> Any:
     return new
 
 
+def own_path(callback: Any, path: Path, suffix: str | None = None) -> Path:
+    """Returns where a callback writes: a copy finds a free path, once.
+
+    Args:
+        callback: has the attribute `_is_copy`, false but for copies.
+        path: where the original writes.
+        suffix: see `free_path`.
+    """
+    if not callback._is_copy:
+        return path
+    callback._is_copy = False
+    return free_path(path, suffix)
+
+
 def free_path(path: Path, suffix: str | None = None) -> Path:
     """Returns a path at which nothing is: itself, or with "_2", "_3", ...
 

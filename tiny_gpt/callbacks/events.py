@@ -20,6 +20,7 @@ from tiny_gpt.analysis.changes import (
 from tiny_gpt.analysis.events import DropDetector
 from tiny_gpt.analysis.mirages import Event, mark_mirages
 from tiny_gpt.callbacks.columns import check_watched
+from tiny_gpt.callbacks.copies import copy_of, own_path
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
@@ -116,6 +117,7 @@ class LossDropLogger(keras.callbacks.Callback):
         self.path = None if path is None else Path(path)
         self.on_event = on_event
         self.earlier_logs = [dict(log) for log in earlier_logs]
+        self._is_copy = False
         self._check()
         self._reset()
 
@@ -199,6 +201,9 @@ class LossDropLogger(keras.callbacks.Callback):
             "path": None if self.path is None else str(self.path),
         }
 
+    def __deepcopy__(self, memo):
+        return copy_of(self, memo)
+
     def _reset(self, last: float = math.inf) -> None:
         """Starts anew, from the earlier logs up to some epoch."""
         self.logs: list[dict[str, float]] = []
@@ -213,6 +218,8 @@ class LossDropLogger(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # A callback may serve several fit() calls; each is a new record.
         self._reset()
+        if self.path is not None:
+            self.path = own_path(self, self.path)
         self._write()
 
     def on_epoch_begin(self, epoch, logs=None):

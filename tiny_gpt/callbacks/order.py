@@ -10,11 +10,14 @@ import keras
 # They read all of the logs; further ones read their `monitor`.
 READERS = (
     "CSVLogger",
+    "MlflowTracker",
     "RemoteMonitor",
     "RunRecorder",
     "TensorBoard",
+    "TensorBoardTracker",
     "WandbCallback",
     "WandbMetricsLogger",
+    "WandbTracker",
 )
 
 # Scores that most models have, of a callback that knows its own only later.
@@ -70,7 +73,7 @@ def check_order(
     `LossByTask`, `WeightNorms`), then those that judge (`MemorisationMeter`,
     `LossDropLogger`), those that act (`CheckpointAtEvents`, `ModelCheckpoint`,
     `EarlyStopping`), and those that write (`CSVLogger`, `TensorBoard`,
-    `WandbMetricsLogger`, `RunRecorder`).
+    `RunRecorder`, the trackers).
 
     Args:
         callbacks: the list that `fit` will be given.

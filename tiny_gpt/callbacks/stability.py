@@ -14,6 +14,7 @@ import keras
 from tiny_gpt.analysis.spikes import SpikeDetector
 from tiny_gpt.callbacks.checkpoints import CheckpointAtEvents, load_checkpoint
 from tiny_gpt.callbacks.columns import check_watched
+from tiny_gpt.callbacks.copies import copy_of, own_path
 from tiny_gpt.callbacks.measuring import callbacks_of_fit
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
@@ -127,7 +128,11 @@ class LossSpikeLogger(keras.callbacks.Callback):
                 f"`path` must end in .jsonl. Received: path={str(path)!r}"
             )
         self.on_event = on_event
+        self._is_copy = False
         self._reset()
+
+    def __deepcopy__(self, memo):
+        return copy_of(self, memo)
 
     def _reset(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -139,6 +144,8 @@ class LossSpikeLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._reset()
+        if self.path is not None:
+            self.path = own_path(self, self.path)
         self._write()
         self._sparse = {
             key

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from tiny_gpt.callbacks.copies import copy_of, own_path
 from tiny_gpt.callbacks.measuring import Measuring, callbacks_of_fit
 from tiny_gpt.runtime.checks import check_installed
 
@@ -181,9 +182,14 @@ class TensorBoardTracker(_Tracker):
         super().__init__()
         check_installed("tensorboard")
         self.log_dir = Path(log_dir)
+        self._is_copy = False
+
+    def __deepcopy__(self, memo):
+        return copy_of(self, memo)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
+        self.log_dir = own_path(self, self.log_dir, "")
         self._writers: dict[str, TensorBoardWriter] = {}
 
     def _writer(self, run: str) -> TensorBoardWriter:
