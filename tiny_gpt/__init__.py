@@ -2,14 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from tiny_gpt.runtime.moved import find_old_paths
-
 if TYPE_CHECKING:
     import tiny_gpt.pretrained.networks
 
 __version__ = "0.2.0"
-
-find_old_paths()
 
 
 def load(
