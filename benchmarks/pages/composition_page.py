@@ -41,7 +41,7 @@ SAYS = {
 HELD_OUT, SCRAMBLED = "held_out_words", "scrambled_bridge"
 OTHERS = {
     "no_route_bridge": "B → B; D → C in place of B → C: no way from B to C",
-    SCRAMBLED: "B → B; A → C is another dictionary",
+    SCRAMBLED: "B → B; A → C is another word list",
     "common_target": "A → E and B → E: an answer in common, no identity",
     "second_target": "B → E and D → E: a second answer, not in common",
 }

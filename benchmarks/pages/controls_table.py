@@ -27,7 +27,7 @@ UNSEEN = "unseen_sentences"
 ROWS = {
     "sparse_a_to_c": "2500 A → B and 2500 B → C, as in the paper",
     "scrambled_a_to_c": (
-        "the same, but A → C is another dictionary, which A → B → C never gives"
+        "the same, but A → C is another word list, which A → B → C never gives"
     ),
     "no_route_to_c": "2500 A → B and 2500 D → C: no route from A to C",
     "unrelated_majority": "2500 D → E and 2500 E → F: nothing related",

@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import pandas as pd
 
+from experiments.reproduction import REPRODUCTION
 from tests.claims.test_families import CLAIMS
 from tiny_gpt.claims.claim import decide_all
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.study import load_study
 from tiny_gpt.models.initial_weights import initialise_weights
+from tiny_gpt.runtime.programs import Snapshot
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -55,11 +57,20 @@ def test_the_callback_writes_its_key():
     callback = names_of(CALLBACK)["LargestWeight"]()
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.set_weights([np.array([[0.5], [-3.0]]), np.zeros(1)])
-    callback.set_model(model)
-    logs = {}
-    callback.on_epoch_end(0, logs)
-    assert logs == {"largest_weight": 3.0}
-    assert set(callback.log_columns) == set(logs)
+    values = [variable.value for variable in model.variables]
+    # `run` gives it the model, `run_jobs` a snapshot of one.
+    for network in (model, Snapshot(model, values, lambda *_: None)):
+        callback.set_model(network)
+        logs = {}
+        callback.on_epoch_end(0, logs)
+        assert logs == {"largest_weight": 3.0}
+        assert set(callback.log_columns) == set(logs)
+
+
+def test_the_claim_leaves_the_protocol_of_the_paper_alone():
+    family = names_of(CLAIM)["FAMILY"]
+    assert family.page != REPRODUCTION.page.name
+    assert family.page
 
 
 def test_the_claim_is_decided():

@@ -1,6 +1,7 @@
 """docs/sweeps.md says what the committed runs of the maps say."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,20 @@ SWEEPS = [
     for path in sorted((ROOT / "experiments/sweeps").glob("*.toml"))
     if (ROOT / "docs/runs/sweeps" / path.stem).exists()  # has been run
 ]
+
+
+def test_the_example_in_python_is_that_of_the_file(tmp_path):
+    text = re.search(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)[1]
+    (tmp_path / "mine.toml").write_text(text)
+    code = re.search(r"^```python\n(.*?)^store = ", PAGE, re.M | re.S)[1]
+    names = {}
+    exec(compile(code, "sweeps.md", "exec"), names)
+    asked, sweep = load_sweep(tmp_path / "mine.toml"), names["sweep"]
+    assert [(c.values, c.experiment) for c in sweep.cells] == [
+        (c.values, c.experiment) for c in asked.cells
+    ]
+    assert tuple(sweep.seeds) == tuple(asked.seeds)
+    assert sweep.success == asked.success
 
 
 @pytest.fixture(scope="module", params=SWEEPS, ids=lambda path: path.stem)

@@ -56,7 +56,7 @@ def test_what_bayes_says_and_who_never_learns():
         share = 100 * found["prior", f"bayes_posterior, {n} pairs"]
         assert f"| C words, {n} pairs, % | {share:.1f} | " in text
     never = found["order", "seeds never, count_50"]
-    assert f"With Adam {never:.0f} of 20 seeds never learn A → C" in text
+    assert f"With Adam {never:.0f} of 20 seeds do not learn A → C" in text
     name = "epochs in which A->C leads, count_{}, all seeds"
     counts = (10, 25, 50, 100, 200, 400)
     assert not any(found["gradients", name.format(n)] for n in counts)

@@ -1,5 +1,6 @@
 """The pages say what the verdicts on the kept seeds say."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.pages.controls_table import PAGES, filled, kept
+from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.claims.values import IN_LANGUAGE
 from tiny_gpt.report.typeset import format_effect
 
@@ -168,6 +170,22 @@ def test_the_table_of_controls_is_that_of_the_frames():
         assert filled(path, evidence) == path.read_text()
 
 
+def test_who_copies_is_as_good_as_the_page_says():
+    """Every pair of demonstrations of a word list of 8, asked for all words.
+
+    Words shown are copied; the others are guessed among the C words not
+    shown.
+    """
+    sentences = [set(s) for s in itertools.combinations(range(8), 4)]
+    found = []
+    for first, second in itertools.product(sentences, repeat=2):
+        left = 8 - len(first | second)
+        found.append((8 - left + (left > 0)) / 8)
+    assert sum(found) / len(found) == pytest.approx(3 / 4 + 69 / 70 / 8)
+    page = (ROOT / "docs" / "controls.md").read_text()
+    assert f"has {100 * sum(found) / len(found):.1f} % right" in page
+
+
 def test_words_are_not_copied_from_the_prompt():
     """A prompt without C words has them right, if C alone may be answered."""
     evidence, none = kept(), "0_demonstrations"
@@ -175,7 +193,9 @@ def test_words_are_not_copied_from_the_prompt():
     right = [*evidence.final("controls/sparse_a_to_c", *asked).values()]
     assert len(right) == 20
     readme = (ROOT / "README.md").read_text()
-    said = f"answered, {100 * sum(right) / 20:.1f} % are right"
+    mean = t_interval(right, 0.95, (0.0, 1.0))
+    share, low, high = (100 * x for x in (mean.value, mean.low, mean.high))
+    said = f"answered, {share:.1f} % ({low:.1f} to {high:.1f}) are right"
     assert said in readme
     for prompt in (none, "2_demonstrations_of_A->B"):
         for name in ("sparse_a_to_c", "scrambled_a_to_c"):

@@ -111,7 +111,6 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds-per-batch",
-        "--pack-size",  # its name until version 0.2
         type=int,
         metavar="N",
         help="JAX: seeds that are trained as one batch; fewer need less "
