@@ -31,17 +31,13 @@ from experiments.reproduction import REPRODUCTION, RUNS
 from tiny_gpt.claims.claim import QUICK
 from tiny_gpt.claims.evidence import Evidence
 from tiny_gpt.commands.reporting.conditions import describe_condition
-from tiny_gpt.commands.sweeping.file import load_sweep
-from tiny_gpt.commands.sweeping.results import draw_figures
-from tiny_gpt.commands.sweeping.words import FIGURES, load_maps
+from tiny_gpt.commands.sweeping.words import load_maps
 from tiny_gpt.metrics.frames import columns_of, events_frame
 from tiny_gpt.report.entries import lacks_runs
 from tiny_gpt.report.page import render_report
-from tiny_gpt.report.svg import to_svg
 from tiny_gpt.runtime.files import write_text
 
 STUDIES = {s.name: s for s in (*REPRODUCTION.studies, REPRODUCTION.theory)}
-SWEEPS = Path(__file__).parents[2] / "experiments" / "sweeps"
 POWER = RUNS / "power" / "power.csv"
 LABELS = ["mapping", "tier", "prompt", "metric"]
 VERDICT = ("name", "observation", "explanation", "because", "hash")
@@ -170,22 +166,6 @@ def manifest_of(folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def maps_of(folder: Path) -> list[dict[str, Any]]:
-    """Reads committed sweeps, and draws their maps as vectors."""
-    found = load_maps(folder)
-    for n, item in enumerate(found):
-        place = folder / item["name"]
-        sweep = load_sweep(SWEEPS / f"{item['name']}.toml")
-        fitted = json.loads((place / "thresholds.json").read_text())
-        drawn = draw_figures(sweep, pd.read_csv(place / "cells.csv"), fitted)
-        name = item["name"].replace("_", " ")
-        item["figures"] = [
-            {"svg": to_svg(figure, f"_m{n}-{k}", f"{name}: {FIGURES[kind]}")}
-            for k, (kind, figure) in enumerate(drawn.items())
-        ]
-    return found
-
-
 def build_page(
     folder: Path, frames: Sequence[Path], maps: Path | None = None
 ) -> str:
@@ -202,7 +182,7 @@ def build_page(
         "missing": missing_of(claims),
     }
     events = events_of(runs_of(metrics), kept["preset"])
-    found = [] if maps is None else maps_of(maps)
+    found = [] if maps is None else load_maps(maps)
     return render_report(ledger, metrics, events, manifest_of(frames), found)
 
 

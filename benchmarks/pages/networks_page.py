@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.pages.judge import evidence_of, read_frames
-from benchmarks.pages.markdown import DOCS, fill, table
+from benchmarks.pages.markdown import DOCS, fill, read, table
+from experiments import networks_compute
 from experiments.claims.networks import FAMILY
 from experiments.claims.networks.thresholds import pairs_needed
 from experiments.networks import (
     NAME,
+    NETWORKS,
     PAIRS,
     RATES,
     REFERENCE,
@@ -153,6 +155,38 @@ def write_numbers(evidence: Evidence, speed: pd.DataFrame) -> str:
     return table(head, rows)
 
 
+def write_compute(evidence: Evidence, compute: pd.DataFrame) -> str:
+    """Returns the pairs for 50 % at equal operations, beside equal sizes.
+
+    Args:
+        evidence: the runs of equal parameters.
+        compute: frame of `networks_compute`.
+    """
+    seeds = tuple(sorted(map(int, compute["seed"].unique())))
+    equal = Evidence(compute, seeds, None, pd.DataFrame(), 0.95)
+    head = [
+        "network",
+        "feed-forward width, equal parameters",
+        "equal operations",
+        "pairs for 50 %, equal parameters",
+        "equal operations, each seed",
+    ]
+    rows = []
+    for name, width in networks_compute.WIDTHS.items():
+        found = pairs_needed(equal, name, study=networks_compute.NAME)
+        each = sorted(found.values())
+        rows.append(
+            [
+                SAYS[name],
+                str(NETWORKS[name].intermediate_dim),
+                str(width),
+                _median(pairs_needed(evidence, name)),
+                ", ".join(f"{x:.0f}" if x < math.inf else "∞" for x in each),
+            ]
+        )
+    return table(head, rows)
+
+
 def updates_to(
     evidence: Evidence, name: str, mappings: Sequence[str], threshold: float
 ) -> BySeed:
@@ -243,6 +277,7 @@ def filled(page: str, evidence: Evidence, claims: dict[str, Any]) -> str:
     tables = {
         "verdicts": write_verdicts(claims),
         "numbers": write_numbers(evidence, pd.read_csv(SPEED)),
+        "compute": write_compute(evidence, read(networks_compute.NAME)),
     }
     return fill(page, tables)
 

@@ -5,12 +5,13 @@ Question  Beyond translation: is a rare mapping composed, are parts used again,
 Run       KERAS_BACKEND=jax python -m benchmarks.pages.tasks_page
 Time      seconds
 
-Numbers are those of docs/runs/hangul and docs/runs/arithmetic, seeds that were
-kept for the rules, and of their verdicts (`benchmarks.pages.judge`).
+Numbers are those of the folders of docs/runs that `SHOWN` names, seeds that
+were kept for the rules, and of their verdicts (`benchmarks.pages.judge`).
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from benchmarks.pages.markdown import (
     read,
     table,
 )
-from experiments import arithmetic, hangul
+from experiments import arithmetic, arithmetic_few, hangul
 from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.runtime.files import write_text
+from tiny_gpt.tasks.arithmetic.task import Arithmetic
 
 Share = Callable[[pd.DataFrame, str], pd.Series]
 PAGE = DOCS / "tasks.md"
@@ -49,6 +51,27 @@ ARITHMETIC = {
     "alone": "nothing",
     "bridge": "f, g, rows that repeat a number",
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a task.
+
+    Attributes:
+        what: head of the first column.
+        networks: as they are said, by name.
+        kinds: conditions as they are said, by name.
+        share: what is right in a condition, by seed.
+        chance: share of a guess.
+        label: what the share is of.
+    """
+
+    what: str
+    networks: Mapping[str, str]
+    kinds: Mapping[str, str]
+    share: Share
+    chance: float
+    label: str
 
 
 def claims_of(name: str) -> list[dict[str, Any]]:
@@ -87,27 +110,20 @@ def rows_of_h(frame: pd.DataFrame, condition: str) -> pd.Series:
     )
 
 
-def write_shares(
-    frame: pd.DataFrame,
-    what: str,
-    names: Mapping[str, str],
-    kinds: Mapping[str, str],
-    share: Share,
-) -> str:
-    """Returns what is right by condition and network.
-
-    Args:
-        frame: runs.
-        what: head of the first column.
-        names: networks, as they are said.
-        kinds: conditions, as they are said.
-        share: a condition's, by seed.
-    """
+def write_shares(task: str) -> str:
+    """Returns what is right by condition and network, of one of `SHOWN`."""
+    shown, frame = SHOWN[task], read(task)
     rows = [
-        [says, *(percent(share(frame, f"{name}_{kind}")) for name in names)]
-        for kind, says in kinds.items()
+        [
+            says,
+            *(
+                percent(shown.share(frame, f"{name}_{kind}"))
+                for name in shown.networks
+            ),
+        ]
+        for kind, says in shown.kinds.items()
     ]
-    return table([what, *names.values()], rows)
+    return table([shown.what, *shown.networks.values()], rows)
 
 
 def draw_dots(
@@ -158,73 +174,53 @@ def draw_dots(
     plt.close(figure)
 
 
-def draw(
-    name: str,
-    names: Mapping[str, str],
-    kinds: Mapping[str, str],
-    share: Share,
-    chance: float,
-    label: str,
-) -> None:
-    """Draws the figure of a task, a panel for each network.
-
-    Args:
-        name: of the task, and its folder.
-        names: networks, as they are said.
-        kinds: conditions.
-        share: a condition's, by seed.
-        chance: share of a guess.
-        label: what the share is of.
-    """
-    frame = read(name)
+def draw(task: str) -> None:
+    """Draws the figure of one of `SHOWN`, a panel for each network."""
+    shown, frame = SHOWN[task], read(task)
     panels = {
         says: {
-            kind.replace("_", "\n"): share(frame, f"{network}_{kind}")
-            for kind in kinds
+            kind.replace("_", "\n"): shown.share(frame, f"{name}_{kind}")
+            for kind in shown.kinds
         }
-        for network, says in names.items()
+        for name, says in shown.networks.items()
     }
-    draw_dots(panels, chance, label, RUNS / name / f"{name}.png")
+    path = RUNS / task / f"{task}.png"
+    draw_dots(panels, shown.chance, shown.label, path)
 
 
-def filled(page: str) -> str:
-    """Returns a page with its tables in place."""
-    spelled = write_shares(
-        read("hangul"), "beside A → C", hangul.SAYS, HANGUL, letters
-    )
-    counted = write_shares(
-        read("arithmetic"),
-        "beside h",
-        arithmetic.NETWORKS,
-        ARITHMETIC,
-        rows_of_h,
-    )
-    return fill(
-        page,
-        {
-            "hangul verdicts": write_verdicts(claims_of("hangul")),
-            "hangul numbers": spelled,
-            "arithmetic verdicts": write_verdicts(claims_of("arithmetic")),
-            "arithmetic numbers": counted,
-        },
-    )
-
-
-if __name__ == "__main__":
-    write_text(PAGE, filled(PAGE.read_text()))
-    draw(
-        "hangul",
+SHOWN = {
+    "hangul": Shown(
+        "beside A → C",
         hangul.SAYS,
         HANGUL,
         letters,
         1 / hangul.build_experiment("quick", "gpt_real").task.num_jamo,
         "letters right, %",
-    )
-    draw(
-        "arithmetic",
-        arithmetic.NETWORKS,
-        ARITHMETIC,
-        rows_of_h,
-        1 / arithmetic.build_experiment("quick", "gpt_real").task.num_answers,
-        "unseen rows of h right, %",
-    )
+    ),
+    **{
+        name: Shown(
+            "beside h",
+            arithmetic.NETWORKS,
+            ARITHMETIC,
+            rows_of_h,
+            1 / Arithmetic(0).num_answers,
+            "unseen rows of h right, %",
+        )
+        for name in (arithmetic.NAME, arithmetic_few.NAME)
+    },
+}
+
+
+def filled(page: str) -> str:
+    """Returns a page with its tables in place."""
+    tables = {}
+    for task in SHOWN:
+        tables[f"{task} verdicts"] = write_verdicts(claims_of(task))
+        tables[f"{task} numbers"] = write_shares(task)
+    return fill(page, tables)
+
+
+if __name__ == "__main__":
+    write_text(PAGE, filled(PAGE.read_text()))
+    for each in SHOWN:
+        draw(each)

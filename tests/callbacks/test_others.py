@@ -222,7 +222,7 @@ def test_the_import_is_light():
     tops, ours = done.stdout.splitlines()
     names = ["changes", "events", "mirages", "spikes"]
     expected = ["", ".analysis", *(f".analysis.{n}" for n in names)]
-    names = ["checks", "files", "moved"]
+    names = ["checks", "files"]
     expected += [".runtime", *(f".runtime.{n}" for n in names)]
     assert tops == "['tiny_gpt']"
     assert ours == str([f"tiny_gpt{m}" for m in expected])

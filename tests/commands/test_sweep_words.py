@@ -1,11 +1,12 @@
 """Tests for tiny_gpt/commands/sweeping/words.py: what was fitted, in words."""
 
-import base64
 import json
 
+import pandas as pd
 import pytest
 
 from tests.helpers.scripted_report import scripted_report
+from tiny_gpt.analysis.regimes import REGIMES
 from tiny_gpt.commands.sweeping.words import describe_fit, load_maps
 from tiny_gpt.report.page import render_report
 
@@ -70,10 +71,22 @@ def folder(tmp_path):
     folder = tmp_path / "sweeps" / "small"
     folder.mkdir(parents=True)
     (folder / "thresholds.json").write_text(json.dumps(FITTED))
-    sweep = {"name": "small", "seeds": [0, 1]}
+    sweep = {
+        "name": "small",
+        "seeds": [0, 1],
+        "axes": {"sparse_pairs": [8, 64]},
+        "success": {"mapping": "A->C"},
+    }
     manifest = {"sweep": sweep, "runs": 8, "command": "python <small>"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "map.png").write_bytes(b"picture")
+    cells = {
+        "sparse_pairs": [8, 64],
+        **{"runs": 2, "successes": [0, 2], "p_success": [0.0, 1.0]},
+        **{"p_low": [0.0, 0.2], "p_high": [0.8, 1.0]},
+        "regime": [REGIMES[0], REGIMES[-1]],
+        **{"median": [0.1, 0.9], "low": [0.0, 0.8], "high": [0.2, 1.0]},
+    }
+    pd.DataFrame(cells).to_csv(folder / "cells.csv", index=False)
     return folder
 
 
@@ -81,11 +94,12 @@ def test_the_report_shows_what_is_there(folder):
     (found,) = load_maps(folder.parent)
     assert (found["name"], found["runs"], found["seeds"]) == ("small", 8, 2)
     assert found["lines"] == LINES
-    (figure,) = found["figures"]
-    assert base64.b64decode(figure["data"]) == b"picture"
     page = render_report(**scripted_report(), maps=[found])
     assert 'id="page-maps"' in page
-    assert f"base64,{figure['data']}" in page
+    for figure in found["figures"]:
+        assert figure.startswith("<svg")
+        assert figure in page
+    assert "data:image" not in page
     assert "P(success) reaches one half at 42 sparse_pairs" in page
     assert "python &lt;small&gt;" in page
 

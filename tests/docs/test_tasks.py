@@ -6,13 +6,18 @@ import pytest
 
 from benchmarks.pages import tasks_page as page
 from benchmarks.pages.judge import evidence_of, judge, read_frames
-from experiments import arithmetic, hangul
+from experiments import arithmetic, arithmetic_few, hangul
 
 PAGE = page.PAGE.read_text()
-SEEDS = {"hangul": range(260, 270), "arithmetic": range(270, 280)}
+SEEDS = {
+    "hangul": range(260, 270),
+    "arithmetic": range(270, 280),
+    "arithmetic_few": range(290, 300),
+}
 CONDITIONS = {
     "hangul": hangul.CONDITIONS,
     "arithmetic": arithmetic.CONDITIONS,
+    "arithmetic_few": arithmetic_few.STUDY.conditions,
 }
 tasks = pytest.mark.parametrize("task", SEEDS)
 

@@ -173,11 +173,11 @@ def test_axes_of_numbers_come_in_their_order():
     sweep = tiny_sweep(
         {"tokens": ["words"], "epochs": [1, 2], "sparse_pairs": [4]}, fixed={}
     )
-    assert axes_of_map(sweep) == (["epochs", "sparse_pairs"], ["tokens"])
+    assert axes_of_map(sweep.axes) == (["epochs", "sparse_pairs"], ["tokens"])
     flags = tiny_sweep(
         {"mixture.components.A->C.is_distinct": [False], "sparse_pairs": [4]}
     )
-    assert axes_of_map(flags)[0] == ["sparse_pairs"]
+    assert axes_of_map(flags.axes)[0] == ["sparse_pairs"]
 
 
 PAIRS = [0, 8, 16, 32, 64, 128, 256]

@@ -72,8 +72,7 @@ def render_report(
         events: events frame of the same runs.
         manifest: versions, device, command; a missing entry shows a dash.
         maps: of sweeps: "name", "runs", "seeds", "command", "lines" of the
-            fits, and "figures" with "label" and "svg", or "data" (PNG, base
-            64).
+            fits, and "figures", `<svg>` elements.
 
     Returns:
         HTML.

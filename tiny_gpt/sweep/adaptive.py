@@ -246,7 +246,7 @@ def _cells_by_row(
     sweep: Sweep,
 ) -> dict[tuple[Any, ...], dict[float, Cell]]:
     """Returns cells by row, then by positive values of the first axis."""
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     rows: dict[tuple[Any, ...], dict[float, Cell]] = {}
     for cell in sweep.cells if numbers else ():
         x = float(cell.values[numbers[0]])

@@ -107,7 +107,7 @@ def _finished(
 
 def _point(sweep: Sweep, cell: Cell, axes: Sequence[str]) -> tuple[Any, ...]:
     """Returns values of a cell as frames have them."""
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     return tuple(
         cell.values[axis] if axis in numbers else text_of(cell.values[axis])
         for axis in axes
@@ -121,14 +121,19 @@ def text_of(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def axes_of_map(sweep: Sweep) -> tuple[list[str], list[str]]:
+def axes_of_map(
+    axes: Mapping[str, Sequence[Any]],
+) -> tuple[list[str], list[str]]:
     """Returns the numeric axes, and the axes of words, in their order.
 
     Success rises along the first numeric axis.
+
+    Args:
+        axes: of a sweep.
     """
     numbers: list[str] = []
     words: list[str] = []
-    for axis, values in sweep.axes.items():
+    for axis, values in axes.items():
         is_number = all(
             isinstance(v, (int, float)) and not isinstance(v, bool)
             for v in values
@@ -151,7 +156,7 @@ def fit_thresholds(
         Thresholds by the values of the other axes, in their order. Points
         with fewer than two values above 0 on the first axis are left out.
     """
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     if not numbers:
         return {}
     others = [axis for axis in sweep.axes if axis != numbers[0]]
@@ -186,7 +191,7 @@ def fit_exponents(
         Exponents by the values of the remaining axes; empty without a
         second numeric axis.
     """
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     if len(numbers) < 2:
         return {}
     others = [axis for axis in sweep.axes if axis != numbers[0]]

@@ -93,7 +93,7 @@ def fit_contrasts(
         A contrast for each axis of words with exactly two values, at each
         point of the others at which both have a threshold.
     """
-    numbers, words = axes_of_map(sweep)
+    numbers, words = axes_of_map(sweep.axes)
     others = [axis for axis in sweep.axes if axis not in numbers[:1]]
     pairs = []
     for axis in words:

@@ -26,7 +26,10 @@ def threshold_of(accuracies: list[float], threshold: float = LEARNED) -> float:
 
 
 def pairs_needed(
-    evidence: Evidence, network: str, threshold: float = LEARNED
+    evidence: Evidence,
+    network: str,
+    threshold: float = LEARNED,
+    study: str = NAME,
 ) -> BySeed:
     """Returns the threshold of each seed, see `threshold_of`.
 
@@ -34,11 +37,12 @@ def pairs_needed(
         evidence: frames of the runs.
         network: one of `networks.SAYS`.
         threshold: accuracy on words of unseen sentences.
+        study: name of the experiment.
 
     Raises:
         MissingRunsError: if a number of pairs or a seed is missing.
     """
-    curves = [evidence.final(f"{NAME}/{network}_{n}") for n in PAIRS]
+    curves = [evidence.final(f"{study}/{network}_{n}") for n in PAIRS]
     return {
         seed: threshold_of([curve[seed] for curve in curves], threshold)
         for seed in curves[0]

@@ -164,7 +164,7 @@ def _run(
 
 def _count_rows(sweep: Sweep) -> int:
     """Returns the number of points of all axes but the first numeric one."""
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     return len(sweep.cells) // len(sweep.axes[numbers[0]]) if numbers else 1
 
 

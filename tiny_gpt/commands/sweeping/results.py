@@ -12,9 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from tiny_gpt.commands.sweeping.words import FIGURES, describe_fit
-from tiny_gpt.plots.maps import plot_maps, plot_regimes
-from tiny_gpt.plots.thresholds import plot_thresholds
+from tiny_gpt.commands.sweeping.figures import FIGURES, draw_figures
+from tiny_gpt.commands.sweeping.words import describe_fit
 from tiny_gpt.runtime.environment import describe_environment
 from tiny_gpt.runtime.files import write_whole
 from tiny_gpt.sweep.collect import (
@@ -161,7 +160,7 @@ def fit(sweep: Sweep, runs: pd.DataFrame) -> dict[str, Any]:
         sweep: the sweep.
         runs: frame of `collect_runs`, or the content of `RUNS`.
     """
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     thresholds = fit_thresholds(sweep, runs)
     exponents = fit_exponents(sweep, thresholds)
     others = [axis for axis in sweep.axes if axis not in numbers[:1]]
@@ -210,62 +209,13 @@ def plot(sweep: Sweep, folder: Path, console: Console) -> None:
         )
     cells = pd.read_csv(folder / CELLS)
     fitted = json.loads((folder / THRESHOLDS).read_text())
-    figures = draw_figures(sweep, cells, fitted)
+    figures = draw_figures(asked, cells, fitted)
     for name in FIGURES.keys() - figures.keys():  # of an earlier collection
         (folder / f"{name}.png").unlink(missing_ok=True)
     for name, figure in reversed(figures.items()):  # the map last of all
         path = folder / f"{name}.png"
         _save(figure, path)
         console.print(f"Figure: {path}", highlight=False, soft_wrap=True)
-
-
-def draw_figures(
-    sweep: Sweep, cells: pd.DataFrame, fitted: dict[str, Any]
-) -> dict[str, Figure]:
-    numbers, words = axes_of_map(sweep)
-    if not numbers:
-        return {}
-    x: str = numbers[0]
-    y: str | None = numbers[1] if len(numbers) > 1 else None
-    facets = [*words, *numbers[2:]]
-    order = [*([y] if y else []), *facets]
-    lines = {
-        tuple(found["at"][axis] for axis in order): _line(found)
-        for found in fitted["thresholds"]
-    }
-    name = sweep.name.replace("_", " ")
-    mapping = sweep.success.mapping.replace("->", " → ")
-    title = f"{name.capitalize()}: {mapping}, {len(sweep.seeds)} seeds"
-    figures = {
-        "map": plot_maps(cells, x, y, facets, lines, title),
-        "regimes": plot_regimes(cells, x, y, facets, title),
-    }
-    laws = {
-        tuple(found["at"][axis] for axis in facets): found
-        for found in fitted["exponents"]
-    }
-    # Without a threshold in the grid there is no law to draw.
-    is_inside = (
-        found["censoring"] == "none" and found["at"][y] > 0
-        for found in fitted["thresholds"]
-    )
-    if y and any(is_inside):
-        figures["thresholds"] = plot_thresholds(
-            lines, x, y, facets, laws, title
-        )
-    return figures
-
-
-def _line(found: dict[str, Any]) -> tuple[float, float, float]:
-    nan, inf = float("nan"), float("inf")
-    value = {"none": found["value"], "below": 0.0, "above": inf}.get(
-        found["censoring"], nan
-    )
-    # Both are unknown with a single seed.
-    low = value if found["low"] is None else found["low"]
-    high = inf if found["high"] is None else found["high"]
-    high = value if found["low"] is None else high
-    return value, low, high
 
 
 def _save(figure: Figure, path: Path) -> None:

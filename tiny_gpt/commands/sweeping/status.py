@@ -28,7 +28,7 @@ def show_status(sweep: Sweep, store: Store, console: Console) -> None:
 
 def show_rows(sweep: Sweep, adapted: Adapted, console: Console) -> None:
     """Shows what an adaptive sweep knows of each row, and why it stopped."""
-    numbers, _ = axes_of_map(sweep)
+    numbers, _ = axes_of_map(sweep.axes)
     others = [axis for axis in sweep.axes if axis != numbers[0]]
     table = Table(title=f"{sweep.name}: thresholds in {numbers[0]}")
     for column in ("row", "threshold", "95 %", "runs", "stopped by"):

@@ -1,17 +1,15 @@
 """Fits of a sweep in words, for consoles, pages and the report."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-from tiny_gpt.sweep.grid import describe_point
+import matplotlib.pyplot as plt
+import pandas as pd
 
-FIGURES = {
-    "map": "P(success) and the median",
-    "regimes": "the most frequent regime of each cell",
-    "thresholds": "thresholds against the other axis",
-}
+from tiny_gpt.commands.sweeping.figures import FIGURES, draw_figures
+from tiny_gpt.report.svg import to_svg
+from tiny_gpt.sweep.grid import describe_point
 
 
 def describe_fit(fitted: dict[str, Any]) -> list[str]:
@@ -74,17 +72,17 @@ def load_maps(folder: Path) -> list[dict[str, Any]]:
 
     Returns:
         For each sweep: "name", "runs", "seeds", "command", "lines"
-        (`describe_fit`), and "figures", each with "label" and "data" (PNG,
-        base 64).
+        (`describe_fit`), and "figures", each an `<svg>` element.
 
     Raises:
         ValueError: if a file cannot be read.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*/thresholds.json")):
         try:
             fitted = json.loads(path.read_text())
             made = json.loads((path.parent / "manifest.json").read_text())
+            cells = pd.read_csv(path.parent / "cells.csv")
             item = {
                 "name": made["sweep"]["name"],
                 "runs": made["runs"],
@@ -92,19 +90,18 @@ def load_maps(folder: Path) -> list[dict[str, Any]]:
                 "command": made["command"],
                 "lines": describe_fit(fitted),
             }
+            figures = draw_figures(made["sweep"], cells, fitted)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 "A folder of a sweep holds what `sweep collect` wrote. "
                 f"Received: {path.parent}, which cannot be read"
             ) from error
-        pictures = {n: path.parent / f"{n}.png" for n in FIGURES}
+        name = item["name"].replace("_", " ")
         item["figures"] = [
-            {
-                "label": f"{item['name'].replace('_', ' ')}: {FIGURES[name]}",
-                "data": base64.b64encode(picture.read_bytes()).decode(),
-            }
-            for name, picture in pictures.items()
-            if picture.exists()
+            to_svg(figure, f"_m{len(found)}-{n}", f"{name}: {FIGURES[kind]}")
+            for n, (kind, figure) in enumerate(figures.items())
         ]
+        for figure in figures.values():
+            plt.close(figure)
         found.append(item)
     return found
