@@ -113,7 +113,9 @@ def main(folder: Path, page: Path, folders: Sequence[str]) -> None:
         page: protocol of the rules.
         folders: of docs/runs, in place of those seen before the rules.
     """
-    names = [(name,) for name in folders] or SEEN[page.name]
+    if not folders and page.name not in SEEN:
+        sys.exit(f"error: name folders of docs/runs; {page.name} has no pilot")
+    names = [tuple(folders)] if folders else SEEN[page.name]
     seen = all_seen(names)
     rows = [
         row

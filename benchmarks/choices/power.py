@@ -97,7 +97,7 @@ def save(
     families = REPRODUCTION.families_of(page)
     manifest = {
         "command": f"python -m {module} {folder}"
-        + f" docs/{page.name}" * (page != REPRODUCTION.page)
+        + f" docs/{page.name}" * (bool(arguments) or page != REPRODUCTION.page)
         + "".join(f" {argument}" for argument in arguments),
         "samples": NUM_SAMPLES,
         "seeds": max(family.num_seeds for family in families),

@@ -5,7 +5,8 @@ Run       KERAS_BACKEND=jax python -m benchmarks.pages.networks_page
 Time      seconds
 
 Numbers are those of docs/runs/networks, seeds that were kept for the rules,
-and of its verdicts (`benchmarks.pages.judge`).
+and of its verdicts (`benchmarks.pages.judge`). Those at equal operations are
+exploratory: docs/runs/networks_compute.
 """
 
 import json

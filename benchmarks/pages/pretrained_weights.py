@@ -120,7 +120,7 @@ NETWORKS = (
         controls.build_experiment,
         "scrambled_a_to_c",
         "Composition impossible",
-        "The paper's mixture, but A → C is another dictionary: the way "
+        "The paper's mixture, but A → C is another word list: the way "
         "through B gives a wrong C word every time.",
     ),
 )

@@ -7,6 +7,7 @@ Time      seconds
 
 Numbers are those of the folders of docs/runs that `SHOWN` names, seeds that
 were kept for the rules, and of their verdicts (`benchmarks.pages.judge`).
+Those of regression are exploratory.
 """
 
 import json
@@ -27,7 +28,8 @@ from benchmarks.pages.markdown import (
     read,
     table,
 )
-from experiments import arithmetic, arithmetic_few, hangul
+from experiments import arithmetic, arithmetic_few, hangul, regression
+from experiments.regression_curves import write_table
 from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.runtime.files import write_text
 from tiny_gpt.tasks.arithmetic.task import Arithmetic
@@ -217,6 +219,7 @@ def filled(page: str) -> str:
     for task in SHOWN:
         tables[f"{task} verdicts"] = write_verdicts(claims_of(task))
         tables[f"{task} numbers"] = write_shares(task)
+    tables["regression numbers"] = write_table(read(regression.NAME))
     return fill(page, tables)
 
 

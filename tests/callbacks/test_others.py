@@ -96,10 +96,34 @@ def test_copies_write_into_places_of_their_own(tmp_path, fit):
         expected |= {f"run{number}.jsonl", f"run{number}.json"}
         expected |= {f"drops{number}.csv", f"spikes{number}.jsonl"}
     assert names == expected
-    fit(copies[0])  # a further training of a copy has the same file
-    assert {path.name for path in tmp_path.iterdir()} == expected
+    own = [copies[0].path, copies[1].folder, copies[2].path, copies[3].path]
+    assert [path.stem for path in own] == [
+        "drops_3",
+        "w_3",
+        "spikes_3",
+        "run_3",
+    ]
     with pytest.raises(ValueError, match="not replaced unless"):
         fit(given[3])
+
+
+def test_a_copy_that_continues_goes_on_where_the_original_is(tmp_path, fit):
+    def listed():
+        events = LossDropLogger(["loss"], path=tmp_path / "drops.csv")
+        return copy.deepcopy(
+            [
+                events,
+                CheckpointAtEvents(tmp_path / "w", events),
+                LossSpikeLogger(path=tmp_path / "spikes.jsonl"),
+                RunRecorder(tmp_path / "run.jsonl"),
+            ]
+        )
+
+    fit(*listed(), epochs=2)
+    fit(*listed(), epochs=3, initial_epoch=2)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"drops.csv", "w", "spikes.jsonl", "run.jsonl"}
+    assert len(read_logs(tmp_path / "run.jsonl")) == 3
 
 
 def test_a_recorder_leaves_a_log_and_a_manifest(tmp_path, fit):

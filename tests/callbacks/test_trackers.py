@@ -52,18 +52,18 @@ def test_tensorboard_shows_scores_beside_val_and_events(tmp_path):
         "tensorboard.backend.event_processing.event_accumulator",
         reason="make test-callbacks has it",
     )
-    tracker = TensorBoardTracker(tmp_path)
-    other = copy.deepcopy(tracker)  # as a tuner: for a place of its own
+    tracker = TensorBoardTracker(tmp_path / "logs")
     fit(tracker)
-    fit(other)
-    assert (tmp_path.with_name(f"{tmp_path.name}_2") / "train").is_dir()
+    fit(copy.deepcopy(tracker))  # as a tuner: into a place of its own
+    assert {path.name for path in tmp_path.iterdir()} == {"logs", "logs_2"}
 
-    def read(run):
-        found = tool.EventAccumulator(str(tmp_path / run))
+    def read(run, folder="logs"):
+        found = tool.EventAccumulator(str(tmp_path / folder / run))
         found.Reload()
         return found
 
     train, validation = read("train"), read("validation")
+    assert read("train", "logs_2").Tags() == train.Tags()
     assert set(validation.Tags()["scalars"]) == {
         "epoch_loss",
         "epoch_accuracy",

@@ -96,6 +96,7 @@ def test_the_report_shows_what_is_there(folder):
     assert found["lines"] == LINES
     page = render_report(**scripted_report(), maps=[found])
     assert 'id="page-maps"' in page
+    assert len(found["figures"]) == 2  # map and regimes
     for figure in found["figures"]:
         assert figure.startswith("<svg")
         assert figure in page
@@ -109,7 +110,9 @@ def test_without_sweeps_there_is_no_section(tmp_path):
     assert "page-maps" not in render_report(**scripted_report())
 
 
-@pytest.mark.parametrize("name", ["thresholds.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["thresholds.json", "manifest.json", "cells.csv"]
+)
 @pytest.mark.parametrize("text", ["", "{}", "[]"])
 def test_what_cannot_be_read_is_refused(folder, name, text):
     (folder / name).write_text(text)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_gpt.callbacks.copies import copy_of, free_path
+from tiny_gpt.callbacks.copies import WritesFiles, free_path
 from tiny_gpt.callbacks.events import LossDropLogger
 from tiny_gpt.callbacks.schedule import (
     Clock,
@@ -31,7 +31,7 @@ PAGE = 4096  # bytes; names and shapes take less than one per variable
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
-class CheckpointAtEvents(keras.callbacks.Callback):
+class CheckpointAtEvents(WritesFiles, keras.callbacks.Callback):
     """Saves weights on a sparse schedule, and around every event.
 
     ```python
@@ -102,7 +102,6 @@ class CheckpointAtEvents(keras.callbacks.Callback):
         self.num_before, self.num_after = num_before, num_after
         self.num_kept = num_kept
         self._clock = Clock(epochs_only(schedule))
-        self._is_copy = False
         self._forget()
 
     def _forget(self) -> None:
@@ -111,9 +110,6 @@ class CheckpointAtEvents(keras.callbacks.Callback):
         self._known: set[tuple[str, float]] = set()
         self._until = 0
         self._is_continued: bool | None = None
-
-    def __deepcopy__(self, memo):
-        return copy_of(self, memo)
 
     @property
     def paths(self) -> list[Path]:
@@ -136,8 +132,7 @@ class CheckpointAtEvents(keras.callbacks.Callback):
     def _begin(self, epoch: int) -> None:
         self._is_continued = epoch > 0
         self._learn_events()
-        if not self._is_continued and self._is_copy:
-            self.folder = free_path(self.folder)
+        self.folder = self.own_path(self.folder, epoch)
         for path in self.folder.glob("recent_*"):  # of a training that died
             path.unlink()
 

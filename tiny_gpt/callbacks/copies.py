@@ -5,28 +5,36 @@ from pathlib import Path
 from typing import Any
 
 
-def copy_of(callback: Any, memo: dict[int, Any]) -> Any:
-    """Returns a deep copy of a callback, which knows that it is one."""
-    new = object.__new__(type(callback))
-    memo[id(callback)] = new
-    for name, value in vars(callback).items():
-        setattr(new, name, copy.deepcopy(value, memo))
-    new._is_copy = True
-    return new
+class WritesFiles:
+    """What callbacks that write files share: copies have places of their own.
 
-
-def own_path(callback: Any, path: Path, suffix: str | None = None) -> Path:
-    """Returns where a callback writes: a copy finds a free path, once.
-
-    Args:
-        callback: has the attribute `_is_copy`, false but for copies.
-        path: where the original writes.
-        suffix: see `free_path`.
+    A tuner trains each trial with a deep copy. A copy that begins at the first
+    epoch writes where nothing is; one that continues goes on where the
+    original is.
     """
-    if not callback._is_copy:
-        return path
-    callback._is_copy = False
-    return free_path(path, suffix)
+
+    _is_copy = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        for name, value in vars(self).items():
+            setattr(new, name, copy.deepcopy(value, memo))
+        new._is_copy = True
+        return new
+
+    def own_path(
+        self, path: Path, epoch: int, suffix: str | None = None
+    ) -> Path:
+        """Returns where a training writes.
+
+        Args:
+            path: where the original writes.
+            epoch: first epoch of the training, counted from 0.
+            suffix: see `free_path`.
+        """
+        is_new_copy = self._is_copy and epoch == 0
+        return free_path(path, suffix) if is_new_copy else path
 
 
 def free_path(path: Path, suffix: str | None = None) -> Path:

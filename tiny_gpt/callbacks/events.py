@@ -20,7 +20,7 @@ from tiny_gpt.analysis.changes import (
 from tiny_gpt.analysis.events import DropDetector
 from tiny_gpt.analysis.mirages import Event, mark_mirages
 from tiny_gpt.callbacks.columns import check_watched
-from tiny_gpt.callbacks.copies import copy_of, own_path
+from tiny_gpt.callbacks.copies import WritesFiles
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
@@ -42,7 +42,7 @@ FIELDS = (
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
-class LossDropLogger(keras.callbacks.Callback):
+class LossDropLogger(WritesFiles, keras.callbacks.Callback):
     """Records where losses drop and accuracies jump.
 
     ```python
@@ -78,7 +78,8 @@ class LossDropLogger(keras.callbacks.Callback):
             dictionary of them by key, 0.1 for keys that it does not name.
         window: epochs over which a fall is measured, for "threshold".
         path: file of the events, `.jsonl` or `.csv`, written anew at each
-            one; None for no file.
+            one; None for no file. A copy (`copy.deepcopy`, as a tuner makes
+            them) that begins a training takes a path at which nothing is.
         on_event: called with each new row, e.g. to send a message.
         earlier_logs: logs of the epochs before, if a run continues
             (`read_logs`). Those of epochs that are done again are left out.
@@ -117,7 +118,7 @@ class LossDropLogger(keras.callbacks.Callback):
         self.path = None if path is None else Path(path)
         self.on_event = on_event
         self.earlier_logs = [dict(log) for log in earlier_logs]
-        self._is_copy = False
+        self._is_open = False
         self._check()
         self._reset()
 
@@ -201,9 +202,6 @@ class LossDropLogger(keras.callbacks.Callback):
             "path": None if self.path is None else str(self.path),
         }
 
-    def __deepcopy__(self, memo):
-        return copy_of(self, memo)
-
     def _reset(self, last: float = math.inf) -> None:
         """Starts anew, from the earlier logs up to some epoch."""
         self.logs: list[dict[str, float]] = []
@@ -216,17 +214,21 @@ class LossDropLogger(keras.callbacks.Callback):
         self.events: list[Event] = self._all_events()
 
     def on_train_begin(self, logs=None):
-        # A callback may serve several fit() calls; each is a new record.
+        # A callback may serve several fit() calls; each is a new record. Its
+        # place is known with its first epoch.
         self._reset()
-        if self.path is not None:
-            self.path = own_path(self, self.path)
-        self._write()
+        self._is_open = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self._go_back(epoch)
 
     def _go_back(self, epoch: int) -> None:
-        """Leaves out epochs that are done again, as after a crash."""
+        """Opens the file; leaves out epochs that are done again."""
+        if not self._is_open:
+            self._is_open = True
+            if self.path is not None:
+                self.path = self.own_path(self.path, epoch)
+            self._write()
         if self.logs and self.logs[-1]["epoch"] > epoch:
             self._reset(epoch)
             self._write()

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from tiny_gpt.callbacks.copies import copy_of, free_path
+from tiny_gpt.callbacks.copies import WritesFiles, free_path
 from tiny_gpt.callbacks.schedule import from_config
 from tiny_gpt.runtime.files import hash_arrays, write_whole
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 @keras.saving.register_keras_serializable("tiny_gpt")
-class RunRecorder(keras.callbacks.Callback):
+class RunRecorder(WritesFiles, keras.callbacks.Callback):
     """Writes the logs of each epoch as a line of JSON, and a manifest.
 
     ```python
@@ -78,7 +78,6 @@ class RunRecorder(keras.callbacks.Callback):
         self.overwrite = overwrite
         self.earlier_logs = earlier_logs
         self._is_open = False
-        self._is_copy = False
         self._earlier: list[str] | None = None
         if self.path.suffix != ".jsonl":
             raise ValueError(
@@ -94,9 +93,6 @@ class RunRecorder(keras.callbacks.Callback):
             "info": self.info,
             "overwrite": self.overwrite,
         }
-
-    def __deepcopy__(self, memo):
-        return copy_of(self, memo)
 
     def on_train_begin(self, logs=None):
         self._is_open = False

@@ -14,7 +14,7 @@ import keras
 from tiny_gpt.analysis.spikes import SpikeDetector
 from tiny_gpt.callbacks.checkpoints import CheckpointAtEvents, load_checkpoint
 from tiny_gpt.callbacks.columns import check_watched
-from tiny_gpt.callbacks.copies import copy_of, own_path
+from tiny_gpt.callbacks.copies import WritesFiles
 from tiny_gpt.callbacks.measuring import callbacks_of_fit
 from tiny_gpt.runtime.checks import check_choice
 from tiny_gpt.runtime.files import write_whole
@@ -23,7 +23,7 @@ KINDS = ("spike", "not_finite", "runaway")
 ACTIONS = ("stop", "restore", "lower")
 
 
-class LossSpikeLogger(keras.callbacks.Callback):
+class LossSpikeLogger(WritesFiles, keras.callbacks.Callback):
     """Records spikes of losses, NaN and runaway, and may act on them.
 
     ```python
@@ -63,7 +63,8 @@ class LossSpikeLogger(keras.callbacks.Callback):
         factor: of "lower", between 0 and 1.
         checkpoints: of "restore"; listed before this callback.
         path: file of the events, `.jsonl`, written anew at each one; None for
-            no file.
+            no file. A copy (`copy.deepcopy`, as a tuner makes them) that
+            begins a training takes a path at which nothing is.
         on_event: called with each new row, e.g. to send a message.
 
     Attributes:
@@ -128,11 +129,8 @@ class LossSpikeLogger(keras.callbacks.Callback):
                 f"`path` must end in .jsonl. Received: path={str(path)!r}"
             )
         self.on_event = on_event
-        self._is_copy = False
+        self._is_open = False
         self._reset()
-
-    def __deepcopy__(self, memo):
-        return copy_of(self, memo)
 
     def _reset(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -144,9 +142,7 @@ class LossSpikeLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._reset()
-        if self.path is not None:
-            self.path = own_path(self, self.path)
-        self._write()
+        self._is_open = False
         self._sparse = {
             key
             for callback in callbacks_of_fit()
@@ -166,7 +162,15 @@ class LossSpikeLogger(keras.callbacks.Callback):
             )
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._is_open:  # the place is known with the first epoch
+            self._is_open = True
+            if self.path is not None:
+                self.path = self.own_path(self.path, epoch)
+            self._write()
+
     def on_epoch_end(self, epoch, logs=None):
+        self.on_epoch_begin(epoch)
         logs = logs or {}
         check_watched(self.watched, logs, self._seen)
         new = []

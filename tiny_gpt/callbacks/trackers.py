@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tiny_gpt.callbacks.copies import copy_of, own_path
+from tiny_gpt.callbacks.copies import WritesFiles
 from tiny_gpt.callbacks.measuring import Measuring, callbacks_of_fit
 from tiny_gpt.runtime.checks import check_installed
 
@@ -157,7 +157,7 @@ class TensorBoardWriter:
         self._writer.close()
 
 
-class TensorBoardTracker(_Tracker):
+class TensorBoardTracker(WritesFiles, _Tracker):
     """Shows logs, task scores and events in TensorBoard.
 
     ```python
@@ -172,7 +172,9 @@ class TensorBoardTracker(_Tracker):
     has no point. Steps are epochs, counted from 0 as Keras counts them.
 
     Args:
-        log_dir: folder; of the two runs "train" and "validation".
+        log_dir: folder; of the two runs "train" and "validation". Copies, as a
+            tuner makes them, write into "logs_2", "logs_3", ... beside it:
+            `tensorboard --logdir .` shows all.
 
     Raises:
         MissingExtraError: without the package tensorboard.
@@ -182,15 +184,16 @@ class TensorBoardTracker(_Tracker):
         super().__init__()
         check_installed("tensorboard")
         self.log_dir = Path(log_dir)
-        self._is_copy = False
-
-    def __deepcopy__(self, memo):
-        return copy_of(self, memo)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.log_dir = own_path(self, self.log_dir, "")
         self._writers: dict[str, TensorBoardWriter] = {}
+        self._is_open = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._is_open:
+            self._is_open = True
+            self.log_dir = self.own_path(self.log_dir, epoch, "")
 
     def _writer(self, run: str) -> TensorBoardWriter:
         if run not in self._writers:
@@ -208,6 +211,7 @@ class TensorBoardTracker(_Tracker):
     def on_train_end(self, logs=None):
         for writer in self._writers.values():
             writer.close()
+        self._writers = {}
 
 
 class WandbTracker(_Tracker):

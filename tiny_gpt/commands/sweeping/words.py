@@ -11,6 +11,9 @@ from tiny_gpt.commands.sweeping.figures import FIGURES, draw_figures
 from tiny_gpt.report.svg import to_svg
 from tiny_gpt.sweep.grid import describe_point
 
+# Of files that are not as `sweep collect` writes them.
+ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
 
 def describe_fit(fitted: dict[str, Any]) -> list[str]:
     """Returns a line for each threshold, exponent, warning and contrast.
@@ -65,7 +68,7 @@ def _number(value: float | None, otherwise: str = "unknown") -> str:
 
 
 def load_maps(folder: Path) -> list[dict[str, Any]]:
-    """Reads the collected results of sweeps, for the report.
+    """Reads the collected results of sweeps, and draws them for the report.
 
     Args:
         folder: has a folder for each sweep; it need not exist.
@@ -91,7 +94,7 @@ def load_maps(folder: Path) -> list[dict[str, Any]]:
                 "lines": describe_fit(fitted),
             }
             figures = draw_figures(made["sweep"], cells, fitted)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except ERRORS as error:
             raise ValueError(
                 "A folder of a sweep holds what `sweep collect` wrote. "
                 f"Received: {path.parent}, which cannot be read"
