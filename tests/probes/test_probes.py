@@ -120,6 +120,13 @@ def test_a_model_of_another_kind_is_refused():
             Reader(model)
 
 
+def test_the_page_reads_a_network_of_the_package():
+    page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()
+    names = {}
+    exec(re.search(r"^```\n(import numpy.*?)^```", page, re.M | re.S)[1], names)
+    assert names["reading"].logits.shape == (1, 16, 27)
+
+
 def test_the_page_shows_what_its_code_prints(capsys):
     page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.S)
