@@ -3,7 +3,7 @@
 Question  As in `arithmetic`: is h = g(f) composed, or is f used again?
 Paper     See `arithmetic`.
 Run       make exp-arithmetic-few SEEDS=3
-Time      16 minutes on 2 cores for 10 seeds of all variants
+Time      47 minutes beside other work for 10 seeds of all variants
 
 The 110 rows of `arithmetic` let a network answer the others with nothing
 beside h, so that neither f nor g could add much. Here each network reads the

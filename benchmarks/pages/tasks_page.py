@@ -28,12 +28,24 @@ from benchmarks.pages.markdown import (
     read,
     table,
 )
-from experiments import arithmetic, arithmetic_few, hangul, regression
+from experiments import (
+    arithmetic,
+    arithmetic_few,
+    hangul,
+    in_context_triangle,
+    regression,
+)
 from experiments.regression_curves import write_table
 from tiny_gpt.analysis.statistics import t_interval
 from tiny_gpt.runtime.files import write_text
 from tiny_gpt.tasks.arithmetic.task import Arithmetic
+from tiny_gpt.tasks.prompt_triangle.task import PromptTriangle
 
+# Of the triangle in the prompt.
+TIERS = {
+    "seen_sentences": "A that A → C asks in training",
+    "unseen_sentences": "A held out",
+}
 Share = Callable[[pd.DataFrame, str], pd.Series]
 PAGE = DOCS / "tasks.md"
 COLOURS = ("#0072B2", "#D55E00")
@@ -128,6 +140,31 @@ def write_shares(task: str) -> str:
     return table([shown.what, *shown.networks.values()], rows)
 
 
+def write_triangle(frame: pd.DataFrame) -> str:
+    """Returns A->C of the triangle in the prompt, by cell and network."""
+    prompt = f"{PromptTriangle().num_facts}_demonstrations"
+    head = ["network", "A → B", "B → C", *TIERS.values(), "exact reader"]
+    rows = []
+    for name, (net, first, second) in in_context_triangle.CONDITIONS.items():
+        shares = [last(frame, name, tier=t, prompt=prompt) for t in TIERS]
+        reader = last(
+            frame,
+            name,
+            tier="unseen_sentences",
+            metric="accuracy_of_reader",
+            prompt=prompt,
+        )
+        rows.append(
+            [
+                arithmetic.NETWORKS[net],
+                *(in_context_triangle.SAYS[place] for place in (first, second)),
+                *map(percent, shares),
+                f"{100 * reader.mean():.1f}",
+            ]
+        )
+    return table(head, rows)
+
+
 def draw_dots(
     panels: Mapping[str, Mapping[str, pd.Series]],
     chance: float,
@@ -219,6 +256,7 @@ def filled(page: str) -> str:
     for task in SHOWN:
         tables[f"{task} verdicts"] = write_verdicts(claims_of(task))
         tables[f"{task} numbers"] = write_shares(task)
+    tables["triangle numbers"] = write_triangle(read(in_context_triangle.NAME))
     tables["regression numbers"] = write_table(read(regression.NAME))
     return fill(page, tables)
 
