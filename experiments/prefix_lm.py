@@ -4,7 +4,7 @@ Question  Is A->C learned from as few pairs by a network that sees a question,
           or the whole prompt, in both directions?
 Paper     Names prefix language models as future work (sec. 4.2).
 Run       make exp-prefix-lm SEEDS=10 ARGS="--first-seed 1000"
-Time      not measured yet
+Time      52 minutes beside other work for 10 seeds
 
 A prefix language model needs questions at fixed positions, so windows hold
 three whole pairs. A span in which positions see each other is a question of
