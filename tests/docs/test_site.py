@@ -1,5 +1,6 @@
 """The documentation site: links of its pages, and docstrings."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -86,3 +87,18 @@ def test_every_page_of_the_index_is_in_the_contents():
     for page in (ROOT / "docs").glob("*.md"):
         if page.name not in ("README.md", "index.md"):
             assert f"\n{page.stem}\n" in index, page
+
+
+def test_notebooks_of_the_site_load_nothing_from_elsewhere(
+    site, tmp_path, monkeypatch
+):
+    conf, _ = site
+    monkeypatch.setattr(conf, "DOCS", tmp_path)
+    conf.copy_notebooks(None)
+    copied = sorted((tmp_path / "_notebooks").glob("*.ipynb"))
+    assert len(copied) == len([*(ROOT / "notebooks").glob("*.ipynb")])
+    for notebook in copied:
+        text = notebook.read_text()
+        assert "](https://colab.research.google.com/github/" in text
+        assert "](https://colab.research.google.com/assets" not in text
+        json.loads(text)
