@@ -7,7 +7,7 @@ import pandas as pd
 from benchmarks.pages import networks_page as page
 from benchmarks.pages.judge import evidence_of, judge, read_frames
 from benchmarks.pages.markdown import last, read
-from experiments import networks
+from experiments import networks, networks_compute
 
 PAGE = (page.DOCS / "networks.md").read_text()
 EVIDENCE, CLAIMS = page.kept()
@@ -41,6 +41,13 @@ def test_the_seeds_are_those_that_were_kept():
         assert run["status"] == "finished"
         assert not run["commit"].endswith("-dirty")
     assert LEDGER["kind"] == "confirmatory"
+
+
+def test_at_equal_operations_each_network_has_three_exploratory_seeds():
+    frame = read(networks_compute.NAME)
+    seeds = frame.groupby("condition")["seed"].agg(lambda x: sorted(set(x)))
+    assert set(seeds.index) == set(networks_compute.STUDY.conditions)
+    assert all(found == [1000, 1001, 1002] for found in seeds)
 
 
 def test_linear_attention_has_not_settled_on_the_identity():
