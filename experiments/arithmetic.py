@@ -7,7 +7,7 @@ Paper     Explains by composition how a rare mapping is learned beside two
           Tables modulo a prime are those of Power et al. 2022, arXiv
           2201.02177 ("grokking").
 Run       make exp-arithmetic SEEDS=3
-Time      16 minutes on 2 cores for 10 seeds of all variants, by 60 runs timed
+Time      18 minutes on 2 cores for 10 seeds of all variants, by 60 runs timed
 
 Who knows f, but not g, can answer nearly all rows of h once it has seen one
 row for each value of f: it re-uses f (`analysis/reuse.py`). Who knows g as

@@ -6,7 +6,7 @@ Question  A->C is asked after facts of A->B and B->C. Is it answered where both
 Paper     Explains A->C by composition of what is in the weights (assumption 2,
           fig. 3).
 Run       python -m experiments run in_context_triangle --first-seed 1000
-Time      14 minutes of one core for 3 seeds, preset quick
+Time      46 minutes beside other work for 3 seeds, preset quick
 
 A condition is a cell of 2 x 2 (`PromptTriangle`): A->B and B->C each are
 "fresh", new in each window and shown in it, or "fixed", the same in all
